@@ -1,0 +1,80 @@
+import type { Endpoint } from './endpoint.ts';
+
+/** What the engine asks of the place where endpoints run. `local` and a cluster implement it alike. */
+export interface ComputeTarget {
+  readonly name: string;
+  readonly kind: 'local' | 'aks' | 'kubernetes';
+
+  listEndpoints(signal?: AbortSignal): Promise<Endpoint[]>;
+  /** @throws AksmlError `service.notFound` */
+  getEndpoint(name: string, signal?: AbortSignal): Promise<Endpoint>;
+  /**
+   * Creates or replaces the spec, labels and annotations; `status` is ignored. Returns once the wish is durable, not once it is fulfilled.
+   * With `metadata.resourceVersion` set, it must be the current one; without, the endpoint must not exist.
+   * @throws AksmlError `endpoint.conflict` | `endpoint.exists`
+   */
+  applyEndpoint(endpoint: Endpoint, secrets?: EndpointSecrets, signal?: AbortSignal): Promise<Endpoint>;
+  /** Returns once nothing of it is left. @throws AksmlError `service.notFound` */
+  deleteEndpoint(name: string, signal?: AbortSignal): Promise<void>;
+  /** The present state first, then every change; ends only with the signal or an error. */
+  watchEndpoints(filter: { readonly name?: string }, signal: AbortSignal): AsyncIterable<EndpointChange>;
+
+  readLogs(name: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
+
+  /** @throws AksmlError `auth.notKey` when keys are not in use. */
+  getKeys(name: string): Promise<Keys>;
+  /** Replaces one key at once; the other stays valid. */
+  regenerateKey(name: string, which: 'primary' | 'secondary', value?: string): Promise<Keys>;
+  /** @throws AksmlError `auth.notToken` */
+  getAccessToken(name: string): Promise<AccessToken>;
+}
+
+/** What must not be in an {@link Endpoint}. Absent members keep what is there. */
+export interface EndpointSecrets {
+  readonly keys?: Partial<Keys>;
+  /** Per version: values of the environment variables that are secret, by variable name. */
+  readonly environmentVariables?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+export interface Keys {
+  readonly primaryKey: string;
+  readonly secondaryKey: string;
+}
+
+/** Times are seconds since the epoch, as v1's service sent them. */
+export interface AccessToken {
+  readonly accessToken: string;
+  readonly tokenType: 'Bearer';
+  /** Fetch a new one after this. */
+  readonly refreshAfter: number;
+  readonly expiryOn: number;
+}
+
+export type EndpointChange =
+  | { readonly type: 'present' | 'changed'; readonly endpoint: Endpoint }
+  /** The initial listing is complete. */
+  | { readonly type: 'synced' }
+  | { readonly type: 'deleted'; readonly name: string };
+
+export interface LogQuery {
+  readonly version?: string;
+  readonly replica?: string;
+  /** Only what was printed up to the end of `init()`. */
+  readonly init?: boolean;
+  /** The last N lines, counted over all replicas. */
+  readonly lines?: number;
+  /** ISO 8601; only later lines. */
+  readonly since?: string;
+  /** Only lines that contain this text. */
+  readonly grep?: string;
+  readonly follow?: boolean;
+}
+
+export interface LogLine {
+  readonly version: string;
+  readonly replica: string;
+  /** ISO 8601, UTC, when the line was written as far as is known. */
+  readonly time: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly line: string;
+}

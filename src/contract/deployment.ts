@@ -1,0 +1,68 @@
+import type { AuthMode, CustomContainer, LivenessProbe, ResourceRequirements, Scale } from './endpoint.ts';
+import type { EnvironmentDefinition } from './environment.ts';
+
+/** What the inference configuration and its flags come down to. Paths are absolute. */
+export interface InferenceSpec {
+  /** The folder that is packed; absent when only the entry script is (v1 packed that one file). */
+  readonly sourceDirectory?: string;
+  /** Relative to `sourceDirectory`, `/`-separated; without one, the script's absolute path. */
+  readonly entryScript: string;
+  readonly environment: EnvironmentSource;
+  readonly description?: string;
+  /** Every file that the configuration names inside the source directory, relative; a snapshot never drops them. */
+  readonly namedFiles: readonly string[];
+}
+
+export type EnvironmentSource =
+  | { readonly kind: 'inline'; readonly definition: EnvironmentDefinition }
+  /** A registered environment; without a version, the latest. */
+  | { readonly kind: 'registered'; readonly name: string; readonly version?: string };
+
+/** What the deployment configuration and its flags come down to; absent members were not given, so that an update keeps what is there. */
+export interface DeploymentSpec {
+  /** `aci` is mapped to `aks` with a warning and leaves its mark here. */
+  readonly computeType: 'aks' | 'aksendpoint' | 'local' | 'aci';
+  readonly computeTargetName?: string;
+  readonly namespace?: string;
+  readonly authEnabled?: boolean;
+  readonly tokenAuthEnabled?: boolean;
+  readonly primaryKey?: string;
+  readonly secondaryKey?: string;
+  readonly appInsightsEnabled?: boolean;
+  readonly collectModelData?: boolean;
+  readonly autoscaleEnabled?: boolean;
+  readonly minReplicas?: number;
+  readonly maxReplicas?: number;
+  readonly refreshPeriodInSeconds?: number;
+  readonly targetUtilization?: number;
+  readonly numReplicas?: number;
+  readonly cpu?: number;
+  readonly memoryInGB?: number;
+  readonly cpuLimit?: number;
+  readonly memoryInGBLimit?: number;
+  readonly gpuCores?: number;
+  readonly scoringTimeoutMs?: number;
+  readonly maxConcurrentRequestsPerContainer?: number;
+  readonly maxQueueWaitMs?: number;
+  readonly livenessProbe?: Partial<LivenessProbe>;
+  /** `aksendpoint` only. */
+  readonly versionName?: string;
+  readonly trafficPercentile?: number;
+  /** `local` only. */
+  readonly port?: number;
+  readonly container?: CustomContainer;
+  readonly environmentVariables?: Readonly<Record<string, string>>;
+}
+
+/** {@link DeploymentSpec} with v1's server defaults filled in: what a new version gets. */
+export interface EffectiveSettings {
+  readonly auth: AuthMode;
+  readonly appInsightsEnabled: boolean;
+  readonly dataCollection: boolean;
+  readonly scale: Scale;
+  readonly resources: ResourceRequirements;
+  readonly scoringTimeoutMs: number;
+  readonly maxConcurrentRequestsPerContainer: number;
+  readonly maxQueueWaitMs: number;
+  readonly livenessProbe: LivenessProbe;
+}

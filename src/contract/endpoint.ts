@@ -1,0 +1,196 @@
+/**
+ * The `Endpoint` resource: the one truth about what has a scoring URI. On a cluster it is a custom resource,
+ * on `local` the supervisor keeps it; both read and write this shape.
+ */
+export const ENDPOINT_API_VERSION = 'aksml.dev/v1';
+export const MAX_VERSIONS_PER_ENDPOINT = 6;
+export const MAX_MODELS_PER_DEPLOYMENT = 1000;
+
+export interface Endpoint {
+  readonly apiVersion: typeof ENDPOINT_API_VERSION;
+  readonly kind: 'Endpoint';
+  readonly metadata: EndpointMetadata;
+  readonly spec: EndpointSpec;
+  readonly status?: EndpointStatus;
+}
+
+export interface EndpointMetadata {
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid?: string;
+  /** Opaque; changes with every write. A write that carries an old one is refused with `endpoint.conflict`. */
+  readonly resourceVersion?: string;
+  /** Grows with every change of `spec`. */
+  readonly generation?: number;
+  /** ISO 8601, UTC. */
+  readonly creationTimestamp?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export interface EndpointSpec {
+  /** v1's word for it: a `service` (webservice) has one version, an `endpoint` (AksEndpoint) up to six. Decides the URL form. */
+  readonly form: 'service' | 'endpoint';
+  /** `aks` is honoured in full on every compute target; `local` is v1's LocalWebservice: its own port, no authentication. */
+  readonly computeType: 'aks' | 'local';
+  /** Only with `computeType: local`: the loopback port of `http://localhost:PORT/score`; chosen when absent. */
+  readonly port?: number;
+  readonly description?: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** Keys never change once set. */
+  readonly properties: Readonly<Record<string, string>>;
+  readonly auth: AuthMode;
+  readonly appInsightsEnabled: boolean;
+  /** Origins allowed by CORS; `*` allows all; empty switches it off. */
+  readonly corsAllowedOrigins: readonly string[];
+  readonly versions: readonly VersionSpec[];
+}
+
+export type AuthMode = 'key' | 'token' | 'none';
+
+export interface VersionSpec {
+  readonly name: string;
+  /** Exactly one version is the default: it takes all traffic that no percentile assigns. */
+  readonly isDefault: boolean;
+  /** At most one version is the control. */
+  readonly type?: 'Control' | 'Treatment';
+  /** 0 to 100, fractions allowed; the default version's own figure is ignored, it takes the remainder. */
+  readonly trafficPercentile?: number;
+  readonly description?: string;
+  readonly tags: Readonly<Record<string, string>>;
+  readonly properties: Readonly<Record<string, string>>;
+  /** Digest (`sha256:…`) of the {@link Revision} manifest that this version runs. */
+  readonly revision: string;
+  /** Counts from 1 within the version's history. */
+  readonly revisionNumber: number;
+  /** Model ids, `name:version`. */
+  readonly models: readonly string[];
+  readonly environment: EnvironmentSummary;
+  readonly resources: ResourceRequirements;
+  readonly scale: Scale;
+  readonly maxConcurrentRequestsPerContainer: number;
+  /** Milliseconds in the queue before 503. */
+  readonly maxQueueWaitMs: number;
+  /** Milliseconds before 504. */
+  readonly scoringTimeoutMs: number;
+  readonly livenessProbe: LivenessProbe;
+  readonly dataCollection: boolean;
+  /** A server of the user's own instead of a scoring script. */
+  readonly container?: CustomContainer;
+  /** ISO 8601, UTC. */
+  readonly createdTime: string;
+  readonly updatedTime: string;
+}
+
+export interface EnvironmentSummary {
+  readonly name?: string;
+  readonly version?: string;
+  /** Hash of everything that was installed. */
+  readonly hash: string;
+}
+
+export interface ResourceRequirements {
+  /** vCPU. */
+  readonly cpu: number;
+  /** GiB. */
+  readonly memoryInGB: number;
+  readonly cpuLimit?: number;
+  readonly memoryInGBLimit?: number;
+  readonly gpu: number;
+}
+
+export type Scale =
+  | { readonly kind: 'fixed'; readonly replicas: number }
+  | {
+      readonly kind: 'auto';
+      readonly minReplicas: number;
+      readonly maxReplicas: number;
+      /** Percent. */
+      readonly targetUtilization: number;
+      readonly refreshPeriodInSeconds: number;
+    };
+
+export interface LivenessProbe {
+  readonly periodSeconds: number;
+  readonly initialDelaySeconds: number;
+  readonly timeoutSeconds: number;
+  readonly successThreshold: number;
+  readonly failureThreshold: number;
+}
+
+/** v2's `inference_config` with an image or, on `local`, a command. */
+export interface CustomContainer {
+  readonly image?: string;
+  /** Executable and arguments, never a shell line. `{port}` in an argument becomes the port to listen on. */
+  readonly command?: readonly string[];
+  readonly port: number;
+  readonly scoringRoute: string;
+  readonly livenessRoute: string;
+  readonly readinessRoute: string;
+}
+
+/** v1's service states; `Deleting` once deletion has begun. */
+export type EndpointState = 'Transitioning' | 'Healthy' | 'Unhealthy' | 'Failed' | 'Unschedulable' | 'Deleting';
+
+export interface EndpointStatus {
+  readonly observedGeneration: number;
+  readonly state: EndpointState;
+  readonly scoringUri?: string;
+  readonly swaggerUri?: string;
+  readonly error?: Cause;
+  readonly versions: readonly VersionStatus[];
+  /** ISO 8601, UTC. */
+  readonly updatedTime: string;
+}
+
+export interface VersionStatus {
+  readonly name: string;
+  readonly state: EndpointState;
+  readonly desiredReplicas: number;
+  /** Replicas of the newest revision. */
+  readonly updatedReplicas: number;
+  /** Replicas that take requests, of any revision. */
+  readonly availableReplicas: number;
+  /** The share of traffic this version gets now, 0 to 100. */
+  readonly effectiveTraffic: number;
+  /** (busy + queued requests) / (replicas × maxConcurrentRequestsPerContainer); absent without replicas. */
+  readonly utilization?: number;
+  /** The revision that answers requests; differs from the spec's during a rollout and after a failed one. */
+  readonly servingRevision?: string;
+  readonly error?: Cause;
+  readonly replicas: readonly ReplicaStatus[];
+}
+
+export interface ReplicaStatus {
+  readonly id: string;
+  readonly revision: string;
+  readonly state: 'starting' | 'ready' | 'draining' | 'failed';
+  /** ISO 8601, UTC. */
+  readonly startedTime: string;
+  readonly restarts: number;
+  readonly pid?: number;
+  readonly error?: Cause;
+}
+
+/** Why something is not healthy, in v1's and v2's error names. */
+export interface Cause {
+  readonly code: CauseCode;
+  readonly message: string;
+  readonly remedy?: string;
+  /** The last lines of the log that show it, oldest first; a Python traceback whole. */
+  readonly logTail?: readonly string[];
+  readonly exitCode?: number;
+}
+
+export type CauseCode =
+  | 'UserScriptInitFailed'
+  | 'UserScriptImportError'
+  | 'UserScriptFunctionNotFound'
+  | 'DeploymentCrashLoopBackOff'
+  | 'ImagePullLoopBackOff'
+  | 'PodOutOfMemory'
+  | 'PodUnschedulable'
+  | 'PortInUse'
+  | 'EnvironmentMissing'
+  | 'ReadinessTimeout'
+  | 'InvalidDeploymentSpec';

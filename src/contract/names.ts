@@ -1,0 +1,65 @@
+/**
+ * Azure Machine Learning v1's name rules, as its SDK checked them (Python full matches unless said otherwise).
+ * Where v1 used `re.match` with `$`, one trailing newline passed; we refuse it, because no such name could be used afterwards.
+ */
+export interface NameRule {
+  readonly what: string;
+  readonly pattern: RegExp;
+  readonly minLength: number;
+  readonly maxLength: number;
+  /** The rule in words, for messages and forms. */
+  readonly hint: string;
+}
+
+export const MODEL_NAME: NameRule = {
+  what: 'model name',
+  pattern: /^[a-zA-Z0-9][a-zA-Z0-9\-._]*$/,
+  minLength: 1,
+  maxLength: 255,
+  hint: '1 to 255 letters, digits, "-", "." or "_", starting with a letter or digit',
+};
+
+/** Also for endpoints and for versions of an endpoint. */
+export const SERVICE_NAME: NameRule = {
+  what: 'service name',
+  pattern: /^[a-z]([-a-z0-9]*[a-z0-9])?$/,
+  minLength: 3,
+  maxLength: 32,
+  hint: '3 to 32 lower-case letters, digits or "-", starting with a letter and not ending with "-"',
+};
+
+export const IMAGE_NAME: NameRule = {
+  what: 'image name',
+  pattern: /^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/,
+  minLength: 3,
+  maxLength: 32,
+  hint: '3 to 32 lower-case letters, digits, "-" or ".", starting and ending with a letter or digit',
+};
+
+export const NAMESPACE: NameRule = {
+  what: 'namespace',
+  pattern: /^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/,
+  minLength: 1,
+  maxLength: 63,
+  hint: '1 to 63 lower-case letters, digits or "-", starting and ending with a letter or digit',
+};
+
+export const COMPUTE_NAME: NameRule = {
+  what: 'compute target name',
+  pattern: /^[a-zA-Z][a-zA-Z0-9-]*$/,
+  minLength: 3,
+  maxLength: 24,
+  hint: '3 to 24 letters, digits or "-", starting with a letter',
+};
+
+export const WORKSPACE_NAME: NameRule = {
+  what: 'workspace name',
+  pattern: /^[a-zA-Z0-9][\p{L}\p{N}_-]*$/u,
+  minLength: 3,
+  maxLength: 33,
+  hint: '3 to 33 letters, digits, "-" or "_", starting with a letter or digit',
+};
+
+export function followsRule(rule: NameRule, name: string): boolean {
+  return name.length >= rule.minLength && name.length <= rule.maxLength && rule.pattern.test(name);
+}

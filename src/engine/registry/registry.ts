@@ -1,0 +1,81 @@
+import type { Readable } from 'node:stream';
+
+/** A content descriptor of the OCI image specification. */
+export interface Descriptor {
+  readonly mediaType: string;
+  /** `sha256:<64 hex>` */
+  readonly digest: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly annotations?: Readonly<Record<string, string>>;
+  readonly artifactType?: string;
+}
+
+/** An OCI image manifest (media type `application/vnd.oci.image.manifest.v1+json`). */
+export interface Manifest {
+  readonly schemaVersion: 2;
+  readonly mediaType: typeof MEDIA_TYPE.manifest;
+  readonly artifactType?: string;
+  readonly config: Descriptor;
+  readonly layers: readonly Descriptor[];
+  readonly subject?: Descriptor;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+export const MEDIA_TYPE = {
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  index: 'application/vnd.oci.image.index.v1+json',
+  imageConfig: 'application/vnd.oci.image.config.v1+json',
+  layer: 'application/vnd.oci.image.layer.v1.tar',
+  layerGzip: 'application/vnd.oci.image.layer.v1.tar+gzip',
+  layerZstd: 'application/vnd.oci.image.layer.v1.tar+zstd',
+  empty: 'application/vnd.oci.empty.v1+json',
+} as const;
+
+/** Bytes transferred so far. */
+export type OnBytes = (bytes: number) => void;
+
+/**
+ * Where OCI content lives: a registry over the distribution API, or an OCI image layout on disk. Repositories are named as in the
+ * distribution specification (`models/diabetes`). Every method may throw AksmlError `registry.*`; `registry.notFound` for what is absent.
+ */
+export interface Registry {
+  /** For messages: the host and prefix, or the folder. */
+  readonly location: string;
+
+  hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean>;
+  /** Streams the content in; with `expected`, content that differs is refused and nothing is kept. Known content is not sent again. */
+  putBlob(
+    repository: string,
+    content: AsyncIterable<Uint8Array> | Uint8Array,
+    options: {
+      readonly mediaType: string;
+      readonly expected?: { readonly digest: string; readonly size: number };
+      readonly onBytes?: OnBytes;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<Descriptor>;
+  /** Verified against the digest while it is read. */
+  getBlob(repository: string, digest: string, signal?: AbortSignal): Promise<Readable>;
+  /** Makes a blob of one repository available in another without moving it where possible. */
+  mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<void>;
+
+  /** By tag or digest. */
+  getManifest(
+    repository: string,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly manifest: Manifest; readonly descriptor: Descriptor }>;
+  /** Stores the manifest and points `tag` at it; with `ifAbsent` an existing tag is left alone and the answer is false. */
+  putManifest(
+    repository: string,
+    manifest: Manifest,
+    options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+  ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }>;
+  deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void>;
+
+  /** Unordered. An unknown repository has none. */
+  listTags(repository: string, signal?: AbortSignal): Promise<string[]>;
+  /** Those whose name starts with `prefix`. */
+  listRepositories(prefix: string, signal?: AbortSignal): Promise<string[]>;
+}
