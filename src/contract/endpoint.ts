@@ -59,8 +59,13 @@ export interface VersionSpec {
   readonly description?: string;
   readonly tags: Readonly<Record<string, string>>;
   readonly properties: Readonly<Record<string, string>>;
-  /** Digest (`sha256:…`) of the {@link Revision} manifest that this version runs. */
+  /** Digest (`sha256:…`) of the {@link Revision} manifest: who deployed what. Changes with every deploy. */
   readonly revision: string;
+  /**
+   * Digest of what a replica runs: code, models, environment, worker count and time-out. Replicas are replaced when it changes, and only then.
+   * On `local` it names the {@link Bundle}, on a cluster the deployment image.
+   */
+  readonly image: string;
   /** Counts from 1 within the version's history. */
   readonly revisionNumber: number;
   /** Model ids, `name:version`. */
@@ -147,23 +152,23 @@ export interface VersionStatus {
   readonly name: string;
   readonly state: EndpointState;
   readonly desiredReplicas: number;
-  /** Replicas of the newest revision. */
+  /** Replicas of the newest image that are ready. */
   readonly updatedReplicas: number;
-  /** Replicas that take requests, of any revision. */
+  /** Replicas that take requests, of any image. */
   readonly availableReplicas: number;
   /** The share of traffic this version gets now, 0 to 100. */
   readonly effectiveTraffic: number;
   /** (busy + queued requests) / (replicas × maxConcurrentRequestsPerContainer); absent without replicas. */
   readonly utilization?: number;
-  /** The revision that answers requests; differs from the spec's during a rollout and after a failed one. */
-  readonly servingRevision?: string;
+  /** The image that answers requests; differs from the spec's during a rollout and after a failed one. */
+  readonly servingImage?: string;
   readonly error?: Cause;
   readonly replicas: readonly ReplicaStatus[];
 }
 
 export interface ReplicaStatus {
   readonly id: string;
-  readonly revision: string;
+  readonly image: string;
   readonly state: 'starting' | 'ready' | 'draining' | 'failed';
   /** ISO 8601, UTC. */
   readonly startedTime: string;
