@@ -1,0 +1,256 @@
+import type { EndpointSecrets } from '../../contract/compute-target.ts';
+import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
+import { ENDPOINT_API_VERSION, type Endpoint, type EndpointSpec, type VersionSpec } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Model } from '../../contract/model.ts';
+import type { Problem } from '../../contract/problem.ts';
+import { type Configuration, effectiveSettings } from '../config/configuration.ts';
+import type { Engine } from '../engine.ts';
+import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
+import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
+import { machineFacts, preflight } from './preflight.ts';
+import { versionSettings } from './settings.ts';
+import { type RunOptions, runStage } from './stages.ts';
+import { waitUntilHealthy } from './watch.ts';
+
+/** `aksml model deploy`. */
+export interface DeployRequest {
+  readonly name: string;
+  /** Ids, names (the latest version) or paths (registered first). */
+  readonly models: readonly string[];
+  readonly configuration: Configuration;
+  readonly description?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly properties?: Readonly<Record<string, string>>;
+  readonly overwrite: boolean;
+  /** False: return once the cluster, or the supervisor, has taken the wish. */
+  readonly wait: boolean;
+  readonly build: BuildOptions;
+  /** The folder that relative model paths start from. */
+  readonly cwd: string;
+}
+
+/** What a deployment would do. Making it changes nothing. */
+export interface DeploymentPlan {
+  readonly action: 'create' | 'replace';
+  readonly name: string;
+  readonly target: string;
+  readonly form: EndpointSpec['form'];
+  readonly versionName: string;
+  readonly models: readonly string[];
+  readonly code: string;
+  readonly environment: string;
+  readonly settings: EffectiveSettings;
+  readonly problems: readonly Problem[];
+}
+
+interface Prepared {
+  readonly plan: DeploymentPlan;
+  readonly current: Endpoint | undefined;
+  readonly resolved: ResolvedModels;
+  readonly deployment: DeploymentSpec;
+  readonly source: CodeSource | undefined;
+}
+
+/** All checks, and what would be done. Problems of severity `error` would stop the deployment. */
+export async function planDeployment(engine: Engine, request: DeployRequest, signal?: AbortSignal): Promise<DeploymentPlan> {
+  return (await prepare(engine, request, signal)).plan;
+}
+
+/**
+ * From a configuration to a Healthy endpoint. Until the last step nothing that serves has changed; after it, the compute target finishes
+ * the job by itself.
+ * @throws AksmlError `deployment.invalid` with every problem | `deployment.failed` | what the parts throw
+ */
+export async function deploy(engine: Engine, request: DeployRequest, options: RunOptions = {}): Promise<Endpoint> {
+  const { plan, current, resolved, deployment, source } = await prepare(engine, request, options.signal);
+  const errors = plan.problems.filter(({ severity }) => severity === 'error');
+  if (errors.length > 0 || source === undefined) {
+    const [first] = errors;
+    throw new AksmlError('deployment.invalid', first && errors.length === 1 ? first.message : `${errors.length} problems were found.`, {
+      fault: 'input',
+      subject: request.name,
+      problems: plan.problems,
+      ...(errors.length === 1 && first?.remedy !== undefined ? { remedy: first.remedy } : {}),
+    });
+  }
+  for (const problem of plan.problems) options.onProgress?.({ type: 'problem', problem });
+
+  const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, request.cwd, options))];
+  const built = await buildVersion(
+    engine,
+    {
+      endpoint: plan.name,
+      version: plan.versionName,
+      source,
+      models,
+      settings: plan.settings,
+      secretsMayBeStored: current?.spec.versions.some((version) => version.name === plan.versionName) ?? false,
+      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+      build: request.build,
+    },
+    options,
+  );
+  const wanted = composeEndpoint(engine, request, { plan, current, deployment, models }, built);
+  const secrets = { ...secretVariables(plan.versionName, built), ...givenKeys(deployment) };
+  return applyAndWait(engine, wanted, { versionName: plan.versionName, secrets, wait: request.wait }, options);
+}
+
+/** The last step of every change: one write, then the wait for what it brings about. */
+export async function applyAndWait(
+  engine: Engine,
+  wanted: Endpoint,
+  request: { readonly versionName?: string; readonly secrets?: EndpointSecrets; readonly wait: boolean },
+  options: RunOptions,
+): Promise<Endpoint> {
+  const { name } = wanted.metadata;
+  const applied = await runStage('apply', `Handing ${name} to ${engine.target.name}`, options, async () => {
+    const value = await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
+    return { value, reused: false, detail: `generation ${value.metadata.generation ?? 1}` };
+  });
+  if (!request.wait || request.versionName === undefined) return applied;
+  return waitUntilHealthy(engine, applied, request.versionName, options);
+}
+
+export function secretVariables(versionName: string, built: BuiltVersion): Pick<EndpointSecrets, 'environmentVariables'> {
+  return Object.keys(built.secretVariables).length === 0 ? {} : { environmentVariables: { [versionName]: built.secretVariables } };
+}
+
+async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
+  const { configuration, name } = request;
+  const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
+  const current = await findEndpoint(engine, name, signal);
+  const resolved = await resolveModels(engine, request.models, request.cwd);
+  const models = resolved.registered;
+  const [onlyModel] = models;
+  const settings = effectiveSettings(deployment, models.length + resolved.paths.length === 1 ? onlyModel?.resourceRequirements : undefined);
+  const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
+  const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
+  const problems = [
+    ...configuration.problems,
+    ...resolved.problems,
+    ...preflight({
+      name,
+      versionName,
+      targetKind: engine.target.kind,
+      current,
+      overwrite: request.overwrite,
+      models,
+      unregisteredModels: resolved.paths.length,
+      inference: configuration.inference,
+      deployment,
+      settings,
+      machine: machineFacts(),
+    }),
+  ];
+  const source = codeSource(configuration, deployment, onlyModel);
+  const plan: DeploymentPlan = {
+    action: current === undefined ? 'create' : 'replace',
+    name,
+    target: engine.target.name,
+    form,
+    versionName,
+    models: [...models.map(({ id }) => id), ...resolved.paths],
+    code: describeCode(source),
+    environment: describeEnvironment(configuration),
+    settings,
+    problems,
+  };
+  return { plan, current, resolved, deployment, source };
+}
+
+function codeSource(configuration: Configuration, deployment: DeploymentSpec, model: Model | undefined): CodeSource | undefined {
+  if (deployment.container) return { kind: 'container', container: deployment.container };
+  if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
+  return model && { kind: 'noCode', model };
+}
+
+function describeCode(source: CodeSource | undefined): string {
+  switch (source?.kind) {
+    case 'inference': {
+      const { sourceDirectory, entryScript } = source.inference;
+      return sourceDirectory === undefined ? entryScript : `${entryScript} in ${sourceDirectory}`;
+    }
+    case 'container':
+      return source.container.command?.join(' ') ?? source.container.image ?? 'custom container';
+    case 'noCode':
+      return `none: aksml's own scoring script for ${source.model.isMlflow ? 'MLflow' : source.model.framework}`;
+    default:
+      return 'none';
+  }
+}
+
+function describeEnvironment(configuration: Configuration): string {
+  const environment = configuration.inference?.environment;
+  if (environment === undefined) return "aksml's own";
+  if (environment.kind === 'registered') return `${environment.name}:${environment.version ?? 'latest'}`;
+  return environment.definition.name ?? 'inline';
+}
+
+function composeEndpoint(
+  engine: Engine,
+  request: DeployRequest,
+  { plan, current, deployment, models }: Pick<Prepared, 'plan' | 'current' | 'deployment'> & { readonly models: readonly Model[] },
+  built: BuiltVersion,
+): Endpoint {
+  const now = engine.clock().toISOString();
+  const before = current?.spec.versions.find((version) => version.name === plan.versionName);
+  const version: VersionSpec = {
+    name: plan.versionName,
+    isDefault: true,
+    tags: request.tags ?? before?.tags ?? {},
+    properties: { ...before?.properties, ...built.revision.git, ...request.properties },
+    revision: built.revisionDigest,
+    revisionNumber: built.revision.number,
+    image: built.image,
+    models: models.map(({ id }) => id),
+    environment: built.environment,
+    ...versionSettings(plan.settings),
+    createdTime: before?.createdTime ?? now,
+    updatedTime: now,
+    ...(deployment.trafficPercentile === undefined ? {} : { trafficPercentile: deployment.trafficPercentile }),
+    ...(request.description === undefined ? {} : { description: request.description }),
+    ...(deployment.container === undefined ? {} : { container: deployment.container }),
+  };
+  const description = request.description ?? current?.spec.description;
+  return {
+    apiVersion: ENDPOINT_API_VERSION,
+    kind: 'Endpoint',
+    metadata: {
+      name: plan.name,
+      ...(current?.metadata.resourceVersion === undefined ? {} : { resourceVersion: current.metadata.resourceVersion }),
+    },
+    spec: {
+      form: plan.form,
+      computeType: deployment.computeType === 'local' ? 'local' : 'aks',
+      tags: request.tags ?? current?.spec.tags ?? {},
+      properties: { ...current?.spec.properties, ...built.revision.git, ...request.properties },
+      auth: plan.settings.auth,
+      appInsightsEnabled: plan.settings.appInsightsEnabled,
+      corsAllowedOrigins: current?.spec.corsAllowedOrigins ?? [],
+      versions: [version],
+      ...(deployment.port === undefined ? {} : { port: deployment.port }),
+      ...(description === undefined ? {} : { description }),
+    },
+  };
+}
+
+/** v1 ignored a secondary key without a primary one. */
+function givenKeys(deployment: DeploymentSpec): Pick<EndpointSecrets, 'keys'> {
+  if (!deployment.primaryKey) return {};
+  return {
+    keys: {
+      primaryKey: deployment.primaryKey,
+      ...(deployment.secondaryKey ? { secondaryKey: deployment.secondaryKey } : {}),
+    },
+  };
+}
+
+export async function findEndpoint(engine: Engine, name: string, signal?: AbortSignal): Promise<Endpoint | undefined> {
+  try {
+    return await engine.target.getEndpoint(name, signal);
+  } catch (error) {
+    if (AksmlError.is(error, 'service.notFound')) return undefined;
+    throw error;
+  }
+}

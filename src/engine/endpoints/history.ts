@@ -1,0 +1,90 @@
+import type { Endpoint } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Revision } from '../../contract/revision.ts';
+import type { Engine } from '../engine.ts';
+import { getModel } from '../models/models.ts';
+import { getRevision, listRevisions } from '../revisions/revisions.ts';
+import { buildVersion } from './build.ts';
+import { applyAndWait, secretVariables } from './deploy.ts';
+import { versionSettings } from './settings.ts';
+import type { RunOptions } from './stages.ts';
+import { pickVersion } from './update.ts';
+
+export interface HistoryEntry {
+  readonly revision: Revision;
+  readonly digest: string;
+  /** It is what the endpoint's spec asks for now. */
+  readonly current: boolean;
+}
+
+/** Newest first. The history of a deleted endpoint can still be read. */
+export async function serviceHistory(engine: Engine, name: string, versionName?: string, signal?: AbortSignal): Promise<HistoryEntry[]> {
+  const endpoints = await engine.target.listEndpoints(signal);
+  const present = endpoints.find(({ metadata }) => metadata.name === name)?.spec.versions ?? [];
+  const entries = await listRevisions(engine, name, versionName);
+  if (entries.length === 0 && present.length === 0) {
+    throw new AksmlError('service.notFound', `There is no service or endpoint ${JSON.stringify(name)}, and none was ever deployed.`, {
+      fault: 'input',
+      subject: name,
+      remedy: 'See "aksml service list".',
+    });
+  }
+  return entries
+    .map(({ revision, digest }) => ({ revision, digest, current: present.some((version) => version.revision === digest) }))
+    .sort((a, b) => (a.revision.createdTime < b.revision.createdTime ? 1 : -1));
+}
+
+/**
+ * Deploys an earlier revision again, the one before the present one by default: its code, models, environment and settings, as a new revision.
+ * @throws AksmlError `revision.notFound` | as a deploy
+ */
+export async function rollback(
+  engine: Engine,
+  request: { readonly name: string; readonly versionName?: string; readonly to?: number; readonly wait: boolean },
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const current = await engine.target.getEndpoint(request.name, options.signal);
+  const version = pickVersion(current, request.versionName);
+  const number = request.to ?? version.revisionNumber - 1;
+  if (number < 1) {
+    throw new AksmlError('revision.notFound', `${request.name} has no revision before the present one.`, {
+      fault: 'input',
+      subject: request.name,
+      remedy: `See "aksml service history -n ${request.name}".`,
+    });
+  }
+  const { revision } = await getRevision(engine, request.name, version.name, number);
+  const models = await Promise.all(revision.models.map(({ id }) => getModel(engine, id)));
+  const built = await buildVersion(
+    engine,
+    {
+      endpoint: request.name,
+      version: version.name,
+      source: { kind: 'revision', revision },
+      models,
+      settings: revision.settings,
+      secretsMayBeStored: true,
+      build: {},
+    },
+    options,
+  );
+  const { container: _, ...rest } = version;
+  const rolledBack = {
+    ...rest,
+    ...versionSettings(revision.settings),
+    ...(revision.container === undefined ? {} : { container: revision.container }),
+    models: models.map(({ id }) => id),
+    environment: built.environment,
+    revision: built.revisionDigest,
+    revisionNumber: built.revision.number,
+    image: built.image,
+    updatedTime: engine.clock().toISOString(),
+  };
+  const versions = current.spec.versions.map((other) => (other.name === version.name ? rolledBack : other));
+  return applyAndWait(
+    engine,
+    { ...current, spec: { ...current.spec, versions } },
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: request.wait },
+    options,
+  );
+}

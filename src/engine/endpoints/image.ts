@@ -1,0 +1,143 @@
+import { createHash } from 'node:crypto';
+import { link, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Bundle } from '../../contract/bundle.ts';
+import type { EffectiveSettings } from '../../contract/deployment.ts';
+import type { CustomContainer } from '../../contract/endpoint.ts';
+import type { Model } from '../../contract/model.ts';
+import type { CodeReference } from '../../contract/revision.ts';
+import { writeFileAtomic } from '../../home/atomic-file.ts';
+import type { Home } from '../../home/home.ts';
+import { withLock } from '../../home/lock.ts';
+import type { Registry } from '../registry/registry.ts';
+import { materializeCode } from '../revisions/materialize.ts';
+
+/** The parts of a deployment image, all of them already in place on this machine. */
+export interface ImageParts {
+  readonly code?: CodeReference;
+  readonly models: readonly { readonly model: Model; readonly folder: string }[];
+  readonly environment: { readonly hash: string; readonly python?: string; readonly variables: Readonly<Record<string, string>> };
+  readonly settings: EffectiveSettings;
+  readonly container?: CustomContainer;
+  /** Changes when secret values were given anew, so that replicas pick them up. */
+  readonly secretsNonce?: string;
+}
+
+/** v1's place of the registered files below the app root: facts of the container's contract. */
+const MODELS_FOLDER = 'azureml-models';
+
+/**
+ * Composes what a replica of the embedded target runs from and returns its digest. Files of models are hard-linked, not copied.
+ * Composing the same parts again costs one look-up.
+ */
+export async function composeBundle(
+  store: { readonly home: Home; readonly registry: Registry },
+  parts: ImageParts,
+): Promise<{ readonly image: string; readonly reused: boolean }> {
+  const image = imageDigest(parts);
+  const folder = bundleFolder(store.home, image);
+  if (await readBundle(store.home, image)) return { image, reused: true };
+  return withLock(store.home, `bundle-${image.slice(7, 23)}`, async () => {
+    if (await readBundle(store.home, image)) return { image, reused: true };
+    await rm(folder, { recursive: true, force: true });
+    const appRoot = join(folder, 'app');
+    await mkdir(appRoot, { recursive: true, mode: 0o700 });
+    if (parts.code) await materializeCode(store, parts.code, appRoot);
+    for (const { model, folder: source } of parts.models) {
+      await linkTree(source, join(appRoot, MODELS_FOLDER, model.name, String(model.version), model.basename), model.isFolder);
+    }
+    const bundle: Bundle = {
+      image,
+      appRoot,
+      environmentVariables: replicaVariables(parts),
+      workers: parts.settings.maxConcurrentRequestsPerContainer,
+      scoringTimeoutMs: parts.settings.scoringTimeoutMs,
+      ...(parts.environment.python === undefined ? {} : { python: parts.environment.python }),
+      ...(parts.container === undefined ? {} : { container: parts.container }),
+    };
+    await writeFileAtomic(join(folder, 'bundle.json'), `${JSON.stringify(bundle, null, 2)}\n`);
+    return { image, reused: false };
+  });
+}
+
+export function bundleFolder(home: Home, image: string): string {
+  return join(home.bundles, image.slice('sha256:'.length));
+}
+
+async function readBundle(home: Home, image: string): Promise<Bundle | undefined> {
+  try {
+    return JSON.parse(await readFile(join(bundleFolder(home, image), 'bundle.json'), 'utf8')) as Bundle;
+  } catch {
+    return undefined;
+  }
+}
+
+function imageDigest(parts: ImageParts): string {
+  const identity = {
+    code: parts.code && [parts.code.digest, parts.code.entryScript, parts.code.sourceDirectory ?? null],
+    models: parts.models.map(({ model }) => [model.id, model.treeDigest, model.basename]),
+    environment: parts.environment.hash,
+    python: parts.environment.python,
+    variables: Object.entries(parts.environment.variables).sort(([a], [b]) => (a < b ? -1 : 1)),
+    workers: parts.settings.maxConcurrentRequestsPerContainer,
+    scoringTimeoutMs: parts.settings.scoringTimeoutMs,
+    container: parts.container,
+    secrets: parts.secretsNonce,
+  };
+  return `sha256:${createHash('sha256').update(JSON.stringify(identity)).digest('hex')}`;
+}
+
+/** The variables of v1's scoring container. The user's own `AZUREML_MODEL_DIR` wins, the other two are overwritten, as v1 did. */
+function replicaVariables(parts: ImageParts): Record<string, string> {
+  return {
+    ...(parts.models.length === 0 ? {} : { AZUREML_MODEL_DIR: modelDirectory(parts.models.map(({ model }) => model)) }),
+    ...parts.environment.variables,
+    ...(parts.code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: parts.code.entryScript }),
+    ...(parts.code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: parts.code.sourceDirectory }),
+  };
+}
+
+function modelDirectory(models: readonly Model[]): string {
+  const [only] = models;
+  return models.length === 1 && only ? `${MODELS_FOLDER}/${only.name}/${only.version}` : MODELS_FOLDER;
+}
+
+/** Real folders with linked files, so that a script that walks the tree finds everything. */
+async function linkTree(source: string, target: string, isFolder: boolean): Promise<void> {
+  if (!isFolder) {
+    await mkdir(dirname(target), { recursive: true });
+    await linkFile(source, target);
+    return;
+  }
+  await mkdir(target, { recursive: true });
+  for (const entry of await readdir(source, { withFileTypes: true })) {
+    await linkTree(join(source, entry.name), join(target, entry.name), entry.isDirectory());
+  }
+}
+
+async function linkFile(source: string, target: string): Promise<void> {
+  try {
+    await link(source, target);
+  } catch (error) {
+    // A file system without hard links, or a model cache on another one.
+    if (!isLinkRefused(error)) throw error;
+    await symlink(source, target, 'file');
+  }
+}
+
+function isLinkRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(String(error.code));
+}
+
+/** Keeps only the bundles that are named; returns how many were removed. */
+export async function removeBundlesExcept(home: Home, images: ReadonlySet<string>): Promise<number> {
+  let removed = 0;
+  for (const hex of await readdir(home.bundles).catch(() => [])) {
+    if (images.has(`sha256:${hex}`)) continue;
+    const doomed = join(home.bundles, `.removing-${hex}`);
+    await rename(join(home.bundles, hex), doomed).catch(() => undefined);
+    await rm(doomed, { recursive: true, force: true });
+    removed += 1;
+  }
+  return removed;
+}

@@ -1,0 +1,167 @@
+import { freemem, totalmem } from 'node:os';
+import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../../contract/deployment.ts';
+import { type Endpoint, MAX_MODELS_PER_DEPLOYMENT } from '../../contract/endpoint.ts';
+import type { Model } from '../../contract/model.ts';
+import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
+import type { Problem } from '../../contract/problem.ts';
+
+/** What the checks judge; gathered once. */
+export interface PreflightFacts {
+  readonly name: string;
+  readonly versionName: string;
+  readonly targetKind: 'local' | 'aks' | 'kubernetes';
+  readonly current: Endpoint | undefined;
+  readonly overwrite: boolean;
+  readonly models: readonly Model[];
+  /** Models given as paths, registered once the checks have passed. */
+  readonly unregisteredModels: number;
+  readonly inference: InferenceSpec | undefined;
+  readonly deployment: DeploymentSpec;
+  readonly settings: EffectiveSettings;
+  readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
+}
+
+type Check = (facts: PreflightFacts) => Problem | undefined;
+
+export function machineFacts(): PreflightFacts['machine'] {
+  return { totalMemory: totalmem(), freeMemory: freemem() };
+}
+
+/** Every problem that can be known before anything is done. */
+export function preflight(facts: PreflightFacts): Problem[] {
+  return CHECKS.flatMap((check) => check(facts) ?? []);
+}
+
+const nameFollowsRule: Check = ({ name }) =>
+  followsRule(SERVICE_NAME, name)
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'serviceName.invalid',
+        path: '--name',
+        message: `${JSON.stringify(name)} is not a valid service name.`,
+        remedy: `Use ${SERVICE_NAME.hint}.`,
+      };
+
+const versionNameFollowsRule: Check = ({ versionName, name }) =>
+  versionName === name || followsRule(SERVICE_NAME, versionName)
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'versionName.invalid',
+        path: '--version-name',
+        message: `${JSON.stringify(versionName)} is not a valid version name.`,
+        remedy: `Use ${SERVICE_NAME.hint}.`,
+      };
+
+const nameIsFree: Check = ({ current, overwrite, name }) =>
+  current === undefined || overwrite
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'service.exists',
+        path: '--name',
+        message: `A ${current.spec.form} named ${name} already exists.`,
+        remedy: 'Choose another name, or deploy with --overwrite to replace what it runs.',
+      };
+
+const keepsOtherVersions: Check = ({ current, versionName }) => {
+  const others = current?.spec.versions.filter((version) => version.name !== versionName) ?? [];
+  return others.length === 0
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'endpoint.hasVersions',
+        path: '--name',
+        message: `${current?.metadata.name} has other versions (${others.map(({ name }) => name).join(', ')}), which this deploy would remove.`,
+        remedy: 'Use "aksml endpoint realtime create-version" or "update-version", or delete the other versions first.',
+      };
+};
+
+const modelsFit: Check = ({ models, unregisteredModels }) =>
+  models.length + unregisteredModels <= MAX_MODELS_PER_DEPLOYMENT
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'models.tooMany',
+        path: '--model',
+        message: `${models.length + unregisteredModels} models are given, and a deployment holds at most ${MAX_MODELS_PER_DEPLOYMENT}.`,
+        remedy: 'Register several files as one model folder, or deploy several services.',
+      };
+
+const modelNamedTwice: Check = ({ models }) => {
+  const twice = models.find((model, index) => models.findIndex(({ id }) => id === model.id) !== index);
+  return twice === undefined
+    ? undefined
+    : { severity: 'error', code: 'models.duplicate', path: '--model', message: `The model ${twice.id} is given twice.`, remedy: 'Give it once.' };
+};
+
+const NO_CODE_FRAMEWORKS = new Set(['ScikitLearn', 'Onnx', 'TensorFlow', 'Multi']);
+
+/** v1: without an inference configuration, exactly one model of a framework that it knew how to serve. */
+const codeOrNoCode: Check = ({ inference, deployment, models, unregisteredModels }) => {
+  if (inference !== undefined || deployment.container !== undefined) return undefined;
+  const [model] = models;
+  if (models.length === 1 && unregisteredModels === 0 && model && (NO_CODE_FRAMEWORKS.has(model.framework) || model.isMlflow)) return undefined;
+  return {
+    severity: 'error',
+    code: 'inferenceConfig.missing',
+    path: '--inference-config-file',
+    message:
+      models.length === 1 && model
+        ? `The model ${model.id} has the framework ${model.framework}, which cannot be served without a scoring script.`
+        : 'Without an inference configuration, exactly one model must be given.',
+    remedy:
+      'Give an inference configuration (-ic) or an entry script (-es), or register the model with --model-framework ScikitLearn, Onnx or TensorFlow.',
+  };
+};
+
+const GIB = 1024 ** 3;
+
+const fitsThisMachine: Check = ({ targetKind, settings, machine }) => {
+  if (targetKind !== 'local') return undefined;
+  const replicas = settings.scale.kind === 'fixed' ? settings.scale.replicas : settings.scale.minReplicas;
+  const wanted = replicas * settings.resources.memoryInGB * GIB;
+  return wanted <= machine.totalMemory
+    ? undefined
+    : {
+        severity: 'warning',
+        code: 'memory.exceedsMachine',
+        path: 'containerResourceRequirements.memoryInGB',
+        message: `${replicas} replicas of ${settings.resources.memoryInGB} GB ask for more than this machine's ${(machine.totalMemory / GIB).toFixed(1)} GB.`,
+        remedy: 'Lower memoryInGB or the number of replicas.',
+      };
+};
+
+const namespaceHasNoEffect: Check = ({ targetKind, deployment }) =>
+  targetKind !== 'local' || deployment.namespace === undefined
+    ? undefined
+    : {
+        severity: 'notice',
+        code: 'namespace.noEffect',
+        path: 'namespace',
+        message: `The namespace ${deployment.namespace} has no effect on the compute target local.`,
+      };
+
+const gpuIsNotReserved: Check = ({ targetKind, settings }) =>
+  targetKind !== 'local' || settings.resources.gpu === 0
+    ? undefined
+    : {
+        severity: 'notice',
+        code: 'gpu.notReserved',
+        path: 'gpuCores',
+        message: `The compute target local reserves no GPU: the replicas see whatever GPUs this machine has.`,
+      };
+
+const CHECKS: readonly Check[] = [
+  nameFollowsRule,
+  versionNameFollowsRule,
+  nameIsFree,
+  keepsOtherVersions,
+  modelsFit,
+  modelNamedTwice,
+  codeOrNoCode,
+  fitsThisMachine,
+  namespaceHasNoEffect,
+  gpuIsNotReserved,
+];

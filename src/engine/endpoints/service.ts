@@ -1,0 +1,148 @@
+import type { AccessToken, Keys, LogLine, LogQuery } from '../../contract/compute-target.ts';
+import type { Endpoint } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Engine } from '../engine.ts';
+
+export interface EndpointFilter {
+  readonly form?: 'service' | 'endpoint';
+  readonly computeType?: string;
+  readonly modelId?: string;
+  readonly modelName?: string;
+  readonly imageDigest?: string;
+  /** A key, or a key and its value. */
+  readonly tags?: readonly (readonly [string, string?])[];
+  readonly properties?: readonly (readonly [string, string?])[];
+}
+
+export async function listServices(engine: Engine, filter: EndpointFilter, signal?: AbortSignal): Promise<Endpoint[]> {
+  const endpoints = await engine.target.listEndpoints(signal);
+  return endpoints
+    .filter((endpoint) => matches(endpoint, filter))
+    .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+}
+
+function matches({ spec }: Endpoint, filter: EndpointFilter): boolean {
+  const models = spec.versions.flatMap((version) => version.models);
+  return (
+    (filter.form === undefined || spec.form === filter.form) &&
+    (filter.computeType === undefined || computeTypes(spec).includes(filter.computeType.toLowerCase())) &&
+    (filter.modelId === undefined || models.includes(filter.modelId)) &&
+    (filter.modelName === undefined || models.some((id) => id.startsWith(`${filter.modelName}:`))) &&
+    (filter.imageDigest === undefined || spec.versions.some(({ image }) => image === filter.imageDigest)) &&
+    hasAll(spec.tags, filter.tags) &&
+    hasAll(spec.properties, filter.properties)
+  );
+}
+
+function computeTypes(spec: Endpoint['spec']): string[] {
+  if (spec.computeType === 'local') return ['local'];
+  return spec.form === 'endpoint' ? ['aksendpoint', 'aks'] : ['aks'];
+}
+
+function hasAll(values: Readonly<Record<string, string>>, wanted: EndpointFilter['tags']): boolean {
+  return (wanted ?? []).every(([key, value]) => (value === undefined ? key in values : values[key] === value));
+}
+
+export function getService(engine: Engine, name: string, signal?: AbortSignal): Promise<Endpoint> {
+  return engine.target.getEndpoint(name, signal);
+}
+
+export function deleteService(engine: Engine, name: string, signal?: AbortSignal): Promise<void> {
+  return engine.target.deleteEndpoint(name, signal);
+}
+
+export function getKeys(engine: Engine, name: string): Promise<Keys> {
+  return engine.target.getKeys(name);
+}
+
+export function regenerateKey(engine: Engine, name: string, which: string, value?: string): Promise<Keys> {
+  const key = which.toLowerCase();
+  if (key !== 'primary' && key !== 'secondary') {
+    throw new AksmlError('key.unknown', `There is no key ${JSON.stringify(which)}.`, {
+      fault: 'input',
+      subject: '--key',
+      remedy: 'Name the key to regenerate: Primary or Secondary.',
+    });
+  }
+  return engine.target.regenerateKey(name, key, value);
+}
+
+export function getAccessToken(engine: Engine, name: string): Promise<AccessToken> {
+  return engine.target.getAccessToken(name);
+}
+
+export function readLogs(engine: Engine, name: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
+  return engine.target.readLogs(name, query, signal);
+}
+
+export interface RunRequest {
+  readonly name: string;
+  readonly input: string | Uint8Array;
+  /** Sends the request to this version instead of letting the traffic rule choose. */
+  readonly version?: string;
+}
+
+export interface RunResult {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parsed when it is JSON, else the text. */
+  readonly output: unknown;
+  /** Milliseconds from sending to the last byte. */
+  readonly milliseconds: number;
+}
+
+/**
+ * Scores one request with the primary key or a fresh token. Sent once: unlike v1, which repeated a failed call up to three times.
+ * @throws AksmlError `service.noUri` | `run.failed` with status and body
+ */
+export async function runService(engine: Engine, request: RunRequest, signal?: AbortSignal): Promise<RunResult> {
+  const endpoint = await engine.target.getEndpoint(request.name, signal);
+  const uri = endpoint.status?.scoringUri;
+  if (uri === undefined) {
+    throw new AksmlError('service.noUri', `${request.name} has no scoring URI yet: it is ${endpoint.status?.state ?? 'Transitioning'}.`, {
+      subject: request.name,
+      remedy: `Wait until "aksml service show -n ${request.name}" says Healthy.`,
+    });
+  }
+  const started = performance.now();
+  const response = await engine.fetch(uri, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...(await authorization(engine, endpoint)),
+      ...(request.version === undefined ? {} : { 'azureml-model-deployment': request.version }),
+    },
+    body: typeof request.input === 'string' ? request.input : Buffer.from(request.input),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const text = await response.text();
+  const milliseconds = performance.now() - started;
+  if (!response.ok) {
+    throw new AksmlError('run.failed', `${request.name} answered ${response.status}: ${text.slice(0, 2000)}`, {
+      subject: request.name,
+      remedy: `See the cause in "aksml service get-logs -n ${request.name}".`,
+    });
+  }
+  return { status: response.status, headers: Object.fromEntries(response.headers), output: parseJson(text), milliseconds };
+}
+
+async function authorization(engine: Engine, endpoint: Endpoint): Promise<Record<string, string>> {
+  const { name } = endpoint.metadata;
+  switch (endpoint.spec.auth) {
+    case 'none':
+      return {};
+    case 'key':
+      return { authorization: `Bearer ${(await engine.target.getKeys(name)).primaryKey}` };
+    case 'token':
+      return { authorization: `Bearer ${(await engine.target.getAccessToken(name)).accessToken}` };
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,27 @@
+import type { EffectiveSettings } from '../../contract/deployment.ts';
+import type { EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
+
+/** The settings that a version has now, in the form in which an update is merged into them. */
+export function settingsOf(spec: EndpointSpec, version: VersionSpec): EffectiveSettings {
+  return {
+    auth: spec.auth,
+    appInsightsEnabled: spec.appInsightsEnabled,
+    dataCollection: version.dataCollection,
+    scale: version.scale,
+    resources: version.resources,
+    scoringTimeoutMs: version.scoringTimeoutMs,
+    maxConcurrentRequestsPerContainer: version.maxConcurrentRequestsPerContainer,
+    maxQueueWaitMs: version.maxQueueWaitMs,
+    livenessProbe: version.livenessProbe,
+  };
+}
+
+export type VersionSettings = Pick<
+  VersionSpec,
+  'resources' | 'scale' | 'maxConcurrentRequestsPerContainer' | 'maxQueueWaitMs' | 'scoringTimeoutMs' | 'livenessProbe' | 'dataCollection'
+>;
+
+export function versionSettings(settings: EffectiveSettings): VersionSettings {
+  const { resources, scale, maxConcurrentRequestsPerContainer, maxQueueWaitMs, scoringTimeoutMs, livenessProbe, dataCollection } = settings;
+  return { resources, scale, maxConcurrentRequestsPerContainer, maxQueueWaitMs, scoringTimeoutMs, livenessProbe, dataCollection };
+}

@@ -1,0 +1,396 @@
+import type { DeploymentSpec } from '../../contract/deployment.ts';
+import { type Endpoint, type EndpointSpec, MAX_VERSIONS_PER_ENDPOINT, type VersionSpec } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Model } from '../../contract/model.ts';
+import type { Problem } from '../../contract/problem.ts';
+import { type Configuration, effectiveSettings, mergeSettings, validateUpdate } from '../config/configuration.ts';
+import type { Engine } from '../engine.ts';
+import { getModel } from '../models/models.ts';
+import { getRevision } from '../revisions/revisions.ts';
+import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
+import { applyAndWait, secretVariables } from './deploy.ts';
+import { registerPaths, resolveModels } from './models.ts';
+import { machineFacts, preflight } from './preflight.ts';
+import { settingsOf, versionSettings } from './settings.ts';
+import type { RunOptions } from './stages.ts';
+
+/** `service update`, `endpoint realtime create-version` and `update-version`: what is absent keeps what is there. */
+export interface VersionChange {
+  readonly name: string;
+  /** Absent: the only version, of a service. */
+  readonly versionName?: string;
+  readonly configuration: Configuration;
+  /** Absent: keep. */
+  readonly models?: readonly string[];
+  readonly description?: string;
+  readonly addTags?: Readonly<Record<string, string>>;
+  readonly removeTags?: readonly string[];
+  readonly addProperties?: Readonly<Record<string, string>>;
+  readonly isDefault?: boolean;
+  readonly isControl?: boolean;
+  readonly trafficPercentile?: number;
+  readonly wait: boolean;
+  readonly build: BuildOptions;
+  readonly cwd: string;
+}
+
+/** @throws AksmlError `update.invalid` | `version.notFound` | what {@link buildVersion} and {@link applyAndWait} throw */
+export async function updateVersion(engine: Engine, change: VersionChange, options: RunOptions = {}): Promise<Endpoint> {
+  const current = await engine.target.getEndpoint(change.name, options.signal);
+  const version = pickVersion(current, change.versionName);
+  const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aks' };
+  const settings = settingsOf(current.spec, version);
+  const problems = [...change.configuration.problems, ...validateUpdate(deployment, { settings }), ...tagProblems(current, version, change)];
+  const { models: given, registerAll } = await changedModels(engine, change, problems);
+  if (!changesSomething(change)) problems.push(NOTHING_TO_CHANGE);
+  refuseErrors(problems, change.name, options);
+
+  const models = given === undefined ? await currentModels(engine, version) : [...given, ...(await registerAll(options))];
+  const source = await updateSource(engine, change.name, version, change.configuration, models);
+  const merged = mergeSettings(settings, deployment);
+  const built = await buildVersion(
+    engine,
+    {
+      endpoint: change.name,
+      version: version.name,
+      source,
+      models,
+      settings: merged,
+      secretsMayBeStored: true,
+      build: change.build,
+      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+    },
+    options,
+  );
+  const changed = withBuild(engine, version, change, built, models, versionSettings(merged));
+  const spec = withVersion(current.spec, changed, change);
+  const wanted: Endpoint = {
+    ...current,
+    spec: {
+      ...spec,
+      auth: merged.auth,
+      appInsightsEnabled: merged.appInsightsEnabled,
+      ...(current.spec.form === 'service' ? serviceLabels(current.spec, change) : {}),
+    },
+  };
+  return applyAndWait(engine, wanted, { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait }, options);
+}
+
+/** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
+export async function createVersion(
+  engine: Engine,
+  change: VersionChange & { readonly versionName: string },
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const current = await engine.target.getEndpoint(change.name, options.signal);
+  const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aksendpoint' };
+  const problems: Problem[] = [...change.configuration.problems, ...createProblems(current, change)];
+  const { models: given = [], paths, registerAll } = await changedModels(engine, { ...change, models: change.models ?? [] }, problems);
+  const settings = effectiveSettings(deployment, given.length === 1 ? given[0]?.resourceRequirements : undefined);
+  problems.push(
+    ...preflight({
+      name: change.name,
+      versionName: change.versionName,
+      targetKind: engine.target.kind,
+      current: undefined,
+      overwrite: false,
+      models: given,
+      unregisteredModels: paths.length,
+      inference: change.configuration.inference,
+      deployment,
+      settings,
+      machine: machineFacts(),
+    }),
+  );
+  refuseErrors(problems, change.name, options);
+  const models = [...given, ...(await registerAll(options))];
+  const built = await buildVersion(
+    engine,
+    {
+      endpoint: change.name,
+      version: change.versionName,
+      source: newSource(change.configuration, deployment, models),
+      models,
+      settings,
+      secretsMayBeStored: false,
+      build: change.build,
+      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+    },
+    options,
+  );
+  const now = engine.clock().toISOString();
+  const blank: VersionSpec = {
+    name: change.versionName,
+    isDefault: false,
+    tags: {},
+    properties: {},
+    revision: built.revisionDigest,
+    revisionNumber: built.revision.number,
+    image: built.image,
+    models: [],
+    environment: built.environment,
+    createdTime: now,
+    updatedTime: now,
+    ...versionSettings(settings),
+    ...(deployment.container === undefined ? {} : { container: deployment.container }),
+  };
+  const version = withBuild(engine, blank, change, built, models, versionSettings(settings));
+  const wanted: Endpoint = { ...current, spec: withVersion(current.spec, version, change) };
+  return applyAndWait(engine, wanted, { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait }, options);
+}
+
+/** @throws AksmlError `version.notFound` | `version.isDefault` */
+export async function deleteVersion(
+  engine: Engine,
+  request: { readonly name: string; readonly versionName: string },
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const current = await engine.target.getEndpoint(request.name, options.signal);
+  const version = pickVersion(current, request.versionName);
+  if (version.isDefault) {
+    const only = current.spec.versions.length === 1;
+    throw new AksmlError('version.isDefault', `${version.name} is the default version of ${request.name}, which takes all unassigned traffic.`, {
+      fault: 'input',
+      subject: version.name,
+      remedy: only
+        ? `Delete the endpoint: aksml endpoint realtime delete -n ${request.name}`
+        : `Make another version the default first: aksml endpoint realtime update-version -n ${request.name} --vn OTHER --is-default true`,
+    });
+  }
+  const versions = current.spec.versions.filter(({ name }) => name !== version.name);
+  return applyAndWait(engine, { ...current, spec: { ...current.spec, versions } }, { wait: false }, options);
+}
+
+/** `endpoint realtime update` and the endpoint's part of `service update`. */
+export async function updateEndpoint(
+  engine: Engine,
+  change: Pick<VersionChange, 'name' | 'description' | 'addTags' | 'removeTags' | 'addProperties'> & {
+    readonly authEnabled?: boolean;
+    readonly tokenAuthEnabled?: boolean;
+    readonly appInsightsEnabled?: boolean;
+  },
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const current = await engine.target.getEndpoint(change.name, options.signal);
+  const [version] = current.spec.versions;
+  const deployment: DeploymentSpec = {
+    computeType: 'aksendpoint',
+    ...(change.authEnabled === undefined ? {} : { authEnabled: change.authEnabled }),
+    ...(change.tokenAuthEnabled === undefined ? {} : { tokenAuthEnabled: change.tokenAuthEnabled }),
+    ...(change.appInsightsEnabled === undefined ? {} : { appInsightsEnabled: change.appInsightsEnabled }),
+  };
+  const settings = version && settingsOf(current.spec, version);
+  const problems = [
+    ...(settings === undefined ? [] : validateUpdate(deployment, { settings })),
+    ...propertyProblems(current.spec.properties, change.addProperties),
+  ];
+  refuseErrors(problems, change.name, options);
+  const merged = settings && mergeSettings(settings, deployment);
+  const spec: EndpointSpec = {
+    ...current.spec,
+    ...serviceLabels(current.spec, change),
+    ...(merged === undefined ? {} : { auth: merged.auth, appInsightsEnabled: merged.appInsightsEnabled }),
+  };
+  return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
+}
+
+export function pickVersion(endpoint: Endpoint, versionName: string | undefined): VersionSpec {
+  const { versions } = endpoint.spec;
+  const [only] = versions;
+  if (versionName === undefined && versions.length === 1 && only) return only;
+  const version = versions.find(({ name }) => name === versionName);
+  if (version) return version;
+  const names = versions.map(({ name }) => name).join(', ');
+  throw new AksmlError(
+    'version.notFound',
+    versionName === undefined
+      ? `${endpoint.metadata.name} has several versions.`
+      : `${endpoint.metadata.name} has no version ${JSON.stringify(versionName)}.`,
+    { fault: 'input', subject: endpoint.metadata.name, remedy: `Name one of its versions with --version-name: ${names}.` },
+  );
+}
+
+const NOTHING_TO_CHANGE: Problem = {
+  severity: 'error',
+  code: 'update.nothing',
+  message: 'Nothing to change was given.',
+  remedy: 'Give at least one setting, a model, an inference configuration, a tag or a description.',
+};
+
+function changesSomething(change: VersionChange): boolean {
+  const { name, versionName, configuration, wait, build, cwd, models, ...rest } = change;
+  const { computeType, ...settings } = configuration.deployment ?? { computeType: 'aks' };
+  return (
+    configuration.inference !== undefined ||
+    (models?.length ?? 0) > 0 ||
+    Object.values(settings).some((value) => value !== undefined) ||
+    Object.values(rest).some((value) => value !== undefined) ||
+    build.refreshEnvironment === true ||
+    build.python !== undefined
+  );
+}
+
+async function changedModels(engine: Engine, change: VersionChange, problems: Problem[]) {
+  if (change.models === undefined || (change.models.length === 0 && change.versionName === undefined)) {
+    return { models: undefined, paths: [], registerAll: async () => [] as Model[] };
+  }
+  const resolved = await resolveModels(engine, change.models, change.cwd);
+  problems.push(...resolved.problems);
+  return {
+    models: resolved.registered,
+    paths: resolved.paths,
+    registerAll: (options: RunOptions) => registerPaths(engine, resolved.paths, change.cwd, options),
+  };
+}
+
+function currentModels(engine: Engine, version: VersionSpec): Promise<Model[]> {
+  return Promise.all(version.models.map((id) => getModel(engine, id)));
+}
+
+/** New code where an inference configuration is given, the present one otherwise: unlike v1, a new model alone keeps the code. */
+async function updateSource(
+  engine: Engine,
+  endpoint: string,
+  version: VersionSpec,
+  configuration: Configuration,
+  models: readonly Model[],
+): Promise<CodeSource> {
+  const [model] = models;
+  if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
+  const { revision } = await getRevision(engine, endpoint, version.name, version.revision);
+  if (revision.noCode !== undefined && model) return { kind: 'noCode', model };
+  return { kind: 'revision', revision };
+}
+
+function newSource(configuration: Configuration, deployment: DeploymentSpec, models: readonly Model[]): CodeSource {
+  const [model] = models;
+  if (deployment.container) return { kind: 'container', container: deployment.container };
+  if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
+  if (model) return { kind: 'noCode', model };
+  throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', { fault: 'input' });
+}
+
+function withBuild(
+  engine: Engine,
+  version: VersionSpec,
+  change: VersionChange,
+  built: BuiltVersion,
+  models: readonly Model[],
+  settings: ReturnType<typeof versionSettings>,
+): VersionSpec {
+  return {
+    ...version,
+    ...settings,
+    ...(change.description === undefined ? {} : { description: change.description }),
+    ...(change.trafficPercentile === undefined ? {} : { trafficPercentile: change.trafficPercentile }),
+    tags: withTags(version.tags, change),
+    properties: { ...version.properties, ...change.addProperties },
+    models: models.map(({ id }) => id),
+    environment: built.environment,
+    revision: built.revisionDigest,
+    revisionNumber: built.revision.number,
+    image: built.image,
+    updatedTime: engine.clock().toISOString(),
+  };
+}
+
+/** v1: making one version the default, or the control, takes that from every other. */
+function withVersion(spec: EndpointSpec, version: VersionSpec, change: Pick<VersionChange, 'isDefault' | 'isControl'>): EndpointSpec {
+  const first = spec.versions.length === 0;
+  const makeDefault = change.isDefault === true || first;
+  const flagged: VersionSpec = {
+    ...version,
+    isDefault: makeDefault || version.isDefault,
+    ...(change.isControl === undefined ? {} : { type: change.isControl ? 'Control' : 'Treatment' }),
+  };
+  const others = spec.versions.map((other): VersionSpec => {
+    if (other.name === version.name) return flagged;
+    return {
+      ...other,
+      isDefault: makeDefault ? false : other.isDefault,
+      ...(change.isControl === true ? { type: 'Treatment' } : {}),
+    };
+  });
+  const known = spec.versions.some(({ name }) => name === version.name);
+  return { ...spec, versions: known ? others : [...others, flagged] };
+}
+
+function serviceLabels(
+  spec: EndpointSpec,
+  change: Pick<VersionChange, 'description' | 'addTags' | 'removeTags' | 'addProperties'>,
+): Partial<EndpointSpec> {
+  return {
+    ...(change.description === undefined ? {} : { description: change.description }),
+    tags: withTags(spec.tags, change),
+    properties: { ...spec.properties, ...change.addProperties },
+  };
+}
+
+function withTags(tags: Readonly<Record<string, string>>, change: Pick<VersionChange, 'addTags' | 'removeTags'>): Record<string, string> {
+  const kept = Object.entries(tags).filter(([key]) => !change.removeTags?.includes(key));
+  return { ...Object.fromEntries(kept), ...change.addTags };
+}
+
+function tagProblems(current: Endpoint, version: VersionSpec, change: VersionChange): Problem[] {
+  const properties = current.spec.form === 'service' ? current.spec.properties : version.properties;
+  return propertyProblems(properties, change.addProperties);
+}
+
+/** v1: a property key can never be changed. */
+function propertyProblems(present: Readonly<Record<string, string>>, added: Readonly<Record<string, string>> = {}): Problem[] {
+  return Object.keys(added)
+    .filter((key) => key in present && present[key] !== added[key])
+    .map((key) => ({
+      severity: 'error',
+      code: 'property.immutable',
+      path: '--add-property',
+      message: `The property ${JSON.stringify(key)} is set already, and properties never change.`,
+      remedy: 'Use a tag for what changes.',
+    }));
+}
+
+function createProblems(current: Endpoint, change: VersionChange & { readonly versionName: string }): Problem[] {
+  const problems: Problem[] = [];
+  if (current.spec.form !== 'endpoint') {
+    problems.push({
+      severity: 'error',
+      code: 'endpoint.isService',
+      path: '--name',
+      message: `${change.name} is a service, which has one version only.`,
+      remedy: 'Deploy an endpoint: set computeType to aksendpoint in the deployment configuration.',
+    });
+  }
+  if (current.spec.versions.some(({ name }) => name === change.versionName)) {
+    problems.push({
+      severity: 'error',
+      code: 'version.exists',
+      path: '--version-name',
+      message: `${change.name} already has a version ${change.versionName}.`,
+      remedy: 'Use update-version, or another name.',
+    });
+  }
+  if (current.spec.versions.length >= MAX_VERSIONS_PER_ENDPOINT) {
+    problems.push({
+      severity: 'error',
+      code: 'endpoint.full',
+      path: '--name',
+      message: `${change.name} has ${current.spec.versions.length} versions, the most that an endpoint holds.`,
+      remedy: 'Delete one with delete-version.',
+    });
+  }
+  return problems;
+}
+
+function refuseErrors(problems: readonly Problem[], subject: string, options: RunOptions): void {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const [first] = errors;
+  if (first) {
+    throw new AksmlError('update.invalid', errors.length === 1 ? first.message : `${errors.length} problems were found.`, {
+      fault: 'input',
+      subject,
+      problems,
+      ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
+    });
+  }
+  for (const problem of problems) options.onProgress?.({ type: 'problem', problem });
+}

@@ -1,0 +1,73 @@
+import type { Cause, Endpoint, VersionStatus } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Engine } from '../engine.ts';
+import { type RunOptions, runStage } from './stages.ts';
+
+/**
+ * Waits until a version serves its newest image with all replicas, while its log streams to the progress.
+ * @throws AksmlError `deployment.failed` with the replica's own cause; whatever served before keeps serving.
+ */
+export async function waitUntilHealthy(engine: Engine, wanted: Endpoint, versionName: string, options: RunOptions): Promise<Endpoint> {
+  return runStage('watch', `Waiting for ${wanted.metadata.name} to become Healthy`, options, async () => {
+    const leave = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    try {
+      const endpoint = await follow(engine, wanted, versionName, options, signal);
+      const status = versionStatus(endpoint, versionName);
+      const replicas = status?.availableReplicas ?? 0;
+      return { value: endpoint, reused: false, detail: `Healthy with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}` };
+    } finally {
+      leave.abort();
+    }
+  });
+}
+
+async function follow(engine: Engine, wanted: Endpoint, versionName: string, options: RunOptions, signal: AbortSignal): Promise<Endpoint> {
+  const name = wanted.metadata.name;
+  let told = '';
+  for await (const change of engine.target.watchEndpoints({ name }, signal)) {
+    if (change.type === 'deleted' && change.name === name) {
+      throw new AksmlError('deployment.deleted', `${name} was deleted while it was being deployed.`, { subject: name });
+    }
+    if (change.type !== 'present' && change.type !== 'changed') continue;
+    const { endpoint } = change;
+    if (endpoint.metadata.name !== name || (endpoint.status?.observedGeneration ?? 0) < (wanted.metadata.generation ?? 0)) continue;
+    const status = versionStatus(endpoint, versionName);
+    if (status === undefined) continue;
+    const state = describe(status);
+    if (state !== told) options.onProgress?.({ type: 'state', endpoint: name, state: status.state, detail: state });
+    told = state;
+    const image = endpoint.spec.versions.find((version) => version.name === versionName)?.image;
+    if (image !== wantedImage(wanted, versionName)) {
+      throw new AksmlError('deployment.superseded', `Another deploy of ${name} has replaced this one.`, {
+        subject: name,
+        remedy: `See "aksml service history -n ${name}".`,
+      });
+    }
+    if (status.state === 'Healthy' && status.servingImage === image) return endpoint;
+    if (status.error && (status.state === 'Failed' || status.state === 'Unhealthy')) throw failure(name, status, status.error);
+  }
+  throw AksmlError.cancelled(`Waiting for ${name}`);
+}
+
+function versionStatus(endpoint: Endpoint, versionName: string): VersionStatus | undefined {
+  return endpoint.status?.versions.find((version) => version.name === versionName);
+}
+
+function wantedImage(endpoint: Endpoint, versionName: string): string | undefined {
+  return endpoint.spec.versions.find((version) => version.name === versionName)?.image;
+}
+
+function describe(status: VersionStatus): string {
+  const replicas = `${status.updatedReplicas}/${status.desiredReplicas} replicas ready`;
+  return status.error ? `${replicas}, ${status.error.message}` : replicas;
+}
+
+function failure(name: string, status: VersionStatus, cause: Cause): AksmlError {
+  const serving = status.availableReplicas > 0 ? ' What was deployed before keeps serving.' : '';
+  return new AksmlError('deployment.failed', `${name} is ${status.state}: ${cause.code}: ${cause.message}${serving}`, {
+    subject: name,
+    ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
+    ...(cause.logTail === undefined ? {} : { logTail: cause.logTail }),
+  });
+}

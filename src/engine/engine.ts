@@ -1,0 +1,19 @@
+import type { ComputeTarget } from '../contract/compute-target.ts';
+import type { Home } from '../home/home.ts';
+import type { Registry } from './registry/registry.ts';
+
+/** Everything the engine needs from its host, so that it has no globals of its own. */
+export interface Engine {
+  readonly home: Home;
+  readonly workspace: { readonly name: string; readonly resourceGroup?: string; readonly subscriptionId?: string };
+  /** Content of the workspace: models, environments, revisions. */
+  readonly registry: Registry;
+  readonly target: ComputeTarget;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly clock: () => Date;
+  /** Recorded as `createdBy`. */
+  readonly user: string;
+  readonly fetch: typeof fetch;
+  /** Of aksml itself. */
+  readonly version: string;
+}
