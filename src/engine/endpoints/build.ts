@@ -136,11 +136,16 @@ async function placeModels(
   options: RunOptions,
 ): Promise<{ readonly model: Model; readonly folder: string }[]> {
   if (models.length === 0) return [];
-  return runStage('models', `Placing ${models.length === 1 ? models[0]?.id : `${models.length} models`}`, options, async () => {
-    const placed = [];
-    for (const model of models) placed.push({ model, folder: await materializeModel(engine, model, options) });
-    return { value: placed, reused: false, detail: models.map(({ id }) => id).join(', ') };
-  });
+  return runStage(
+    'models',
+    `Placing ${models.length === 1 ? models[0]?.id : `${models.length} models`}`,
+    options,
+    async () => {
+      const placed = [];
+      for (const model of models) placed.push({ model, folder: await materializeModel(engine, model, options) });
+      return { value: placed, reused: false, detail: models.map(({ id }) => id).join(', ') };
+    },
+  );
 }
 
 /** What is to be packed and installed, whichever way it was asked for. */
@@ -167,7 +172,9 @@ async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
     case 'container':
       return {
         container: source.container,
-        ...(source.environment === undefined ? {} : { definition: await resolveDefinition(engine, source.environment) }),
+        ...(source.environment === undefined
+          ? {}
+          : { definition: await resolveDefinition(engine, source.environment) }),
       };
     case 'revision': {
       const { revision } = source;
@@ -193,7 +200,12 @@ interface PackedCode {
   readonly folder?: string;
 }
 
-async function packCode(engine: Engine, request: BuildRequest, recipe: Recipe, options: RunOptions): Promise<PackedCode | undefined> {
+async function packCode(
+  engine: Engine,
+  request: BuildRequest,
+  recipe: Recipe,
+  options: RunOptions,
+): Promise<PackedCode | undefined> {
   if (recipe.code) return { reference: recipe.code };
   const { inference } = recipe;
   if (!inference) return undefined;
@@ -204,13 +216,20 @@ async function packCode(engine: Engine, request: BuildRequest, recipe: Recipe, o
       options,
     );
     for (const problem of snapshot.problems) options.onProgress?.({ type: 'problem', problem });
-    const left = snapshot.ignored.count === 0 ? '' : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
+    const left =
+      snapshot.ignored.count === 0
+        ? ''
+        : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
     const value: PackedCode = {
       reference: snapshot.code,
       layer: snapshot.layer,
       folder: inference.sourceDirectory ?? dirname(inference.entryScript),
     };
-    return { value, reused: snapshot.reused, detail: `${snapshot.code.fileCount} files, ${snapshot.code.size} bytes${left}` };
+    return {
+      value,
+      reused: snapshot.reused,
+      detail: `${snapshot.code.fileCount} files, ${snapshot.code.size} bytes${left}`,
+    };
   });
 }
 

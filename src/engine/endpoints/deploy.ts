@@ -53,7 +53,11 @@ interface Prepared {
 }
 
 /** All checks, and what would be done. Problems of severity `error` would stop the deployment. */
-export async function planDeployment(engine: Engine, request: DeployRequest, signal?: AbortSignal): Promise<DeploymentPlan> {
+export async function planDeployment(
+  engine: Engine,
+  request: DeployRequest,
+  signal?: AbortSignal,
+): Promise<DeploymentPlan> {
   return (await prepare(engine, request, signal)).plan;
 }
 
@@ -67,12 +71,16 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
   const errors = plan.problems.filter(({ severity }) => severity === 'error');
   if (errors.length > 0 || source === undefined) {
     const [first] = errors;
-    throw new AksmlError('deployment.invalid', first && errors.length === 1 ? first.message : `${errors.length} problems were found.`, {
-      fault: 'input',
-      subject: request.name,
-      problems: plan.problems,
-      ...(errors.length === 1 && first?.remedy !== undefined ? { remedy: first.remedy } : {}),
-    });
+    throw new AksmlError(
+      'deployment.invalid',
+      first && errors.length === 1 ? first.message : `${errors.length} problems were found.`,
+      {
+        fault: 'input',
+        subject: request.name,
+        problems: plan.problems,
+        ...(errors.length === 1 && first?.remedy !== undefined ? { remedy: first.remedy } : {}),
+      },
+    );
   }
   for (const problem of plan.problems) options.onProgress?.({ type: 'problem', problem });
 
@@ -86,7 +94,9 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
       models,
       settings: plan.settings,
       secretsMayBeStored: current?.spec.versions.some((version) => version.name === plan.versionName) ?? false,
-      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+      ...(deployment.environmentVariables === undefined
+        ? {}
+        : { environmentVariables: deployment.environmentVariables }),
       build: request.build,
     },
     options,
@@ -112,8 +122,13 @@ export async function applyAndWait(
   return waitUntilHealthy(engine, applied, request.versionName, options);
 }
 
-export function secretVariables(versionName: string, built: BuiltVersion): Pick<EndpointSecrets, 'environmentVariables'> {
-  return Object.keys(built.secretVariables).length === 0 ? {} : { environmentVariables: { [versionName]: built.secretVariables } };
+export function secretVariables(
+  versionName: string,
+  built: BuiltVersion,
+): Pick<EndpointSecrets, 'environmentVariables'> {
+  return Object.keys(built.secretVariables).length === 0
+    ? {}
+    : { environmentVariables: { [versionName]: built.secretVariables } };
 }
 
 async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
@@ -123,7 +138,10 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   const resolved = await resolveModels(engine, request.models, request.cwd);
   const models = resolved.registered;
   const [onlyModel] = models;
-  const settings = effectiveSettings(deployment, models.length + resolved.paths.length === 1 ? onlyModel?.resourceRequirements : undefined);
+  const settings = effectiveSettings(
+    deployment,
+    models.length + resolved.paths.length === 1 ? onlyModel?.resourceRequirements : undefined,
+  );
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
   const problems = [
@@ -159,7 +177,11 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   return { plan, current, resolved, deployment, source };
 }
 
-function codeSource(configuration: Configuration, deployment: DeploymentSpec, model: Model | undefined): CodeSource | undefined {
+function codeSource(
+  configuration: Configuration,
+  deployment: DeploymentSpec,
+  model: Model | undefined,
+): CodeSource | undefined {
   if (deployment.container) return { kind: 'container', container: deployment.container };
   if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
   return model && { kind: 'noCode', model };
@@ -190,7 +212,12 @@ function describeEnvironment(configuration: Configuration): string {
 function composeEndpoint(
   engine: Engine,
   request: DeployRequest,
-  { plan, current, deployment, models }: Pick<Prepared, 'plan' | 'current' | 'deployment'> & { readonly models: readonly Model[] },
+  {
+    plan,
+    current,
+    deployment,
+    models,
+  }: Pick<Prepared, 'plan' | 'current' | 'deployment'> & { readonly models: readonly Model[] },
   built: BuiltVersion,
 ): Endpoint {
   const now = engine.clock().toISOString();

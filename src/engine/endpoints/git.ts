@@ -15,10 +15,13 @@ export async function gitProperties(
     git(folder, ['status', '--porcelain', '--untracked-files=no', '.']),
   ]);
   const facts = {
-    repository_uri: environment['AZUREML_GIT_REPOSITORY_URI'] ?? (commit === undefined ? undefined : withoutCredentials(repository)),
+    repository_uri:
+      environment['AZUREML_GIT_REPOSITORY_URI'] ?? (commit === undefined ? undefined : withoutCredentials(repository)),
     branch: environment['AZUREML_GIT_BRANCH'] ?? branch,
     commit: environment['AZUREML_GIT_COMMIT'] ?? commit,
-    dirty: environment['AZUREML_GIT_DIRTY'] ?? (commit === undefined || status === undefined ? undefined : status === '' ? 'False' : 'True'),
+    dirty:
+      environment['AZUREML_GIT_DIRTY'] ??
+      (commit === undefined || status === undefined ? undefined : status === '' ? 'False' : 'True'),
     build_id: environment['AZUREML_GIT_BUILD_ID'],
     build_uri: environment['AZUREML_GIT_BUILD_URI'],
   };

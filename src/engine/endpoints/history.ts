@@ -18,19 +18,32 @@ export interface HistoryEntry {
 }
 
 /** Newest first. The history of a deleted endpoint can still be read. */
-export async function serviceHistory(engine: Engine, name: string, versionName?: string, signal?: AbortSignal): Promise<HistoryEntry[]> {
+export async function serviceHistory(
+  engine: Engine,
+  name: string,
+  versionName?: string,
+  signal?: AbortSignal,
+): Promise<HistoryEntry[]> {
   const endpoints = await engine.target.listEndpoints(signal);
   const present = endpoints.find(({ metadata }) => metadata.name === name)?.spec.versions ?? [];
   const entries = await listRevisions(engine, name, versionName);
   if (entries.length === 0 && present.length === 0) {
-    throw new AksmlError('service.notFound', `There is no service or endpoint ${JSON.stringify(name)}, and none was ever deployed.`, {
-      fault: 'input',
-      subject: name,
-      remedy: 'See "aksml service list".',
-    });
+    throw new AksmlError(
+      'service.notFound',
+      `There is no service or endpoint ${JSON.stringify(name)}, and none was ever deployed.`,
+      {
+        fault: 'input',
+        subject: name,
+        remedy: 'See "aksml service list".',
+      },
+    );
   }
   return entries
-    .map(({ revision, digest }) => ({ revision, digest, current: present.some((version) => version.revision === digest) }))
+    .map(({ revision, digest }) => ({
+      revision,
+      digest,
+      current: present.some((version) => version.revision === digest),
+    }))
     .sort((a, b) => (a.revision.createdTime < b.revision.createdTime ? 1 : -1));
 }
 

@@ -16,7 +16,11 @@ import { materializeCode } from '../revisions/materialize.ts';
 export interface ImageParts {
   readonly code?: CodeReference;
   readonly models: readonly { readonly model: Model; readonly folder: string }[];
-  readonly environment: { readonly hash: string; readonly python?: string; readonly variables: Readonly<Record<string, string>> };
+  readonly environment: {
+    readonly hash: string;
+    readonly python?: string;
+    readonly variables: Readonly<Record<string, string>>;
+  };
   readonly settings: EffectiveSettings;
   readonly container?: CustomContainer;
   /** Changes when secret values were given anew, so that replicas pick them up. */
@@ -44,7 +48,11 @@ export async function composeBundle(
     await mkdir(appRoot, { recursive: true, mode: 0o700 });
     if (parts.code) await materializeCode(store, parts.code, appRoot);
     for (const { model, folder: source } of parts.models) {
-      await linkTree(source, join(appRoot, MODELS_FOLDER, model.name, String(model.version), model.basename), model.isFolder);
+      await linkTree(
+        source,
+        join(appRoot, MODELS_FOLDER, model.name, String(model.version), model.basename),
+        model.isFolder,
+      );
     }
     const bundle: Bundle = {
       image,
@@ -126,7 +134,9 @@ async function linkFile(source: string, target: string): Promise<void> {
 }
 
 function isLinkRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(String(error.code));
+  return (
+    error instanceof Error && 'code' in error && ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(String(error.code))
+  );
 }
 
 /** Keeps only the bundles that are named; returns how many were removed. */

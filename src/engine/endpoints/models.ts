@@ -18,7 +18,11 @@ export interface ResolvedModels {
 }
 
 /** Finds the models of a deployment: an id, a name (its latest version), or, as in v1, a path. What cannot be found becomes a problem each. */
-export async function resolveModels(engine: Engine, references: readonly string[], cwd: string): Promise<ResolvedModels> {
+export async function resolveModels(
+  engine: Engine,
+  references: readonly string[],
+  cwd: string,
+): Promise<ResolvedModels> {
   const registered: Model[] = [];
   const paths: string[] = [];
   const problems: Problem[] = [];
@@ -36,11 +40,25 @@ export async function resolveModels(engine: Engine, references: readonly string[
 }
 
 /** Registers what was given as a path, and tells so. */
-export async function registerPaths(engine: Engine, paths: readonly string[], cwd: string, options: RunOptions): Promise<Model[]> {
+export async function registerPaths(
+  engine: Engine,
+  paths: readonly string[],
+  cwd: string,
+  options: RunOptions,
+): Promise<Model[]> {
   const models: Model[] = [];
   for (const path of paths) {
-    const { model, notices } = await registerModel(engine, { name: basename(path).slice(0, AUTO_NAME_LENGTH), path, cwd }, options);
-    const notice: Problem = { severity: 'notice', code: 'model.registered', path: '--model', message: `${path} was registered as the model ${model.id}.` };
+    const { model, notices } = await registerModel(
+      engine,
+      { name: basename(path).slice(0, AUTO_NAME_LENGTH), path, cwd },
+      options,
+    );
+    const notice: Problem = {
+      severity: 'notice',
+      code: 'model.registered',
+      path: '--model',
+      message: `${path} was registered as the model ${model.id}.`,
+    };
     for (const problem of [notice, ...notices]) options.onProgress?.({ type: 'problem', problem });
     models.push(model);
   }

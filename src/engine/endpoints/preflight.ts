@@ -93,7 +93,13 @@ const modelNamedTwice: Check = ({ models }) => {
   const twice = models.find((model, index) => models.findIndex(({ id }) => id === model.id) !== index);
   return twice === undefined
     ? undefined
-    : { severity: 'error', code: 'models.duplicate', path: '--model', message: `The model ${twice.id} is given twice.`, remedy: 'Give it once.' };
+    : {
+        severity: 'error',
+        code: 'models.duplicate',
+        path: '--model',
+        message: `The model ${twice.id} is given twice.`,
+        remedy: 'Give it once.',
+      };
 };
 
 const NO_CODE_FRAMEWORKS = new Set(['ScikitLearn', 'Onnx', 'TensorFlow', 'Multi']);
@@ -102,7 +108,13 @@ const NO_CODE_FRAMEWORKS = new Set(['ScikitLearn', 'Onnx', 'TensorFlow', 'Multi'
 const codeOrNoCode: Check = ({ inference, deployment, models, unregisteredModels }) => {
   if (inference !== undefined || deployment.container !== undefined) return undefined;
   const [model] = models;
-  if (models.length === 1 && unregisteredModels === 0 && model && (NO_CODE_FRAMEWORKS.has(model.framework) || model.isMlflow)) return undefined;
+  if (
+    models.length === 1 &&
+    unregisteredModels === 0 &&
+    model &&
+    (NO_CODE_FRAMEWORKS.has(model.framework) || model.isMlflow)
+  )
+    return undefined;
   return {
     severity: 'error',
     code: 'inferenceConfig.missing',

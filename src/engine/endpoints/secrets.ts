@@ -30,11 +30,15 @@ export function splitVariables(
     const given = environment[source];
     if (given !== undefined) secret[name] = given;
     else if (!mayBeStored) {
-      throw new AksmlError('secret.notSet', `The environment variable ${name} takes its value from ${source}, which is not set.`, {
-        fault: 'input',
-        subject: name,
-        remedy: `Set ${source} in the environment of this command, for example from your secret store, and run it again.`,
-      });
+      throw new AksmlError(
+        'secret.notSet',
+        `The environment variable ${name} takes its value from ${source}, which is not set.`,
+        {
+          fault: 'input',
+          subject: name,
+          remedy: `Set ${source} in the environment of this command, for example from your secret store, and run it again.`,
+        },
+      );
     }
   }
   return { plain, secret };

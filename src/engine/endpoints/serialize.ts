@@ -37,7 +37,10 @@ function serializeVersions(engine: Pick<Engine, 'workspace'>, endpoint: Endpoint
 }
 
 function common({ workspace }: Pick<Engine, 'workspace'>, { metadata, spec, status }: Endpoint): SerializedService {
-  const updated = spec.versions.map(({ updatedTime }) => updatedTime).sort().at(-1);
+  const updated = spec.versions
+    .map(({ updatedTime }) => updatedTime)
+    .sort()
+    .at(-1);
   return {
     name: metadata.name,
     description: spec.description ?? null,

@@ -99,10 +99,14 @@ export async function runService(engine: Engine, request: RunRequest, signal?: A
   const endpoint = await engine.target.getEndpoint(request.name, signal);
   const uri = endpoint.status?.scoringUri;
   if (uri === undefined) {
-    throw new AksmlError('service.noUri', `${request.name} has no scoring URI yet: it is ${endpoint.status?.state ?? 'Transitioning'}.`, {
-      subject: request.name,
-      remedy: `Wait until "aksml service show -n ${request.name}" says Healthy.`,
-    });
+    throw new AksmlError(
+      'service.noUri',
+      `${request.name} has no scoring URI yet: it is ${endpoint.status?.state ?? 'Transitioning'}.`,
+      {
+        subject: request.name,
+        remedy: `Wait until "aksml service show -n ${request.name}" says Healthy.`,
+      },
+    );
   }
   const started = performance.now();
   const response = await engine.fetch(uri, {
@@ -124,7 +128,12 @@ export async function runService(engine: Engine, request: RunRequest, signal?: A
       remedy: `See the cause in "aksml service get-logs -n ${request.name}".`,
     });
   }
-  return { status: response.status, headers: Object.fromEntries(response.headers), output: parseJson(text), milliseconds };
+  return {
+    status: response.status,
+    headers: Object.fromEntries(response.headers),
+    output: parseJson(text),
+    milliseconds,
+  };
 }
 
 async function authorization(engine: Engine, endpoint: Endpoint): Promise<Record<string, string>> {

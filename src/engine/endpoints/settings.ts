@@ -18,10 +18,32 @@ export function settingsOf(spec: EndpointSpec, version: VersionSpec): EffectiveS
 
 export type VersionSettings = Pick<
   VersionSpec,
-  'resources' | 'scale' | 'maxConcurrentRequestsPerContainer' | 'maxQueueWaitMs' | 'scoringTimeoutMs' | 'livenessProbe' | 'dataCollection'
+  | 'resources'
+  | 'scale'
+  | 'maxConcurrentRequestsPerContainer'
+  | 'maxQueueWaitMs'
+  | 'scoringTimeoutMs'
+  | 'livenessProbe'
+  | 'dataCollection'
 >;
 
 export function versionSettings(settings: EffectiveSettings): VersionSettings {
-  const { resources, scale, maxConcurrentRequestsPerContainer, maxQueueWaitMs, scoringTimeoutMs, livenessProbe, dataCollection } = settings;
-  return { resources, scale, maxConcurrentRequestsPerContainer, maxQueueWaitMs, scoringTimeoutMs, livenessProbe, dataCollection };
+  const {
+    resources,
+    scale,
+    maxConcurrentRequestsPerContainer,
+    maxQueueWaitMs,
+    scoringTimeoutMs,
+    livenessProbe,
+    dataCollection,
+  } = settings;
+  return {
+    resources,
+    scale,
+    maxConcurrentRequestsPerContainer,
+    maxQueueWaitMs,
+    scoringTimeoutMs,
+    livenessProbe,
+    dataCollection,
+  };
 }

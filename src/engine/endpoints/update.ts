@@ -1,5 +1,10 @@
 import type { DeploymentSpec } from '../../contract/deployment.ts';
-import { type Endpoint, type EndpointSpec, MAX_VERSIONS_PER_ENDPOINT, type VersionSpec } from '../../contract/endpoint.ts';
+import {
+  type Endpoint,
+  type EndpointSpec,
+  MAX_VERSIONS_PER_ENDPOINT,
+  type VersionSpec,
+} from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
@@ -35,17 +40,26 @@ export interface VersionChange {
 }
 
 /** @throws AksmlError `update.invalid` | `version.notFound` | what {@link buildVersion} and {@link applyAndWait} throw */
-export async function updateVersion(engine: Engine, change: VersionChange, options: RunOptions = {}): Promise<Endpoint> {
+export async function updateVersion(
+  engine: Engine,
+  change: VersionChange,
+  options: RunOptions = {},
+): Promise<Endpoint> {
   const current = await engine.target.getEndpoint(change.name, options.signal);
   const version = pickVersion(current, change.versionName);
   const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aks' };
   const settings = settingsOf(current.spec, version);
-  const problems = [...change.configuration.problems, ...validateUpdate(deployment, { settings }), ...tagProblems(current, version, change)];
+  const problems = [
+    ...change.configuration.problems,
+    ...validateUpdate(deployment, { settings }),
+    ...tagProblems(current, version, change),
+  ];
   const { models: given, registerAll } = await changedModels(engine, change, problems);
   if (!changesSomething(change)) problems.push(NOTHING_TO_CHANGE);
   refuseErrors(problems, change.name, options);
 
-  const models = given === undefined ? await currentModels(engine, version) : [...given, ...(await registerAll(options))];
+  const models =
+    given === undefined ? await currentModels(engine, version) : [...given, ...(await registerAll(options))];
   const source = await updateSource(engine, change.name, version, change.configuration, models);
   const merged = mergeSettings(settings, deployment);
   const built = await buildVersion(
@@ -58,7 +72,9 @@ export async function updateVersion(engine: Engine, change: VersionChange, optio
       settings: merged,
       secretsMayBeStored: true,
       build: change.build,
-      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+      ...(deployment.environmentVariables === undefined
+        ? {}
+        : { environmentVariables: deployment.environmentVariables }),
     },
     options,
   );
@@ -73,7 +89,12 @@ export async function updateVersion(engine: Engine, change: VersionChange, optio
       ...(current.spec.form === 'service' ? serviceLabels(current.spec, change) : {}),
     },
   };
-  return applyAndWait(engine, wanted, { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait }, options);
+  return applyAndWait(
+    engine,
+    wanted,
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait },
+    options,
+  );
 }
 
 /** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
@@ -85,7 +106,11 @@ export async function createVersion(
   const current = await engine.target.getEndpoint(change.name, options.signal);
   const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aksendpoint' };
   const problems: Problem[] = [...change.configuration.problems, ...createProblems(current, change)];
-  const { models: given = [], paths, registerAll } = await changedModels(engine, { ...change, models: change.models ?? [] }, problems);
+  const {
+    models: given = [],
+    paths,
+    registerAll,
+  } = await changedModels(engine, { ...change, models: change.models ?? [] }, problems);
   const settings = effectiveSettings(deployment, given.length === 1 ? given[0]?.resourceRequirements : undefined);
   problems.push(
     ...preflight({
@@ -114,7 +139,9 @@ export async function createVersion(
       settings,
       secretsMayBeStored: false,
       build: change.build,
-      ...(deployment.environmentVariables === undefined ? {} : { environmentVariables: deployment.environmentVariables }),
+      ...(deployment.environmentVariables === undefined
+        ? {}
+        : { environmentVariables: deployment.environmentVariables }),
     },
     options,
   );
@@ -136,7 +163,12 @@ export async function createVersion(
   };
   const version = withBuild(engine, blank, change, built, models, versionSettings(settings));
   const wanted: Endpoint = { ...current, spec: withVersion(current.spec, version, change) };
-  return applyAndWait(engine, wanted, { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait }, options);
+  return applyAndWait(
+    engine,
+    wanted,
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait },
+    options,
+  );
 }
 
 /** @throws AksmlError `version.notFound` | `version.isDefault` */
@@ -149,13 +181,17 @@ export async function deleteVersion(
   const version = pickVersion(current, request.versionName);
   if (version.isDefault) {
     const only = current.spec.versions.length === 1;
-    throw new AksmlError('version.isDefault', `${version.name} is the default version of ${request.name}, which takes all unassigned traffic.`, {
-      fault: 'input',
-      subject: version.name,
-      remedy: only
-        ? `Delete the endpoint: aksml endpoint realtime delete -n ${request.name}`
-        : `Make another version the default first: aksml endpoint realtime update-version -n ${request.name} --vn OTHER --is-default true`,
-    });
+    throw new AksmlError(
+      'version.isDefault',
+      `${version.name} is the default version of ${request.name}, which takes all unassigned traffic.`,
+      {
+        fault: 'input',
+        subject: version.name,
+        remedy: only
+          ? `Delete the endpoint: aksml endpoint realtime delete -n ${request.name}`
+          : `Make another version the default first: aksml endpoint realtime update-version -n ${request.name} --vn OTHER --is-default true`,
+      },
+    );
   }
   const versions = current.spec.versions.filter(({ name }) => name !== version.name);
   return applyAndWait(engine, { ...current, spec: { ...current.spec, versions } }, { wait: false }, options);
@@ -206,7 +242,11 @@ export function pickVersion(endpoint: Endpoint, versionName: string | undefined)
     versionName === undefined
       ? `${endpoint.metadata.name} has several versions.`
       : `${endpoint.metadata.name} has no version ${JSON.stringify(versionName)}.`,
-    { fault: 'input', subject: endpoint.metadata.name, remedy: `Name one of its versions with --version-name: ${names}.` },
+    {
+      fault: 'input',
+      subject: endpoint.metadata.name,
+      remedy: `Name one of its versions with --version-name: ${names}.`,
+    },
   );
 }
 
@@ -267,7 +307,9 @@ function newSource(configuration: Configuration, deployment: DeploymentSpec, mod
   if (deployment.container) return { kind: 'container', container: deployment.container };
   if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
   if (model) return { kind: 'noCode', model };
-  throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', { fault: 'input' });
+  throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', {
+    fault: 'input',
+  });
 }
 
 function withBuild(
@@ -295,7 +337,11 @@ function withBuild(
 }
 
 /** v1: making one version the default, or the control, takes that from every other. */
-function withVersion(spec: EndpointSpec, version: VersionSpec, change: Pick<VersionChange, 'isDefault' | 'isControl'>): EndpointSpec {
+function withVersion(
+  spec: EndpointSpec,
+  version: VersionSpec,
+  change: Pick<VersionChange, 'isDefault' | 'isControl'>,
+): EndpointSpec {
   const first = spec.versions.length === 0;
   const makeDefault = change.isDefault === true || first;
   const flagged: VersionSpec = {
@@ -326,7 +372,10 @@ function serviceLabels(
   };
 }
 
-function withTags(tags: Readonly<Record<string, string>>, change: Pick<VersionChange, 'addTags' | 'removeTags'>): Record<string, string> {
+function withTags(
+  tags: Readonly<Record<string, string>>,
+  change: Pick<VersionChange, 'addTags' | 'removeTags'>,
+): Record<string, string> {
   const kept = Object.entries(tags).filter(([key]) => !change.removeTags?.includes(key));
   return { ...Object.fromEntries(kept), ...change.addTags };
 }
@@ -337,7 +386,10 @@ function tagProblems(current: Endpoint, version: VersionSpec, change: VersionCha
 }
 
 /** v1: a property key can never be changed. */
-function propertyProblems(present: Readonly<Record<string, string>>, added: Readonly<Record<string, string>> = {}): Problem[] {
+function propertyProblems(
+  present: Readonly<Record<string, string>>,
+  added: Readonly<Record<string, string>> = {},
+): Problem[] {
   return Object.keys(added)
     .filter((key) => key in present && present[key] !== added[key])
     .map((key) => ({
@@ -385,12 +437,16 @@ function refuseErrors(problems: readonly Problem[], subject: string, options: Ru
   const errors = problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (first) {
-    throw new AksmlError('update.invalid', errors.length === 1 ? first.message : `${errors.length} problems were found.`, {
-      fault: 'input',
-      subject,
-      problems,
-      ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
-    });
+    throw new AksmlError(
+      'update.invalid',
+      errors.length === 1 ? first.message : `${errors.length} problems were found.`,
+      {
+        fault: 'input',
+        subject,
+        problems,
+        ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
+      },
+    );
   }
   for (const problem of problems) options.onProgress?.({ type: 'problem', problem });
 }

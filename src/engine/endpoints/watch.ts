@@ -7,7 +7,12 @@ import { type RunOptions, runStage } from './stages.ts';
  * Waits until a version serves its newest image with all replicas, while its log streams to the progress.
  * @throws AksmlError `deployment.failed` with the replica's own cause; whatever served before keeps serving.
  */
-export async function waitUntilHealthy(engine: Engine, wanted: Endpoint, versionName: string, options: RunOptions): Promise<Endpoint> {
+export async function waitUntilHealthy(
+  engine: Engine,
+  wanted: Endpoint,
+  versionName: string,
+  options: RunOptions,
+): Promise<Endpoint> {
   return runStage('watch', `Waiting for ${wanted.metadata.name} to become Healthy`, options, async () => {
     const leave = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
@@ -15,14 +20,24 @@ export async function waitUntilHealthy(engine: Engine, wanted: Endpoint, version
       const endpoint = await follow(engine, wanted, versionName, options, signal);
       const status = versionStatus(endpoint, versionName);
       const replicas = status?.availableReplicas ?? 0;
-      return { value: endpoint, reused: false, detail: `Healthy with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}` };
+      return {
+        value: endpoint,
+        reused: false,
+        detail: `Healthy with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
+      };
     } finally {
       leave.abort();
     }
   });
 }
 
-async function follow(engine: Engine, wanted: Endpoint, versionName: string, options: RunOptions, signal: AbortSignal): Promise<Endpoint> {
+async function follow(
+  engine: Engine,
+  wanted: Endpoint,
+  versionName: string,
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<Endpoint> {
   const name = wanted.metadata.name;
   let told = '';
   for await (const change of engine.target.watchEndpoints({ name }, signal)) {
@@ -31,7 +46,11 @@ async function follow(engine: Engine, wanted: Endpoint, versionName: string, opt
     }
     if (change.type !== 'present' && change.type !== 'changed') continue;
     const { endpoint } = change;
-    if (endpoint.metadata.name !== name || (endpoint.status?.observedGeneration ?? 0) < (wanted.metadata.generation ?? 0)) continue;
+    if (
+      endpoint.metadata.name !== name ||
+      (endpoint.status?.observedGeneration ?? 0) < (wanted.metadata.generation ?? 0)
+    )
+      continue;
     const status = versionStatus(endpoint, versionName);
     if (status === undefined) continue;
     const state = describe(status);
@@ -45,7 +64,8 @@ async function follow(engine: Engine, wanted: Endpoint, versionName: string, opt
       });
     }
     if (status.state === 'Healthy' && status.servingImage === image) return endpoint;
-    if (status.error && (status.state === 'Failed' || status.state === 'Unhealthy')) throw failure(name, status, status.error);
+    if (status.error && (status.state === 'Failed' || status.state === 'Unhealthy'))
+      throw failure(name, status, status.error);
   }
   throw AksmlError.cancelled(`Waiting for ${name}`);
 }

@@ -1,0 +1,120 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import packageJson from '../package.json' with { type: 'json' };
+import { loadConfiguration } from '../src/engine/config/configuration.ts';
+import { prepareEnvironment } from '../src/engine/environments/environment.ts';
+import { openHome } from '../src/home/home.ts';
+import { buildAll } from './build.ts';
+
+/** From a fresh clone to a scored request. Every step looks first whether its result is there already. */
+const root = join(import.meta.dirname, '..');
+const sample = join(root, 'samples', 'diabetes');
+const model = join(root, '.cache', 'samples', 'diabetes', 'diabetes.pkl');
+
+console.log(bold(`aksml ${packageJson.version}: the sample project, from training to a scored request\n`));
+await step('Building the command line', buildAll);
+const trained = await trainModel();
+if (trained || !(await succeeds(['model', 'show', '-n', 'diabetes', '-o', 'none']))) {
+  await aksml('Registering the model', [
+    'model',
+    'register',
+    '-n',
+    'diabetes',
+    '-p',
+    model,
+    '--model-framework',
+    'ScikitLearn',
+    '--tag',
+    'source=sample',
+  ]);
+}
+await aksml('Deploying it to this machine', [
+  ...['model', 'deploy', '-n', 'diabetes', '-m', 'diabetes', '-ct', 'local'],
+  ...['-ic', 'inferenceconfig.json', '-dc', 'deploymentconfig.json', '--overwrite'],
+]);
+await aksml('Scoring two patients with the key', ['service', 'run', '-n', 'diabetes', '-d', '@sample-request.json']);
+await aksml('Where it is', [
+  'service',
+  'show',
+  '-n',
+  'diabetes',
+  '--query',
+  '{state: state, scoringUri: scoringUri, swaggerUri: swaggerUri}',
+  '-o',
+  'yaml',
+]);
+
+console.log(`
+${bold('What next')} (in ${sample}, with ${bold('npx aksml')})
+  see the keys        aksml service get-keys -n diabetes
+  follow the log      aksml service get-logs -n diabetes -f
+  see the metrics     aksml local metrics
+  change the code     edit source/score.py, then
+                      aksml model deploy -n diabetes -m diabetes -ct local -ic inferenceconfig.json -dc deploymentconfig.json --overwrite
+  see what changed    aksml service history -n diabetes
+  go back             aksml service rollback -n diabetes
+  stop it             aksml service delete -n diabetes
+`);
+
+/** Returns whether a model was trained now. */
+async function trainModel(): Promise<boolean> {
+  const script = await readFile(join(sample, 'train.py'));
+  const digest = createHash('sha256').update(script).digest('hex');
+  const stamp = `${model}.trained-by`;
+  if ((await stat(model).catch(() => undefined)) && (await readFile(stamp, 'utf8').catch(() => '')) === digest)
+    return false;
+  const python = await step('Installing the environment of the sample', preparePython);
+  await mkdir(join(model, '..'), { recursive: true });
+  await step('Training the model', () => run(python, [join(sample, 'train.py'), model], sample));
+  await writeFile(stamp, digest);
+  return true;
+}
+
+async function preparePython(): Promise<string> {
+  const { inference } = await loadConfiguration({
+    inferenceConfigFile: 'inferenceconfig.json',
+    flags: {},
+    cwd: sample,
+  });
+  if (inference?.environment.kind !== 'inline') throw new Error('The sample names no environment of its own.');
+  const tools = { home: openHome(process.env), environment: process.env, clock: () => new Date() };
+  return (await prepareEnvironment(tools, inference.environment.definition, {})).python;
+}
+
+async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
+  console.log(`${bold('›')} ${label} …`);
+  return work();
+}
+
+async function aksml(label: string, args: readonly string[]): Promise<void> {
+  console.log(`\n${bold('›')} ${label}: ${dim(`aksml ${args.map(quoted).join(' ')}`)}`);
+  await run(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], sample);
+}
+
+async function succeeds(args: readonly string[]): Promise<boolean> {
+  const child = spawn(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], { stdio: 'ignore' });
+  return new Promise((resolve) => child.once('close', (code) => resolve(code === 0)));
+}
+
+async function run(command: string, args: readonly string[], cwd: string): Promise<void> {
+  const child = spawn(command, args, { cwd, stdio: 'inherit' });
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (status) => resolve(status ?? 130));
+  });
+  if (code !== 0) process.exit(code);
+}
+
+function quoted(argument: string): string {
+  return /^[\w@./:=-]+$/.test(argument) ? argument : `'${argument}'`;
+}
+
+function bold(text: string): string {
+  return process.stdout.isTTY ? `\x1b[1m${text}\x1b[22m` : text;
+}
+
+function dim(text: string): string {
+  return process.stdout.isTTY ? `\x1b[2m${text}\x1b[22m` : text;
+}
