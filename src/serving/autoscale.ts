@@ -1,0 +1,120 @@
+import { replicasFor } from './replicas.ts';
+
+export interface AutoscaleSettings {
+  readonly minReplicas: number;
+  readonly maxReplicas: number;
+  /** Percent. */
+  readonly targetUtilization: number;
+  /** Seconds between decisions. */
+  readonly refreshPeriodInSeconds: number;
+  readonly maxConcurrentRequestsPerContainer: number;
+}
+
+/** What one version holds at one moment. */
+export interface LoadSample {
+  /** Monotonic milliseconds. */
+  readonly time: number;
+  readonly busy: number;
+  readonly queued: number;
+}
+
+/** What the rule remembers of the past: give it back unchanged with the next call. */
+export interface AutoscaleState {
+  /** Samples of the last moments, oldest first. */
+  readonly recent: readonly LoadSample[];
+  /** Mean load of each past second that was seen, oldest first. */
+  readonly seconds: readonly { readonly second: number; readonly sum: number; readonly count: number }[];
+  readonly decidedAt?: number;
+  /** When the count last changed, or watching began. */
+  readonly calmSince?: number;
+}
+
+export interface AutoscaleDecision {
+  readonly replicas: number;
+  readonly direction: 'up' | 'down' | 'hold';
+  readonly state: AutoscaleState;
+}
+
+export const NO_HISTORY: AutoscaleState = { recent: [], seconds: [] };
+
+/** Long enough that one request at the wrong moment is no trend, short enough that a step is seen whole within a second. */
+const UP_WINDOW_MS = 500;
+/** v1 removed replicas after about a minute below the target. */
+export const CALM_MS = 60_000;
+/** With fewer of the last minute's seconds seen, calm is a guess: do not remove. */
+const MIN_SECONDS_SEEN = 30;
+
+/** Adds a sample to what is remembered. */
+export function observe(state: AutoscaleState, sample: LoadSample): AutoscaleState {
+  const second = Math.floor(sample.time / 1000);
+  const load = sample.busy + sample.queued;
+  const last = state.seconds.at(-1);
+  const seconds =
+    last?.second === second
+      ? [...state.seconds.slice(0, -1), { second, sum: last.sum + load, count: last.count + 1 }]
+      : [...state.seconds.filter((past) => past.second >= second - CALM_MS / 1000), { second, sum: load, count: 1 }];
+  const recent = [...state.recent.filter((past) => past.time > sample.time - UP_WINDOW_MS), sample];
+  return { ...state, recent, seconds, calmSince: state.calmSince ?? sample.time };
+}
+
+/**
+ * How many replicas the version shall have. `replicas` counts those that run or start.
+ * Up at once when the load of the last half second is above the target; down only to what the busiest second of the last
+ * minute needs, so that a pause never costs replicas; never below what holds the present load. Without samples: hold.
+ */
+export function decide(
+  settings: AutoscaleSettings,
+  state: AutoscaleState,
+  replicas: number,
+  now: number,
+): AutoscaleDecision {
+  const bounded = within(settings, replicas);
+  const hold: AutoscaleDecision = { replicas: bounded, direction: direction(bounded, replicas), state };
+  if (state.decidedAt !== undefined && now - state.decidedAt < settings.refreshPeriodInSeconds * 1000) return hold;
+
+  const decided: AutoscaleState = { ...state, decidedAt: now };
+  const recent = state.recent.filter((sample) => sample.time > now - UP_WINDOW_MS);
+  if (recent.length === 0) return { ...hold, state: decided };
+
+  const present = mean(recent.map((sample) => sample.busy + sample.queued));
+  const needed = within(settings, replicasAtTarget(settings, present));
+  const target = needed > bounded ? needed : Math.max(needed, calmTarget(settings, state, bounded, now));
+  const next = target < bounded ? Math.max(target, within(settings, holding(settings, recent))) : target;
+  return {
+    replicas: next,
+    direction: direction(next, replicas),
+    state: next === replicas ? decided : { ...decided, calmSince: now },
+  };
+}
+
+/** What the last minute allows to go down to; the present count while it is not over. */
+function calmTarget(settings: AutoscaleSettings, state: AutoscaleState, replicas: number, now: number): number {
+  if (state.calmSince === undefined || now - state.calmSince < CALM_MS) return replicas;
+  const minute = state.seconds.filter((past) => past.second * 1000 >= now - CALM_MS - 1000);
+  if (minute.length < MIN_SECONDS_SEEN) return replicas;
+  const busiest = Math.max(...minute.map((past) => past.sum / past.count));
+  return Math.min(replicas, within(settings, replicasAtTarget(settings, busiest)));
+}
+
+function replicasAtTarget(settings: AutoscaleSettings, load: number): number {
+  return replicasFor(load, settings.targetUtilization, settings.maxConcurrentRequestsPerContainer);
+}
+
+/** Replicas without which a request of the last moments would have had no place. */
+function holding(settings: AutoscaleSettings, recent: readonly LoadSample[]): number {
+  const most = Math.max(...recent.map((sample) => sample.busy + sample.queued));
+  return Math.ceil(most / settings.maxConcurrentRequestsPerContainer);
+}
+
+function within(settings: AutoscaleSettings, replicas: number): number {
+  return Math.min(settings.maxReplicas, Math.max(settings.minReplicas, replicas));
+}
+
+function direction(next: number, present: number): AutoscaleDecision['direction'] {
+  if (next === present) return 'hold';
+  return next > present ? 'up' : 'down';
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

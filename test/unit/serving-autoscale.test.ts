@@ -1,0 +1,136 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import {
+  type AutoscaleSettings,
+  type AutoscaleState,
+  decide,
+  NO_HISTORY,
+  observe,
+} from '../../src/serving/autoscale.ts';
+import { seededRandom } from '../../src/serving/random.ts';
+import { type SimulatedSecond, simulate } from '../../src/serving/simulator.ts';
+
+const SETTINGS: AutoscaleSettings = {
+  minReplicas: 1,
+  maxReplicas: 10,
+  targetUtilization: 70,
+  refreshPeriodInSeconds: 1,
+  maxConcurrentRequestsPerContainer: 1,
+};
+
+/** Samples ten times a second from `load(seconds)`, decides after each; yields every change as `[seconds, replicas]`. */
+function changes(load: (second: number) => number | undefined, seconds: number, replicas = 1, settings = SETTINGS) {
+  let state: AutoscaleState = NO_HISTORY;
+  const made: [number, number][] = [];
+  for (let tick = 1; tick <= seconds * 10; tick += 1) {
+    const time = tick * 100;
+    const present = load(time / 1000);
+    if (present !== undefined)
+      state = observe(state, { time, busy: Math.min(present, replicas), queued: Math.max(0, present - replicas) });
+    const decision = decide(settings, state, replicas, time);
+    state = decision.state;
+    if (decision.replicas !== replicas) made.push([time / 1000, decision.replicas]);
+    replicas = decision.replicas;
+  }
+  return made;
+}
+
+test('autoscale: a step in load is answered within a second, in full, and is not exceeded', () => {
+  const made = changes((second) => (second < 5 ? 0 : 4), 30);
+  const [first] = made;
+  assert.ok(first && first[0] <= 6, `first change at ${first?.[0]} s`);
+  assert.deepEqual(made.at(-1)?.[1], 6);
+  assert.ok((made.at(-1)?.[0] ?? 99) <= 7, `last change at ${made.at(-1)?.[0]} s`);
+});
+
+test('autoscale: removes after a minute of calm, and in one step', () => {
+  const made = changes((second) => (second < 5 ? 4 : 1), 180);
+  const down = made.filter(([, replicas], index) => index > 0 && replicas < (made[index - 1]?.[1] ?? 0));
+  assert.deepEqual(
+    down.map(([, replicas]) => replicas),
+    [2],
+  );
+  assert.ok((down[0]?.[0] ?? 0) >= 64 && (down[0]?.[0] ?? 0) <= 69, `down at ${down[0]?.[0]} s`);
+});
+
+test('autoscale: a pause shorter than a minute costs no replica', () => {
+  const made = changes((second) => (second % 40 < 5 ? 5 : 0), 400);
+  assert.equal(made.filter(([second]) => second > 10).length, 0, JSON.stringify(made));
+});
+
+test('autoscale: stays between the bounds, and obeys new bounds at once', () => {
+  assert.equal(changes(() => 100, 10).at(-1)?.[1], 10);
+  assert.equal(decide({ ...SETTINGS, minReplicas: 3 }, NO_HISTORY, 1, 0).replicas, 3);
+  assert.equal(decide({ ...SETTINGS, maxReplicas: 4 }, NO_HISTORY, 9, 0).replicas, 4);
+});
+
+test('autoscale: without samples nothing changes, and a gap is not calm', () => {
+  assert.deepEqual(
+    changes(() => undefined, 200, 5),
+    [],
+  );
+  const made = changes((second) => (second < 5 || second > 100 ? 3 : undefined), 110, 5);
+  assert.deepEqual(made, []);
+  const silent = changes((second) => (second < 5 ? 3 : second > 100 ? 0 : undefined), 120, 5);
+  assert.deepEqual(silent, [], 'twenty seconds of samples are no minute of calm');
+});
+
+test('autoscale: the load just below the target of N replicas never makes it go to and fro', () => {
+  const random = seededRandom(3);
+  const made = changes(() => 5 + Math.floor(random() * 3), 600, 5);
+  const directions = made.map(([, replicas], index) => Math.sign(replicas - (made[index - 1]?.[1] ?? 5)));
+  assert.ok(directions.filter((direction) => direction < 0).length <= 1, JSON.stringify(made));
+});
+
+test('autoscale: never fewer replicas than the present load needs', () => {
+  const loads = fc.array(fc.integer({ min: 0, max: 30 }), { minLength: 70, maxLength: 140 });
+  fc.assert(
+    fc.property(loads, fc.integer({ min: 1, max: 4 }), (perSecond, concurrency) => {
+      const settings = { ...SETTINGS, maxReplicas: 40, maxConcurrentRequestsPerContainer: concurrency };
+      const made = changes((second) => perSecond[Math.floor(second)] ?? 0, perSecond.length, 1, settings);
+      return made.every(([second, replicas], index) => {
+        const before = made[index - 1]?.[1] ?? 1;
+        return replicas > before || replicas >= Math.ceil((perSecond[Math.floor(second)] ?? 0) / concurrency);
+      });
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('the simulator queues, refuses, scales and removes as the rule says', () => {
+  let state: AutoscaleState = NO_HISTORY;
+  const seconds: SimulatedSecond[] = [
+    ...simulate({
+      arrivals: Array.from({ length: 180 }, (_, second) => (second >= 10 && second < 60 ? 40 : 2)),
+      serviceTime: () => 100,
+      replicaStartMs: 2000,
+      maxConcurrentRequestsPerContainer: 1,
+      maxQueueWaitMs: 500,
+      initialReplicas: 1,
+      random: seededRandom(1),
+      scale: (sample, replicas) => {
+        state = observe(state, sample);
+        const decision = decide(SETTINGS, state, replicas, sample.time);
+        state = decision.state;
+        return decision.replicas;
+      },
+    }),
+  ];
+  const during = (from: number, to: number) => seconds.slice(from, to);
+  assert.ok(
+    during(10, 12).some((second) => second.wanted > 4),
+    'scaled up within two seconds',
+  );
+  assert.ok(
+    during(10, 13).some((second) => second.refused > 0),
+    'refused while the replicas started',
+  );
+  assert.ok(
+    during(20, 60).every((second) => second.refused === 0 && second.ready > 4),
+    'then served all',
+  );
+  assert.ok((seconds.at(-1)?.ready ?? 99) <= 3, 'removed after a minute of calm');
+  const arrived = seconds.reduce((sum, second) => sum + second.arrived, 0);
+  assert.ok(Math.abs(arrived - (50 * 40 + 130 * 2)) < 200, `arrived ${arrived}`);
+});
