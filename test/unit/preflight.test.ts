@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Endpoint, VersionSpec } from '../../src/contract/endpoint.ts';
+import type { Model } from '../../src/contract/model.ts';
+import { type PreflightFacts, preflight } from '../../src/engine/endpoints/preflight.ts';
+
+const GIB = 1024 ** 3;
+
+const MODEL: Model = {
+  id: 'diabetes:1',
+  name: 'diabetes',
+  version: 1,
+  framework: 'Custom',
+  tags: {},
+  properties: {},
+  basename: 'diabetes.pkl',
+  isFolder: false,
+  isMlflow: false,
+  treeDigest: `sha256:${'0'.repeat(64)}`,
+  size: 1,
+  fileCount: 1,
+  createdTime: '2026-01-01T00:00:00.000Z',
+  modifiedTime: '2026-01-01T00:00:00.000Z',
+  createdBy: 'someone',
+};
+
+const GOOD: PreflightFacts = {
+  name: 'diabetes',
+  versionName: 'diabetes',
+  targetKind: 'local',
+  current: undefined,
+  overwrite: false,
+  models: [MODEL],
+  unregisteredModels: 0,
+  inference: {
+    entryScript: 'score.py',
+    sourceDirectory: '/project',
+    environment: { kind: 'registered', name: 'sklearn' },
+    namedFiles: ['score.py'],
+  },
+  deployment: { computeType: 'aks' },
+  settings: {
+    auth: 'key',
+    appInsightsEnabled: false,
+    dataCollection: false,
+    scale: { kind: 'fixed', replicas: 1 },
+    resources: { cpu: 0.1, memoryInGB: 0.5, gpu: 0 },
+    scoringTimeoutMs: 60_000,
+    maxConcurrentRequestsPerContainer: 1,
+    maxQueueWaitMs: 500,
+    livenessProbe: {
+      periodSeconds: 10,
+      initialDelaySeconds: 310,
+      timeoutSeconds: 2,
+      successThreshold: 1,
+      failureThreshold: 3,
+    },
+  },
+  machine: { totalMemory: 8 * GIB, freeMemory: 4 * GIB },
+};
+
+const { inference: _, ...WITHOUT_SCRIPT } = GOOD;
+
+const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
+  ['a plain deployment has no problem', GOOD, []],
+  [
+    'a name that v1 refused is refused',
+    { ...GOOD, name: 'Diabetes', versionName: 'Diabetes' },
+    ['serviceName.invalid'],
+  ],
+  ['a version name follows the same rule', { ...GOOD, versionName: 'v1_' }, ['versionName.invalid']],
+  ['an existing service needs overwrite', { ...GOOD, current: endpoint(['diabetes']) }, ['service.exists']],
+  ['with overwrite it is replaced', { ...GOOD, current: endpoint(['diabetes']), overwrite: true }, []],
+  [
+    'a deploy never removes other versions',
+    { ...GOOD, current: endpoint(['diabetes', 'candidate']), overwrite: true },
+    ['endpoint.hasVersions'],
+  ],
+  ['1,000 models fit', { ...GOOD, models: [], unregisteredModels: 1000 }, []],
+  ['1,001 do not', { ...GOOD, models: [MODEL], unregisteredModels: 1000 }, ['models.tooMany']],
+  ['a model is given once', { ...GOOD, models: [MODEL, MODEL] }, ['models.duplicate']],
+  ['a custom model needs a scoring script', WITHOUT_SCRIPT, ['inferenceConfig.missing']],
+  ['a scikit-learn model does not', { ...WITHOUT_SCRIPT, models: [{ ...MODEL, framework: 'ScikitLearn' }] }, []],
+  ['an MLflow model does not', { ...WITHOUT_SCRIPT, models: [{ ...MODEL, isMlflow: true }] }, []],
+  ['no model and no script is nothing', { ...WITHOUT_SCRIPT, models: [] }, ['inferenceConfig.missing']],
+  [
+    'more memory than the machine has is told',
+    { ...GOOD, settings: { ...GOOD.settings, scale: { kind: 'fixed', replicas: 20 } } },
+    ['memory.exceedsMachine'],
+  ],
+  [
+    'a namespace has no effect on local',
+    { ...GOOD, deployment: { computeType: 'aks', namespace: 'ml' } },
+    ['namespace.noEffect'],
+  ],
+];
+
+for (const [sentence, facts, codes] of CASES) {
+  test(`preflight: ${sentence}`, () => {
+    assert.deepEqual(
+      preflight(facts).map(({ code }) => code),
+      codes,
+    );
+  });
+}
+
+function endpoint(names: readonly string[]): Endpoint {
+  return {
+    apiVersion: 'aksml.dev/v1',
+    kind: 'Endpoint',
+    metadata: { name: 'diabetes' },
+    spec: {
+      form: 'service',
+      computeType: 'aks',
+      tags: {},
+      properties: {},
+      auth: 'key',
+      appInsightsEnabled: false,
+      corsAllowedOrigins: [],
+      versions: names.map(version),
+    },
+  };
+}
+
+function version(name: string, index: number): VersionSpec {
+  const { auth: _auth, appInsightsEnabled: _insights, ...settings } = GOOD.settings;
+  return {
+    ...settings,
+    name,
+    isDefault: index === 0,
+    tags: {},
+    properties: {},
+    revision: `sha256:${'1'.repeat(64)}`,
+    revisionNumber: 1,
+    image: `sha256:${'2'.repeat(64)}`,
+    models: [],
+    environment: { hash: '' },
+    createdTime: '2026-01-01T00:00:00.000Z',
+    updatedTime: '2026-01-01T00:00:00.000Z',
+  };
+}
