@@ -174,6 +174,8 @@ export interface ReplicaStatus {
   readonly startedTime: string;
   readonly restarts: number;
   readonly pid?: number;
+  /** What it is at, such as how long `init()` has been running. */
+  readonly message?: string;
   readonly error?: Cause;
 }
 
@@ -198,4 +200,6 @@ export type CauseCode =
   | 'PortInUse'
   | 'EnvironmentMissing'
   | 'ReadinessTimeout'
-  | 'InvalidDeploymentSpec';
+  | 'InvalidDeploymentSpec'
+  /** The local compute target was stopped on request. */
+  | 'Stopped';
