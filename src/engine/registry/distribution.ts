@@ -1,0 +1,395 @@
+import { randomUUID } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AksmlError } from '../../contract/error.ts';
+import { Authenticator } from './auth.ts';
+import { downloadBlob } from './blob-download.ts';
+import { type UploadPorts, uploadBlob } from './blob-upload.ts';
+import type { CredentialSource } from './credentials.ts';
+import { RegistryFailures } from './failures.ts';
+import type { HttpPorts, HttpRequest } from './http.ts';
+import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
+import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
+import { type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
+
+export interface DistributionOptions extends Partial<Omit<HttpPorts, 'fetch'>> {
+  readonly fetch: typeof fetch;
+  /** Default: anonymous. */
+  readonly credentials?: CredentialSource;
+  /** Bytes sent at a time, and held in memory meanwhile; default 8 MiB. */
+  readonly chunkBytes?: number;
+}
+
+/** A manifest as the registry stores it, which may be an index or one of Docker's own types. */
+export interface RawManifest {
+  readonly bytes: Uint8Array;
+  readonly descriptor: Descriptor;
+}
+
+/** Docker's types of the same things; registries still answer with them. */
+export const DOCKER_MEDIA_TYPE = {
+  manifest: 'application/vnd.docker.distribution.manifest.v2+json',
+  list: 'application/vnd.docker.distribution.manifest.list.v2+json',
+} as const;
+
+const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
+const PAGE = 1000;
+/** The distribution specification asks registries to take 4 MiB at least. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+const ACCEPTED = [MEDIA_TYPE.manifest, MEDIA_TYPE.index, DOCKER_MEDIA_TYPE.manifest, DOCKER_MEDIA_TYPE.list].join(', ');
+
+/**
+ * A registry over the OCI distribution API 1.1. `address` is `HOST[:PORT][/PREFIX]`; the prefix is put before every repository name.
+ * Spoken to over TLS, except on this machine.
+ */
+export class DistributionRegistry implements Registry {
+  readonly location: string;
+  readonly #origin: string;
+  readonly #prefix: string;
+  readonly #ports: HttpPorts;
+  readonly #auth: Authenticator;
+  readonly #failures: RegistryFailures;
+  readonly #chunkBytes: number;
+
+  constructor(address: string, options: DistributionOptions) {
+    const { host, prefix } = parseRegistryAddress(address);
+    this.location = prefix === '' ? host : `${host}/${prefix}`;
+    this.#failures = new RegistryFailures(this.location);
+    this.#origin = apiOrigin(host);
+    this.#prefix = prefix === '' ? '' : `${prefix}/`;
+    this.#ports = {
+      fetch: options.fetch,
+      sleep: options.sleep ?? (async (ms, signal) => sleep(ms, undefined, { signal })),
+      now: options.now ?? Date.now,
+      random: options.random ?? Math.random,
+    };
+    this.#auth = new Authenticator(host, this.#ports, options.credentials ?? (async () => undefined));
+    this.#chunkBytes = options.chunkBytes ?? DEFAULT_CHUNK_BYTES;
+  }
+
+  async hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean> {
+    checkDigest(digest);
+    const response = await this.#send('HEAD', this.#url(repository, `blobs/${digest}`), 'pull', repository, { signal });
+    await response.body?.cancel();
+    if (response.ok) return true;
+    if (response.status === 404) return false;
+    throw await this.#failures.of(response, `looking for ${digest} in ${repository}`);
+  }
+
+  async putBlob(
+    repository: string,
+    content: AsyncIterable<Uint8Array> | Uint8Array,
+    options: {
+      readonly mediaType: string;
+      readonly expected?: { readonly digest: string; readonly size: number };
+      readonly onBytes?: OnBytes;
+      readonly signal?: AbortSignal;
+    },
+  ): Promise<Descriptor> {
+    const expected = options.expected ?? (content instanceof Uint8Array ? describe(content) : undefined);
+    if (expected && (await this.hasBlob(repository, expected.digest, options.signal))) {
+      options.onBytes?.(expected.size);
+      return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
+    }
+    const chunks = content instanceof Uint8Array ? [content] : content;
+    const sent = await uploadBlob(this.#uploadPorts(repository), chunks, {
+      start: this.#url(repository, 'blobs/uploads/'),
+      chunkBytes: this.#chunkBytes,
+      ...(expected === undefined ? {} : { expected }),
+      ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
+      ...optionalSignal(options.signal),
+    });
+    return { mediaType: options.mediaType, ...sent };
+  }
+
+  async getBlob(repository: string, digest: string, signal?: AbortSignal): Promise<Readable> {
+    checkDigest(digest);
+    return await downloadBlob({
+      digest,
+      http: this.#ports,
+      open: (offset) => this.#openBlob(repository, digest, offset, signal),
+      corrupt: () => this.#failures.corrupt(repository, digest),
+      broken: (cause) => this.#failures.broken(`reading ${digest} of ${repository}`, cause),
+      ...optionalSignal(signal),
+    });
+  }
+
+  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<void> {
+    if (from === to || (await this.hasBlob(to, blob.digest, signal))) return;
+    const url = this.#url(to, 'blobs/uploads/');
+    url.searchParams.set('mount', blob.digest);
+    url.searchParams.set('from', this.#prefix + from);
+    const response = await this.#auth.send({ method: 'POST', url, ...optionalSignal(signal) }, [
+      this.#scope(from, 'pull'),
+      this.#scope(to, 'pull,push'),
+    ]);
+    await response.body?.cancel();
+    if (response.status === 201) return;
+    // Not every registry mounts: it has opened an upload instead, which it will forget.
+    await this.putBlob(to, blobContent(this, from, blob.digest, signal), {
+      mediaType: blob.mediaType,
+      expected: blob,
+      ...optionalSignal(signal),
+    });
+  }
+
+  async getManifest(
+    repository: string,
+    reference: string,
+    signal?: AbortSignal,
+  ): Promise<{ readonly manifest: Manifest; readonly descriptor: Descriptor }> {
+    const { bytes, descriptor } = await this.getRawManifest(repository, reference, signal);
+    const manifest = parseJson(bytes);
+    if (!isManifest(manifest)) {
+      throw new AksmlError(
+        'registry.notManifest',
+        `${this.location}/${repository}:${reference} is of type ${descriptor.mediaType}, not an OCI image manifest.`,
+        { subject: `${repository}:${reference}` },
+      );
+    }
+    return { manifest, descriptor };
+  }
+
+  /** Manifests of any type, indexes too. @throws AksmlError `registry.notFound` | `registry.corrupt` */
+  async getRawManifest(repository: string, reference: string, signal?: AbortSignal): Promise<RawManifest> {
+    const response = await this.#send('GET', this.#manifestUrl(repository, reference), 'pull', repository, {
+      headers: { accept: ACCEPTED },
+      signal,
+    });
+    if (!response.ok) throw await this.#failures.of(response, `reading ${repository}:${reference}`);
+    const bytes = await this.#readWhole(response, repository, reference);
+    const { digest, size } = describe(bytes);
+    const named = isDigest(reference) ? reference : (response.headers.get('docker-content-digest') ?? digest);
+    if (named !== digest) throw this.#failures.corrupt(repository, named);
+    const mediaType = response.headers.get('content-type')?.split(';')[0]?.trim() || MEDIA_TYPE.manifest;
+    return { bytes, descriptor: { mediaType, digest, size } };
+  }
+
+  async putManifest(
+    repository: string,
+    manifest: Manifest,
+    options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+  ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }> {
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    if (bytes.length > MAX_MANIFEST_BYTES) throw this.#failures.manifestTooLarge(repository, options.tag);
+    const artifact = manifest.artifactType === undefined ? {} : { artifactType: manifest.artifactType };
+    const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
+    const claims = options.ifAbsent === true && options.tag !== undefined;
+    if (claims && (await this.#tagDigest(repository, options.tag, options.signal)) !== undefined) {
+      return { descriptor, written: false };
+    }
+    const reference = options.tag ?? descriptor.digest;
+    const response = await this.#send('PUT', this.#manifestUrl(repository, reference), 'pull,push', repository, {
+      headers: { 'content-type': manifest.mediaType },
+      body: bytes,
+      signal: options.signal,
+    });
+    if (!response.ok) throw await this.#failures.of(response, `writing ${repository}:${reference}`);
+    await response.body?.cancel();
+    if (!claims) return { descriptor, written: true };
+    // Registries know no create-if-absent: whoever is read back has won.
+    const winner = await this.#tagDigest(repository, options.tag, options.signal);
+    return { descriptor, written: winner === descriptor.digest };
+  }
+
+  async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {
+    if (await this.#delete(repository, reference, signal)) return;
+    if (isDigest(reference)) throw this.#failures.unsupported('delete manifests');
+    if ((await this.#tagDigest(repository, reference, signal)) === undefined) {
+      throw this.#failures.notFound(repository, reference);
+    }
+    // Older registries delete by digest only, which takes every tag of a manifest along: give this tag one of its own first.
+    const grave = await this.#putGrave(repository, reference, signal);
+    if (!(await this.#delete(repository, grave, signal))) throw this.#failures.unsupported('delete manifests');
+  }
+
+  async #putGrave(repository: string, tag: string, signal?: AbortSignal): Promise<string> {
+    const config = await this.putBlob(repository, Buffer.from('{}'), {
+      mediaType: MEDIA_TYPE.empty,
+      ...optionalSignal(signal),
+    });
+    const manifest: Manifest = {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.manifest,
+      artifactType: 'application/vnd.aksml.deleted',
+      config,
+      layers: [config],
+      annotations: { 'dev.aksml.deleted': randomUUID() },
+    };
+    return (await this.putManifest(repository, manifest, { tag, ...optionalSignal(signal) })).descriptor.digest;
+  }
+
+  async listTags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    const url = this.#url(repository, 'tags/list');
+    return this.#list(url, 'tags', [this.#scope(repository, 'pull')], signal);
+  }
+
+  async listRepositories(prefix: string, signal?: AbortSignal): Promise<string[]> {
+    const names = await this.#list(
+      new URL('/v2/_catalog', this.#origin),
+      'repositories',
+      ['registry:catalog:*'],
+      signal,
+    );
+    const full = this.#prefix + prefix;
+    return names.filter((name) => name.startsWith(full)).map((name) => name.slice(this.#prefix.length));
+  }
+
+  /** False when the registry cannot delete by this kind of reference. */
+  async #delete(repository: string, reference: string, signal?: AbortSignal): Promise<boolean> {
+    const response = await this.#send(
+      'DELETE',
+      this.#manifestUrl(repository, reference),
+      'pull,push,delete',
+      repository,
+      {
+        signal,
+      },
+    );
+    if (response.ok) {
+      await response.body?.cancel();
+      return true;
+    }
+    const failure = await this.#failures.of(response, `deleting ${repository}:${reference}`);
+    if (response.status === 405 || response.status === 400) return false;
+    throw failure;
+  }
+
+  async #list(first: URL, member: string, scopes: readonly string[], signal?: AbortSignal): Promise<string[]> {
+    const found: string[] = [];
+    first.searchParams.set('n', String(PAGE));
+    for (let url: URL | undefined = first; url !== undefined; ) {
+      const response = await this.#auth.send({ method: 'GET', url, ...optionalSignal(signal) }, scopes);
+      if (response.status === 404 && member === 'tags') {
+        await response.body?.cancel();
+        return found;
+      }
+      if (!response.ok) throw await this.#failures.of(response, `listing ${member}`);
+      found.push(...stringsOf(await response.json(), member));
+      url = this.#nextPage(response.headers.get('link'), url);
+    }
+    return [...new Set(found)];
+  }
+
+  #nextPage(link: string | null, current: URL): URL | undefined {
+    const target = link?.match(/<([^>]*)>\s*;[^,]*\brel="?next"?/)?.[1];
+    if (target === undefined) return undefined;
+    const next = new URL(target, current);
+    // Proxies answer with their inner address; the pages are where the first one was.
+    return new URL(next.pathname + next.search, this.#origin);
+  }
+
+  async #openBlob(repository: string, digest: string, offset: number, signal?: AbortSignal): Promise<Response> {
+    const response = await this.#send('GET', this.#url(repository, `blobs/${digest}`), 'pull', repository, {
+      ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }),
+      signal,
+    });
+    if (!response.ok) throw await this.#failures.of(response, `reading ${digest} of ${repository}`);
+    return response;
+  }
+
+  async #tagDigest(repository: string, tag: string, signal?: AbortSignal): Promise<string | undefined> {
+    const response = await this.#send('HEAD', this.#manifestUrl(repository, tag), 'pull', repository, {
+      headers: { accept: ACCEPTED },
+      signal,
+    });
+    await response.body?.cancel();
+    if (response.status === 404) return undefined;
+    if (!response.ok) throw await this.#failures.of(response, `looking for ${repository}:${tag}`);
+    const digest = response.headers.get('docker-content-digest');
+    return digest ?? (await this.getRawManifest(repository, tag, signal)).descriptor.digest;
+  }
+
+  async #readWhole(response: Response, repository: string, reference: string): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of response.body ?? []) {
+      size += part.length;
+      if (size > MAX_MANIFEST_BYTES) throw this.#failures.manifestTooLarge(repository, reference);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  }
+
+  #uploadPorts(repository: string): UploadPorts {
+    return {
+      http: this.#ports,
+      send: (request) => this.#auth.send(request, [this.#scope(repository, 'pull,push')]),
+      exists: (digest, signal) => this.hasBlob(repository, digest, signal),
+      failure: (response, doing) => this.#failures.of(response, `${doing} ${repository}`),
+      broken: (doing, cause) => this.#failures.broken(`${doing} ${repository}`, cause),
+      mismatch: (digest) => this.#failures.mismatch(digest),
+    };
+  }
+
+  #send(
+    method: HttpRequest['method'],
+    url: URL,
+    actions: string,
+    repository: string,
+    rest: {
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: Uint8Array<ArrayBuffer>;
+      readonly signal: AbortSignal | undefined;
+    },
+  ): Promise<Response> {
+    const { signal, ...request } = rest;
+    return this.#auth.send({ method, url, ...request, ...optionalSignal(signal) }, [this.#scope(repository, actions)]);
+  }
+
+  #scope(repository: string, actions: string): string {
+    return `repository:${this.#prefix}${repository}:${actions}`;
+  }
+
+  #url(repository: string, path: string): URL {
+    checkRepository(repository);
+    return new URL(`/v2/${this.#prefix}${repository}/${path}`, this.#origin);
+  }
+
+  #manifestUrl(repository: string, reference: string): URL {
+    if (!isDigest(reference)) checkTag(reference);
+    return this.#url(repository, `manifests/${reference}`);
+  }
+}
+
+/** A stored blob as content for another repository, read anew as often as it must be sent. */
+export function blobContent(
+  registry: Registry,
+  repository: string,
+  digest: string,
+  signal?: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  return {
+    async *[Symbol.asyncIterator]() {
+      yield* await registry.getBlob(repository, digest, signal);
+    },
+  };
+}
+
+function describe(bytes: Uint8Array): { readonly digest: string; readonly size: number } {
+  return { digest: sha256(bytes), size: bytes.length };
+}
+
+function optionalSignal(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isManifest(value: unknown): value is Manifest {
+  return (
+    typeof value === 'object' && value !== null && 'config' in value && 'layers' in value && Array.isArray(value.layers)
+  );
+}
+
+function stringsOf(answer: unknown, member: string): string[] {
+  if (typeof answer !== 'object' || answer === null) return [];
+  const list: unknown = Reflect.get(answer, member);
+  return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
+}
