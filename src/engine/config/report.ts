@@ -1,0 +1,58 @@
+import type { Problem, Severity } from '../../contract/problem.ts';
+
+/** Where a value came from: a key of a file, or a flag. */
+export interface Origin {
+  readonly file?: string;
+  /** Key path, or `--flag`. */
+  readonly path?: string;
+  readonly line?: number;
+}
+
+/** Collects every problem of a run; nothing is thrown until all are found. */
+export class Report {
+  readonly #problems: Problem[] = [];
+
+  error(code: string, origin: Origin, message: string, remedy?: string): void {
+    this.add('error', code, origin, message, remedy);
+  }
+
+  warning(code: string, origin: Origin, message: string, remedy?: string): void {
+    this.add('warning', code, origin, message, remedy);
+  }
+
+  notice(code: string, origin: Origin, message: string, remedy?: string): void {
+    this.add('notice', code, origin, message, remedy);
+  }
+
+  add(severity: Severity, code: string, origin: Origin, message: string, remedy?: string): void {
+    this.addAll([
+      {
+        severity,
+        code,
+        ...(origin.file === undefined ? {} : { file: origin.file }),
+        ...(origin.path === undefined ? {} : { path: origin.path }),
+        ...(origin.line === undefined || origin.line === 0 ? {} : { line: origin.line }),
+        message,
+        ...(remedy === undefined ? {} : { remedy }),
+      },
+    ]);
+  }
+
+  addAll(problems: readonly Problem[]): void {
+    for (const problem of problems) {
+      const isKnown = this.#problems.some(
+        ({ code, file, path, line }) =>
+          code === problem.code && file === problem.file && path === problem.path && line === problem.line,
+      );
+      if (!isKnown) this.#problems.push(problem);
+    }
+  }
+
+  get problems(): readonly Problem[] {
+    return this.#problems;
+  }
+
+  get hasErrors(): boolean {
+    return this.#problems.some(({ severity }) => severity === 'error');
+  }
+}

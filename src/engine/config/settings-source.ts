@@ -1,0 +1,142 @@
+import { type ConfigurationFlags, type FlagName, flagOption } from './flags.ts';
+import type { Origin, Report } from './report.ts';
+import { asNumber, fromPlain, isTruthy, type MapValue, NONE, type SourceValue, show } from './source.ts';
+
+export interface Setting {
+  readonly value: SourceValue;
+  readonly origin: Origin;
+}
+
+export interface SettingKey {
+  readonly path: string;
+  readonly flag?: FlagName;
+}
+
+/** Flags over a file, each value with where it came from. */
+export class SettingsSource {
+  readonly file: string | undefined;
+  readonly root: MapValue | undefined;
+  readonly #flags: ConfigurationFlags;
+
+  constructor(file: string | undefined, root: MapValue | undefined, flags: ConfigurationFlags) {
+    this.file = file;
+    this.root = root;
+    this.#flags = flags;
+  }
+
+  get(key: SettingKey): Setting {
+    const flag = key.flag === undefined ? undefined : this.#flags[key.flag];
+    if (key.flag !== undefined && flag !== undefined) {
+      return { value: fromPlain(flag), origin: { path: flagOption(key.flag) } };
+    }
+    return this.fromFile(key.path);
+  }
+
+  fromFile(path: string): Setting {
+    const origin: Origin = { ...(this.file === undefined ? {} : { file: this.file }), path };
+    let map = this.root;
+    for (const [index, part] of path.split('.').entries()) {
+      const entry = map?.entries.get(part);
+      if (!entry) break;
+      if (index === path.split('.').length - 1) return { value: entry.value, origin: { ...origin, line: entry.line } };
+      map = entry.value.type === 'dict' ? entry.value : undefined;
+    }
+    return { value: NONE, origin };
+  }
+}
+
+/** None of these can be written as JSON, which is how v1 sent everything. */
+export function isSendable(value: SourceValue): boolean {
+  if (value.type === 'float') return Number.isFinite(value.value);
+  return (
+    value.type !== 'datetime.date' &&
+    value.type !== 'datetime.datetime' &&
+    value.type !== 'bytes' &&
+    value.type !== 'set'
+  );
+}
+
+/** Turns a value that v1 accepted into what it meant, and says so where the file said something else. */
+export class SettingConverter {
+  readonly #report: Report;
+
+  constructor(report: Report) {
+    this.#report = report;
+  }
+
+  boolean({ value, origin }: Setting): boolean | undefined {
+    if (value.type === 'NoneType') return undefined;
+    const result = isTruthy(value);
+    if (value.type !== 'bool') {
+      this.#report.warning(
+        'value.notBoolean',
+        origin,
+        `${origin.path} is ${show(value)}, not true or false; v1 took it as ${result}, because only empty values and 0 are false.`,
+        `Write ${origin.path} as true or false, without quotes.`,
+      );
+    }
+    return result;
+  }
+
+  number({ value, origin }: Setting): number | undefined {
+    if (value.type === 'NoneType') return undefined;
+    const number = asNumber(value);
+    if (number !== undefined) {
+      if (value.type === 'bool') this.#warnType(value, origin, `${number}`);
+      return number;
+    }
+    const parsed = value.type === 'str' && value.value.trim() !== '' ? Number(value.value) : Number.NaN;
+    if (Number.isFinite(parsed)) {
+      this.#warnType(value, origin, `${parsed}`);
+      return parsed;
+    }
+    this.#report.warning(
+      'value.notNumber',
+      origin,
+      `${origin.path} is ${show(value)}, which is not a number, so it has no effect.`,
+      'Write a number, without quotes and units.',
+    );
+    return undefined;
+  }
+
+  /** Rounds up, because the service counted whole things. */
+  integer(setting: Setting): number | undefined {
+    const number = this.number(setting);
+    if (number === undefined || Number.isInteger(number)) return number;
+    const rounded = Math.ceil(number);
+    this.#report.warning(
+      'value.notInteger',
+      setting.origin,
+      `${setting.origin.path} is ${number}, but must be a whole number; it is rounded up to ${rounded}.`,
+      'Write a whole number.',
+    );
+    return rounded;
+  }
+
+  /** Empty text is none. */
+  text({ value, origin }: Setting): string | undefined {
+    if (!isTruthy(value)) return undefined;
+    if (value.type === 'str') return value.value;
+    if (value.type === 'int' || value.type === 'float' || value.type === 'bool') {
+      const text = String(value.value);
+      this.#warnType(value, origin, JSON.stringify(text));
+      return text;
+    }
+    this.#report.warning(
+      'value.notText',
+      origin,
+      `${origin.path} is ${show(value)}, where text is expected, so it has no effect.`,
+      'Write text.',
+    );
+    return undefined;
+  }
+
+  #warnType(value: SourceValue, origin: Origin, meaning: string): void {
+    this.#report.warning(
+      'value.wrongType',
+      origin,
+      `${origin.path} is ${show(value)}; it is taken as ${meaning}.`,
+      `Write ${meaning}.`,
+    );
+  }
+}
