@@ -6,6 +6,7 @@ import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { layoutFolders, withLayoutLock } from './layout.ts';
 import { type IndexEntry, isTagged, LayoutIndex } from './layout-index.ts';
+import { isInWork, isLeftover } from './leftover.ts';
 import type { Descriptor, Manifest } from './registry.ts';
 import { isAbsent } from './storage-error.ts';
 
@@ -163,21 +164,7 @@ async function readManifest(
 }
 
 async function sweepUploads(folder: string, sweep: Sweep): Promise<Freed> {
-  return await sweepFiles(folder, (name) => (isAbandoned(name) ? sweep.now - QUIET_UPLOAD_MS : sweep.olderThan), sweep);
-}
-
-function isAbandoned(upload: string): boolean {
-  const pid = Number(upload.split('-', 1)[0]);
-  return Number.isInteger(pid) && !isRunning(pid);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
-  }
+  return await sweepFiles(folder, (name) => (isLeftover(name) ? sweep.now - QUIET_UPLOAD_MS : sweep.olderThan), sweep);
 }
 
 /** `goesBefore` tells up to which time of its last change a file goes; undefined keeps it. */
@@ -209,7 +196,7 @@ async function sweepCache(home: Home, folder: string, live: ReadonlySet<string>,
   for (const name of await list(folder)) {
     sweep.signal?.throwIfAborted();
     const path = join(folder, name);
-    if (live.has(name) || (await isYoung(path, sweep))) continue;
+    if (live.has(name) || isInWork(name) || (await isYoung(path, sweep))) continue;
     const size = await sizeOf(path);
     if (!sweep.dryRun) {
       const doomed = join(folder, `.removed-${randomUUID()}`);

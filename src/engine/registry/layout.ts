@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { type IndexEntry, LayoutIndex, without, withTag, withUntagged } from './layout-index.ts';
+import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
 import type { Descriptor, Manifest, OnBytes, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
@@ -20,7 +21,7 @@ export function openLayout(home: Home, folder: string): Registry {
   return new Layout(home, resolve(folder));
 }
 
-/** Where a layout keeps its parts. `uploads` is our own: content that has not got its name yet, `<pid>-<uuid>`. */
+/** Where a layout keeps its parts. `uploads` is our own: content that has not got its name yet. */
 export function layoutFolders(folder: string): { readonly blobs: string; readonly uploads: string } {
   return { blobs: join(folder, 'blobs', 'sha256'), uploads: join(folder, 'uploads') };
 }
@@ -40,6 +41,7 @@ type PutBlobOptions = Parameters<Registry['putBlob']>[2];
 
 class Layout implements Registry {
   readonly location: string;
+  readonly readsInStep = true;
   readonly #home: Home;
   readonly #blobs: string;
   readonly #uploads: string;
@@ -214,7 +216,7 @@ class Layout implements Registry {
   }
 
   async #store(chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, options: PutBlobOptions): Promise<Descriptor> {
-    const temporary = join(this.#uploads, `${process.pid}-${randomUUID()}`);
+    const temporary = join(this.#uploads, unfinishedName());
     try {
       const { digest, size } = await writeHashed(temporary, chunks, options.onBytes, options.signal);
       const { expected } = options;

@@ -42,6 +42,8 @@ export type OnBytes = (bytes: number) => void;
 export interface Registry {
   /** For messages: the host and prefix, or the folder. */
   readonly location: string;
+  /** `putBlob` is through with a chunk when it asks for the next, so that its source may use one buffer for all. */
+  readonly readsInStep?: boolean;
 
   hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean>;
   /** Streams the content in; with `expected`, content that differs is refused and nothing is kept. Known content is not sent again. */
