@@ -1,0 +1,121 @@
+import * as engineUpdate from '../engine/endpoints/update.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { CommandContext } from './context.ts';
+import {
+  type BuildingOptions,
+  buildOptionsOf,
+  configurationOf,
+  type DeploymentOptions,
+  type ModelOptions,
+  modelReferences,
+} from './deploying.ts';
+import type { Result } from './result.ts';
+import { endpointResult } from './service-view.ts';
+
+interface LabelOptions {
+  readonly description?: string | undefined;
+  readonly addTag?: Readonly<Record<string, string>> | undefined;
+  readonly removeTag?: readonly string[] | undefined;
+  readonly addProperty?: Readonly<Record<string, string>> | undefined;
+}
+
+export type UpdateOptions = DeploymentOptions &
+  ModelOptions &
+  BuildingOptions &
+  LabelOptions & { readonly name: string; readonly noWait?: boolean | undefined };
+
+export type VersionOptions = UpdateOptions & {
+  readonly versionName: string;
+  readonly isDefault?: boolean | undefined;
+  readonly isControlVersionType?: boolean | undefined;
+};
+
+export async function updateService(context: CommandContext, options: UpdateOptions): Promise<Result> {
+  const engine = await context.engine();
+  const endpoint = await engineUpdate.updateVersion(engine, await versionChange(context, engine, options), context.run);
+  return endpointResult(engine, endpoint);
+}
+
+export async function updateVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
+  const engine = await context.engine();
+  const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
+  return endpointResult(engine, await engineUpdate.updateVersion(engine, change, context.run));
+}
+
+export async function createVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
+  const engine = await context.engine();
+  const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
+  return endpointResult(engine, await engineUpdate.createVersion(engine, change, context.run));
+}
+
+export async function deleteVersion(
+  context: CommandContext,
+  options: { readonly name: string; readonly versionName: string; readonly yes: boolean | undefined },
+): Promise<Result> {
+  await context.confirm(`Remove the version ${options.versionName} from ${options.name}?`, options.yes);
+  const engine = await context.engine();
+  return endpointResult(engine, await engineUpdate.deleteVersion(engine, options, context.run));
+}
+
+export async function updateEndpoint(
+  context: CommandContext,
+  options: LabelOptions & {
+    readonly name: string;
+    readonly authEnabled?: boolean | undefined;
+    readonly tokenAuthEnabled?: boolean | undefined;
+    readonly enableAppInsights?: boolean | undefined;
+  },
+): Promise<Result> {
+  const engine = await context.engine();
+  const { name, authEnabled, tokenAuthEnabled, enableAppInsights } = options;
+  const change = {
+    name,
+    authEnabled,
+    tokenAuthEnabled,
+    appInsightsEnabled: enableAppInsights,
+    ...labelChange(options),
+  };
+  return endpointResult(engine, await engineUpdate.updateEndpoint(engine, change, context.run));
+}
+
+async function versionChange(
+  context: CommandContext,
+  engine: Engine,
+  options: UpdateOptions,
+): Promise<engineUpdate.VersionChange> {
+  const models = await modelReferences(context, engine, options);
+  return {
+    name: options.name,
+    configuration: await configurationOf(context, options),
+    ...(models === undefined ? {} : { models }),
+    ...labelChange(options),
+    wait: options.noWait !== true,
+    build: buildOptionsOf(context, options),
+    cwd: context.host.cwd,
+  };
+}
+
+function versionRole(options: VersionOptions): Pick<
+  engineUpdate.VersionChange,
+  'isDefault' | 'isControl' | 'trafficPercentile'
+> & {
+  readonly versionName: string;
+} {
+  return {
+    versionName: options.versionName,
+    ...(options.isDefault === undefined ? {} : { isDefault: options.isDefault }),
+    ...(options.isControlVersionType === undefined ? {} : { isControl: options.isControlVersionType }),
+    ...(options.trafficPercentile === undefined ? {} : { trafficPercentile: options.trafficPercentile }),
+  };
+}
+
+function labelChange(
+  options: LabelOptions,
+): Pick<engineUpdate.VersionChange, 'description' | 'addTags' | 'removeTags' | 'addProperties'> {
+  return {
+    ...(options.description === undefined ? {} : { description: options.description }),
+    ...(options.addTag === undefined ? {} : { addTags: options.addTag }),
+    ...(options.removeTag === undefined ? {} : { removeTags: options.removeTag }),
+    ...(options.addProperty === undefined ? {} : { addProperties: options.addProperty }),
+  };
+}

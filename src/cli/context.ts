@@ -1,0 +1,63 @@
+import { resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
+import type { OnProgress } from '../contract/event.ts';
+import type { Problem } from '../contract/problem.ts';
+import type { Engine } from '../engine/engine.ts';
+import { type Home, openHome } from '../home/home.ts';
+import { renderProblem } from './failure.ts';
+import type { GlobalOptions } from './global-options.ts';
+import type { Host } from './host.ts';
+import { openProgress, type ProgressDisplay } from './progress.ts';
+
+/** What a command works with. The engine is loaded when the command asks for it, not before. */
+export interface CommandContext {
+  readonly host: Host;
+  readonly globals: GlobalOptions;
+  readonly home: Home;
+  /** `--path`, absolute: where the search for the workspace begins. */
+  readonly projectFolder: string;
+  readonly progress: ProgressDisplay;
+  /** For the engine's long operations. */
+  readonly run: { readonly onProgress: OnProgress; readonly signal: AbortSignal };
+  warn(problem: Problem): void;
+  /** A sentence for the person, on standard error. */
+  say(sentence: string): void;
+  /** Asks before something is destroyed. Without a terminal, or with `--yes`, it goes ahead, as v1 did. @throws AksmlError `cancelled` */
+  confirm(question: string, yes: boolean | undefined): Promise<void>;
+  /** The engine with the workspace of the project folder and the compute target of this machine. */
+  engine(): Promise<Engine>;
+  close(): Promise<void>;
+}
+
+export function openContext(host: Host, globals: GlobalOptions): CommandContext {
+  const progress = openProgress(host.terminal, {
+    verbose: globals.verbose === true || globals.debug === true,
+    now: host.now,
+  });
+  const home = openHome(host.environment);
+  const projectFolder = resolve(host.cwd, globals.path ?? '.');
+  const say = (sentence: string) => progress.line(sentence);
+  let opened: Promise<Engine> | undefined;
+  return {
+    host,
+    globals,
+    home,
+    projectFolder,
+    progress,
+    run: { onProgress: progress.onProgress, signal: host.signal },
+    warn: (problem) => progress.line(renderProblem(problem, host.terminal)),
+    say,
+    confirm: async (question, yes) => {
+      if (yes) return;
+      const answer = await host.ask(`${question} (y/N) `);
+      if (answer !== undefined && !/^y(es)?$/i.test(answer.trim())) throw AksmlError.cancelled('The command');
+    },
+    engine: () => {
+      opened ??= import('./open-engine.ts').then(({ openEngine }) =>
+        openEngine({ host, globals, home, projectFolder }),
+      );
+      return opened;
+    },
+    close: async () => {},
+  };
+}

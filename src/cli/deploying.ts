@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
+import { type Configuration, loadConfiguration } from '../engine/config/configuration.ts';
+import type { ConfigurationFlags } from '../engine/config/flags.ts';
+import type { BuildOptions } from '../engine/endpoints/build.ts';
+import type { Engine } from '../engine/engine.ts';
+import { readModelMetadata } from '../engine/models/metadata-file.ts';
+import type { CommandContext } from './context.ts';
+import { CONFIGURATION_FLAGS } from './deploy-options.ts';
+
+/** The part of a command's options that describes a deployment. */
+export interface DeploymentOptions extends ConfigurationFlags {
+  readonly inferenceConfigFile?: string | undefined;
+  readonly deployConfigFile?: string | undefined;
+  readonly environmentDirectory?: string | undefined;
+}
+
+/** Both files with the options over them. */
+export async function configurationOf(context: CommandContext, options: DeploymentOptions): Promise<Configuration> {
+  const { inferenceConfigFile, deployConfigFile, environmentDirectory } = options;
+  const given = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && CONFIGURATION_FLAGS.includes(name),
+  );
+  return loadConfiguration({
+    ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
+    ...(deployConfigFile === undefined ? {} : { deployConfigFile }),
+    ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
+    flags: Object.fromEntries(given),
+    cwd: context.host.cwd,
+  });
+}
+
+export interface BuildingOptions {
+  readonly python?: string | undefined;
+  readonly refresh?: boolean | undefined;
+  readonly liftSnapshotLimits?: boolean | undefined;
+}
+
+/** `AML_SNAPSHOT_NO_FILE_LIMIT` is v1's own way to lift the limits. */
+export function buildOptionsOf(context: CommandContext, options: BuildingOptions): BuildOptions {
+  return {
+    ...(options.python === undefined ? {} : { python: options.python }),
+    ...(options.refresh ? { refreshEnvironment: true } : {}),
+    ...(options.liftSnapshotLimits || context.host.environment['AML_SNAPSHOT_NO_FILE_LIMIT']
+      ? { liftSnapshotLimits: true }
+      : {}),
+  };
+}
+
+export interface ModelOptions {
+  readonly model?: readonly string[] | undefined;
+  readonly modelMetadataFile?: readonly string[] | undefined;
+}
+
+/** The models named, and those that metadata files of `model register -t` name. Undefined when none is. */
+export async function modelReferences(
+  context: CommandContext,
+  { workspace }: Pick<Engine, 'workspace'>,
+  options: ModelOptions,
+): Promise<readonly string[] | undefined> {
+  const files = options.modelMetadataFile ?? [];
+  const fromFiles = await Promise.all(
+    files.map((file) => readModelMetadata(resolve(context.host.cwd, file), workspace)),
+  );
+  const all = [...(options.model ?? []), ...fromFiles];
+  return all.length === 0 ? undefined : all;
+}
+
+/** A JSON file that one command wrote for the next. @throws AksmlError `metadata.invalid` */
+export async function readMetadata(
+  context: CommandContext,
+  file: string,
+  option: string,
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    const content: unknown = JSON.parse(
+      (await readFile(resolve(context.host.cwd, file), 'utf8')).replace(/^\ufeff/, ''),
+    );
+    if (typeof content === 'object' && content !== null && !Array.isArray(content))
+      return content as Readonly<Record<string, unknown>>;
+    throw new Error('It holds no JSON object.');
+  } catch (cause) {
+    throw new AksmlError(
+      'metadata.invalid',
+      `The file ${JSON.stringify(file)} of ${option} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+      {
+        fault: 'input',
+        subject: option,
+        remedy: 'Give the path of a JSON file.',
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,341 @@
+import { resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
+import type { Model } from '../contract/model.ts';
+import * as deployment from '../engine/endpoints/deploy.ts';
+import { listServices } from '../engine/endpoints/service.ts';
+import { writeModelMetadata } from '../engine/models/metadata-file.ts';
+import * as models from '../engine/models/models.ts';
+import { serializeModel } from '../engine/models/serialize.ts';
+import type { CommandContext } from './context.ts';
+import {
+  type BuildingOptions,
+  buildOptionsOf,
+  configurationOf,
+  type DeploymentOptions,
+  type ModelOptions,
+  modelReferences,
+  readMetadata,
+} from './deploying.ts';
+import type { Filter } from './option.ts';
+import { formatBytes } from './progress.ts';
+import { type Cell, NOTHING, type Result, type View, valueResult } from './result.ts';
+import { asTuple } from './service-actions.ts';
+import { endpointResult, labels, localTime } from './service-view.ts';
+
+interface ResourceOptions {
+  readonly cpuCores: number | undefined;
+  readonly memoryGb: number | undefined;
+  readonly gpuCores: number | undefined;
+}
+
+interface RegisterOptions extends ResourceOptions {
+  readonly name: string;
+  readonly modelPath: string | undefined;
+  readonly description: string | undefined;
+  readonly modelFramework: string | undefined;
+  readonly modelFrameworkVersion: string | undefined;
+  readonly tag: Readonly<Record<string, string>> | undefined;
+  readonly property: Readonly<Record<string, string>> | undefined;
+  readonly sampleInputDatasetId: string | undefined;
+  readonly sampleOutputDatasetId: string | undefined;
+  readonly experimentName: string | undefined;
+  readonly runId: string | undefined;
+  readonly runMetadataFile: string | undefined;
+  readonly outputMetadataFile: string | undefined;
+}
+
+export async function registerModel(context: CommandContext, options: RegisterOptions): Promise<Result> {
+  if (options.modelPath === undefined) {
+    throw new AksmlError('option.missing', 'There is nothing to register: --model-path/-p is missing.', {
+      fault: 'input',
+      subject: '--model-path',
+      remedy: 'Name the file or the folder of the model.',
+    });
+  }
+  const engine = await context.engine();
+  const run = await runFacts(context, options);
+  const { model } = await models.registerModel(
+    engine,
+    defined({
+      name: options.name,
+      path: options.modelPath,
+      cwd: context.host.cwd,
+      description: options.description,
+      tags: options.tag,
+      properties: options.property,
+      framework: options.modelFramework,
+      frameworkVersion: options.modelFrameworkVersion,
+      resourceRequirements: resourcesOf(options),
+      sampleInputDatasetId: options.sampleInputDatasetId,
+      sampleOutputDatasetId: options.sampleOutputDatasetId,
+      ...run,
+    }),
+    context.run,
+  );
+  if (options.outputMetadataFile !== undefined) {
+    await writeModelMetadata(resolve(context.host.cwd, options.outputMetadataFile), model.id, engine.workspace);
+  }
+  return valueResult(serializeModel(model), modelView(model));
+}
+
+async function runFacts(context: CommandContext, { runMetadataFile: file, runId, experimentName }: RegisterOptions) {
+  const metadata = file === undefined ? {} : await readMetadata(context, file, '--run-metadata-file');
+  const textOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+  return {
+    runId: runId ?? textOf(metadata['runId']),
+    experimentName: experimentName ?? textOf(metadata['experimentName']),
+  };
+}
+
+interface ListOptions {
+  readonly modelName: string | undefined;
+  readonly latest: boolean | undefined;
+  readonly tag: readonly Filter[] | undefined;
+  readonly property: readonly Filter[] | undefined;
+  readonly runId: string | undefined;
+}
+
+export async function listModels(context: CommandContext, options: ListOptions): Promise<Result> {
+  const found = await models.listModels(
+    await context.engine(),
+    defined({
+      name: options.modelName,
+      latest: options.latest,
+      tags: options.tag?.map(asTuple),
+      properties: options.property?.map(asTuple),
+      runId: options.runId,
+    }),
+    context.run.signal,
+  );
+  return valueResult(found.map(serializeModel), {
+    kind: 'rows',
+    columns: ['NAME', 'VERSION', 'FRAMEWORK', 'SIZE', 'TAGS', 'DESCRIPTION', 'CREATED'],
+    rows: found.map((model) => [
+      model.name,
+      model.version,
+      frameworkOf(model),
+      formatBytes(model.size),
+      pairsOf(model.tags),
+      model.description,
+      localTime(model.createdTime),
+    ]),
+    empty: 'There are no models. Register one with "aksml model register".',
+  });
+}
+
+interface ShowOptions {
+  readonly modelId: string | undefined;
+  readonly modelName: string | undefined;
+  readonly version: number | undefined;
+  readonly runId: string | undefined;
+}
+
+export async function showModel(
+  context: CommandContext,
+  { modelId, modelName, version, runId }: ShowOptions,
+): Promise<Result> {
+  const engine = await context.engine();
+  if (modelId === undefined && modelName === undefined && runId === undefined) {
+    throw new AksmlError('option.missing', 'No model is named.', {
+      fault: 'input',
+      subject: '--model-id',
+      remedy: 'Give --model-id/-i NAME:VERSION, --model-name/-n NAME, or --run-id ID.',
+    });
+  }
+  const id = modelId ?? modelName;
+  const model = id === undefined ? await latestOfRun(engine, runId ?? '') : await models.getModel(engine, id, version);
+  return valueResult(serializeModel(model), modelView(model));
+}
+
+async function latestOfRun(engine: models.ModelStore, runId: string): Promise<Model> {
+  const made = await models.listModels(engine, { runId });
+  const [latest] = made.sort((a, b) => (a.createdTime < b.createdTime ? 1 : -1));
+  if (latest) return latest;
+  throw new AksmlError('model.notFound', `No model is recorded as made by the run ${JSON.stringify(runId)}.`, {
+    fault: 'input',
+    subject: '--run-id',
+    remedy: 'List what there is: aksml model list.',
+  });
+}
+
+interface UpdateOptions extends ResourceOptions {
+  readonly modelId: string;
+  readonly description: string | undefined;
+  readonly addTag: Readonly<Record<string, string>> | undefined;
+  readonly removeTag: readonly string[] | undefined;
+  readonly addProperty: Readonly<Record<string, string>> | undefined;
+  readonly sampleInputDatasetId: string | undefined;
+  readonly sampleOutputDatasetId: string | undefined;
+}
+
+export async function updateModel(context: CommandContext, options: UpdateOptions): Promise<Result> {
+  const model = await models.updateModel(
+    await context.engine(),
+    options.modelId,
+    defined({
+      description: options.description,
+      addTags: options.addTag,
+      removeTags: options.removeTag,
+      addProperties: options.addProperty,
+      resourceRequirements: resourcesOf(options),
+      sampleInputDatasetId: options.sampleInputDatasetId,
+      sampleOutputDatasetId: options.sampleOutputDatasetId,
+    }),
+  );
+  return valueResult(serializeModel(model), modelView(model));
+}
+
+export async function deleteModel(context: CommandContext, id: string, yes: boolean | undefined): Promise<Result> {
+  const engine = await context.engine();
+  const model = await models.getModel(engine, id);
+  await context.confirm(`Delete the model ${model.id}?`, yes);
+  await models.deleteModel(engine, id, {
+    usedBy: async (modelId) =>
+      (await listServices(engine, { modelId }, context.run.signal)).map(({ metadata }) => metadata.name),
+  });
+  context.say(`The model ${model.id} is deleted. "aksml gc" frees its space.`);
+  return NOTHING;
+}
+
+export async function downloadModel(
+  context: CommandContext,
+  options: { readonly modelId: string; readonly targetDir: string; readonly overwrite: boolean | undefined },
+): Promise<Result> {
+  const path = await models.downloadModel(
+    await context.engine(),
+    options.modelId,
+    resolve(context.host.cwd, options.targetDir),
+    {
+      ...context.run,
+      overwrite: options.overwrite === true,
+    },
+  );
+  return valueResult({ downloadedTo: path }, { kind: 'facts', facts: [['Downloaded to', path]] });
+}
+
+type DeployOptions = DeploymentOptions &
+  ModelOptions &
+  BuildingOptions & {
+    readonly name: string;
+    readonly description: string | undefined;
+    readonly tag: Readonly<Record<string, string>> | undefined;
+    readonly property: Readonly<Record<string, string>> | undefined;
+    readonly overwrite: boolean | undefined;
+    readonly noWait: boolean | undefined;
+    readonly dryRun: boolean | undefined;
+    readonly profileInput: string | undefined;
+  };
+
+export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
+  const options = await withProfile(context, given);
+  const engine = await context.engine();
+  const request: deployment.DeployRequest = {
+    name: options.name,
+    models: (await modelReferences(context, engine, options)) ?? [],
+    configuration: await configurationOf(context, options),
+    overwrite: options.overwrite === true,
+    wait: options.noWait !== true,
+    build: buildOptionsOf(context, options),
+    cwd: context.host.cwd,
+    ...defined({ description: options.description, tags: options.tag, properties: options.property }),
+  };
+  if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
+  const endpoint = await deployment.deploy(engine, request, context.run);
+  const group = endpoint.spec.form === 'endpoint' ? 'endpoint realtime' : 'service';
+  return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
+}
+
+/** A plan with errors is printed like any other, and says with its exit code that it would be refused. */
+function planResult(plan: deployment.DeploymentPlan): Result {
+  const refused = plan.problems.some(({ severity }) => severity === 'error');
+  const { scale, resources } = plan.settings;
+  return {
+    kind: 'value',
+    value: plan,
+    view: {
+      kind: 'facts',
+      facts: [
+        ['Would', refused ? 'be refused' : `${plan.action} the ${plan.form} ${plan.name} on ${plan.target}`],
+        ['Models', plan.models.join(', ')],
+        ['Code', plan.code],
+        ['Environment', plan.environment],
+        ['Authentication', plan.settings.auth],
+        ['Replicas', scale.kind === 'fixed' ? scale.replicas : `${scale.minReplicas} to ${scale.maxReplicas}`],
+        ['Resources', `${resources.cpu} CPU, ${resources.memoryInGB} GB`],
+        ...plan.problems.map(({ severity, message, remedy }): readonly [string, Cell] => [
+          severity,
+          [message, remedy].filter(Boolean).join(' '),
+        ]),
+      ],
+    },
+    ...(refused ? { exitCode: 2 } : {}),
+  };
+}
+
+/** v1: what the profile recommends replaces CPU and memory, whatever files and options say. */
+async function withProfile(context: CommandContext, options: DeployOptions): Promise<DeployOptions> {
+  if (options.profileInput === undefined) return options;
+  const profile = await readMetadata(context, options.profileInput, '--profile-input');
+  const numberOf = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined);
+  return {
+    ...options,
+    ...defined({ cpuCores: numberOf(profile['recommendedCpu']), memoryGb: numberOf(profile['recommendedMemoryInGB']) }),
+  };
+}
+
+function resourcesOf({ cpuCores, memoryGb, gpuCores }: ResourceOptions): Model['resourceRequirements'] {
+  if (cpuCores === undefined && memoryGb === undefined && gpuCores === undefined) return undefined;
+  return defined({ cpu: cpuCores, memoryInGB: memoryGb, gpu: gpuCores });
+}
+
+function modelView(model: Model): View {
+  const { resourceRequirements: resources } = model;
+  return {
+    kind: 'facts',
+    facts: [
+      ['Id', model.id],
+      ['Framework', frameworkOf(model)],
+      ...(model.description ? ([['Description', model.description]] as const) : []),
+      ...labels('Tags', model.tags),
+      ...labels('Properties', model.properties),
+      ...(resources
+        ? ([
+            [
+              'Default resources',
+              Object.entries(resources)
+                .map(([key, value]) => `${key} ${value}`)
+                .join(', '),
+            ],
+          ] as const)
+        : []),
+      [
+        'Content',
+        model.isFolder
+          ? `${model.basename}/, ${model.fileCount} files, ${formatBytes(model.size)}`
+          : `${model.basename}, ${formatBytes(model.size)}`,
+      ],
+      ['Digest', model.treeDigest],
+      ['Created', `${localTime(model.createdTime)} by ${model.createdBy}`],
+    ],
+  };
+}
+
+function frameworkOf({ framework, frameworkVersion, isMlflow }: Model): string {
+  if (isMlflow && framework === 'Custom') return 'MLflow';
+  return frameworkVersion === undefined ? framework : `${framework} ${frameworkVersion}`;
+}
+
+function pairsOf(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(', ');
+}
+
+type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+};
+
+/** Without the members that were not given: "not given" and "given as nothing" differ in an update. */
+function defined<T extends object>(value: T): Defined<T> {
+  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;
+}

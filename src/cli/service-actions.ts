@@ -1,0 +1,197 @@
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { LogLine } from '../contract/compute-target.ts';
+import { AksmlError } from '../contract/error.ts';
+import * as services from '../engine/endpoints/service.ts';
+import type { CommandContext } from './context.ts';
+import { EXIT } from './failure.ts';
+import type { Filter } from './option.ts';
+import { printable, printableJson, printableLog } from './printable.ts';
+import { NOTHING, type Result, valueResult } from './result.ts';
+import { endpointResult, endpointsResult, localTime } from './service-view.ts';
+import { paint, type Style } from './terminal.ts';
+
+/** What `service` and `endpoint realtime` do alike. */
+
+export interface ListFilter {
+  readonly computeType: string | undefined;
+  readonly modelId: string | undefined;
+  readonly modelName: string | undefined;
+  readonly imageDigest?: string | undefined;
+  readonly tag: readonly Filter[] | undefined;
+  readonly property: readonly Filter[] | undefined;
+}
+
+export async function listServices(
+  context: CommandContext,
+  form: 'service' | 'endpoint',
+  filter: ListFilter,
+): Promise<Result> {
+  const engine = await context.engine();
+  const found = await services.listServices(
+    engine,
+    {
+      form,
+      ...(filter.computeType === undefined ? {} : { computeType: filter.computeType }),
+      ...(filter.modelId === undefined ? {} : { modelId: filter.modelId }),
+      ...(filter.modelName === undefined ? {} : { modelName: filter.modelName }),
+      ...(filter.imageDigest === undefined ? {} : { imageDigest: filter.imageDigest }),
+      ...(filter.tag === undefined ? {} : { tags: filter.tag.map(asTuple) }),
+      ...(filter.property === undefined ? {} : { properties: filter.property.map(asTuple) }),
+    },
+    context.run.signal,
+  );
+  return endpointsResult(engine, found, form === 'service' ? 'services' : 'endpoints');
+}
+
+export function asTuple({ key, value }: Filter): readonly [string, string?] {
+  return value === undefined ? [key] : [key, value];
+}
+
+export async function showService(context: CommandContext, name: string): Promise<Result> {
+  const engine = await context.engine();
+  return endpointResult(engine, await services.getService(engine, name, context.run.signal));
+}
+
+export async function deleteService(
+  context: CommandContext,
+  name: string,
+  what: string,
+  yes: boolean | undefined,
+): Promise<Result> {
+  const engine = await context.engine();
+  await services.getService(engine, name, context.run.signal);
+  await context.confirm(`Delete the ${what} ${name}?`, yes);
+  await services.deleteService(engine, name, context.run.signal);
+  context.say(`The ${what} ${name} is deleted. Its history remains until "aksml gc".`);
+  return NOTHING;
+}
+
+export async function getKeys(context: CommandContext, name: string): Promise<Result> {
+  const keys = await services.getKeys(await context.engine(), name);
+  return valueResult(keys, {
+    kind: 'facts',
+    facts: [
+      ['Primary key', keys.primaryKey],
+      ['Secondary key', keys.secondaryKey],
+    ],
+  });
+}
+
+export async function regenerateKey(
+  context: CommandContext,
+  name: string,
+  key: string,
+  value: string | undefined,
+): Promise<Result> {
+  await services.regenerateKey(await context.engine(), name, key, value);
+  context.say(`The ${key.toLowerCase()} key of ${name} is replaced. See it with "get-keys".`);
+  return NOTHING;
+}
+
+export async function getAccessToken(context: CommandContext, name: string): Promise<Result> {
+  const token = await services.getAccessToken(await context.engine(), name);
+  return valueResult(token, {
+    kind: 'facts',
+    facts: [
+      ['Token', token.accessToken],
+      ['Refresh after', localTime(new Date(token.refreshAfter * 1000).toISOString())],
+      ['Expires', localTime(new Date(token.expiryOn * 1000).toISOString())],
+    ],
+  });
+}
+
+export async function runService(
+  context: CommandContext,
+  name: string,
+  input: string | undefined,
+  version?: string,
+): Promise<Result> {
+  const engine = await context.engine();
+  const request = { name, input: await requestBody(context, input), ...(version === undefined ? {} : { version }) };
+  const { output } = await services.runService(engine, request, context.run.signal);
+  return valueResult(output, { kind: 'json' });
+}
+
+/** Bytes as they are: not every body is text. */
+async function requestBody(context: CommandContext, input: string | undefined): Promise<string | Uint8Array> {
+  if (input === undefined || !input.startsWith('@')) return input ?? '';
+  const path = input.slice(1);
+  if (path === '-') return context.host.readInput();
+  return readFile(resolve(context.host.cwd, path)).catch((cause: unknown) => {
+    throw new AksmlError('file.unreadable', `The input file ${JSON.stringify(path)} cannot be read.`, {
+      fault: 'input',
+      subject: '--input-data',
+      cause,
+      remedy: 'Check the path after "@"; it starts from the current folder.',
+    });
+  });
+}
+
+export interface LogWishes {
+  readonly init: boolean | undefined;
+  readonly numLines: number | undefined;
+  readonly follow: boolean | undefined;
+  readonly since: string | undefined;
+  readonly grep: string | undefined;
+  readonly versionName?: string | undefined;
+}
+
+const DEFAULT_LINES = 5000;
+
+/** Lines as they come; with `-o json`, one JSON object a line. */
+export async function printLogs(context: CommandContext, name: string, wishes: LogWishes): Promise<Result> {
+  const engine = await context.engine();
+  const query = {
+    lines: wishes.numLines ?? DEFAULT_LINES,
+    ...(wishes.init ? { init: true } : {}),
+    ...(wishes.follow ? { follow: true } : {}),
+    ...(wishes.since === undefined ? {} : { since: sinceTime(wishes.since, engine.clock()) }),
+    ...(wishes.grep === undefined ? {} : { grep: wishes.grep }),
+    ...(wishes.versionName === undefined ? {} : { version: wishes.versionName }),
+  };
+  const { out } = context.host.terminal;
+  const asJson = context.globals.output === 'json' || context.globals.output === 'jsonc';
+  const render = logRenderer(context);
+  try {
+    for await (const line of services.readLogs(engine, name, query, context.run.signal)) {
+      if (context.globals.output === 'none') continue;
+      out.write(`${asJson ? printableJson(JSON.stringify(line)) : render(line)}\n`);
+    }
+  } catch (error) {
+    // Ctrl+C is how following ends.
+    if (wishes.follow && AksmlError.isCancelled(error)) return { kind: 'nothing', exitCode: EXIT.cancelled };
+    throw error;
+  }
+  return NOTHING;
+}
+
+const REPLICA_STYLES: readonly Style[] = ['cyan', 'magenta', 'blue', 'green', 'yellow'];
+
+/** A pipe gets the log as it was written; a terminal gets it with its replica, and without what a terminal would obey. */
+function logRenderer({ host }: CommandContext): (line: LogLine) => string {
+  const { out, unicode } = host.terminal;
+  const styles = new Map<string, Style>();
+  if (!out.isTerminal) return ({ line }) => line;
+  return ({ replica, line }) => {
+    const style = styles.get(replica) ?? REPLICA_STYLES[styles.size % REPLICA_STYLES.length] ?? 'cyan';
+    styles.set(replica, style);
+    return `${paint(out, style, printable(replica, unicode))} ${printableLog(line, out.color, unicode)}`;
+  };
+}
+
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** `15m` before now, or a date and time. */
+export function sinceTime(text: string, now: Date): string {
+  const duration = /^(\d+)([smhd])$/.exec(text);
+  const time = duration
+    ? new Date(now.getTime() - Number(duration[1]) * (UNIT_MS[duration[2] ?? 's'] ?? 1000))
+    : new Date(text);
+  if (!Number.isNaN(time.getTime())) return time.toISOString();
+  throw new AksmlError('since.invalid', `--since: ${JSON.stringify(text)} is no time.`, {
+    fault: 'input',
+    subject: '--since',
+    remedy: 'Give a duration such as 90s, 15m, 2h or 1d, or a date and time such as 2026-01-31T12:00:00Z.',
+  });
+}

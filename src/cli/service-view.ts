@@ -1,0 +1,123 @@
+import type { Endpoint, VersionSpec } from '../contract/endpoint.ts';
+import { serializeEndpoint } from '../engine/endpoints/serialize.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Cell, Result, View } from './result.ts';
+
+/** One service or endpoint: v1's JSON, facts for people, and the resource itself as YAML. */
+export function endpointResult(engine: Engine, endpoint: Endpoint, note?: string): Result {
+  return {
+    kind: 'value',
+    value: serializeEndpoint(engine, endpoint),
+    view: endpointView(endpoint, note),
+    resource: endpoint,
+  };
+}
+
+export function endpointsResult(engine: Engine, endpoints: readonly Endpoint[], what: string): Result {
+  return {
+    kind: 'value',
+    value: endpoints.map((endpoint) => serializeEndpoint(engine, endpoint)),
+    resource: endpoints,
+    view: {
+      kind: 'rows',
+      columns: ['NAME', 'STATE', 'VERSIONS', 'REPLICAS', 'AUTH', 'MODELS', 'SCORING URI', 'UPDATED'],
+      rows: endpoints.map(endpointRow),
+      empty: `There are no ${what}. Deploy one with "aksml model deploy".`,
+    },
+  };
+}
+
+function endpointRow({ metadata, spec, status }: Endpoint): Cell[] {
+  const models = [...new Set(spec.versions.flatMap((version) => version.models))];
+  const updated = spec.versions
+    .map(({ updatedTime }) => updatedTime)
+    .sort()
+    .at(-1);
+  return [
+    metadata.name,
+    status?.state ?? 'Transitioning',
+    spec.versions.map(({ name }) => name).join(', '),
+    replicas(status?.versions ?? []),
+    spec.auth,
+    models.length > 3 ? `${models.slice(0, 3).join(', ')} and ${models.length - 3} more` : models.join(', '),
+    status?.scoringUri,
+    updated && localTime(updated),
+  ];
+}
+
+function replicas(
+  versions: readonly { readonly availableReplicas: number; readonly desiredReplicas: number }[],
+): string {
+  const available = versions.reduce((sum, version) => sum + version.availableReplicas, 0);
+  const desired = versions.reduce((sum, version) => sum + version.desiredReplicas, 0);
+  return `${available}/${desired}`;
+}
+
+function endpointView({ metadata, spec, status }: Endpoint, note: string | undefined): View {
+  const facts: (readonly [string, Cell])[] = [
+    ['Name', metadata.name],
+    ['State', status?.state ?? 'Transitioning'],
+    ...(status?.error ? ([['Error', `${status.error.code}: ${status.error.message}`]] as const) : []),
+    ['Scoring URI', status?.scoringUri],
+    ['Swagger URI', status?.swaggerUri],
+    ['Authentication', spec.auth],
+    ...(spec.description ? ([['Description', spec.description]] as const) : []),
+    ...labels('Tags', spec.tags),
+    ...spec.versions.flatMap((version) =>
+      versionFacts(
+        spec.versions.length > 1 || spec.form === 'endpoint',
+        version,
+        status?.versions.find(({ name }) => name === version.name),
+      ),
+    ),
+  ];
+  return { kind: 'facts', facts, ...(note === undefined ? {} : { note }) };
+}
+
+function versionFacts(
+  several: boolean,
+  version: VersionSpec,
+  status: NonNullable<Endpoint['status']>['versions'][number] | undefined,
+): (readonly [string, Cell])[] {
+  const role = [version.isDefault ? 'default' : '', version.type ?? ''].filter(Boolean).join(', ');
+  return [
+    ...(several
+      ? ([
+          ['', ''],
+          ['Version', role === '' ? version.name : `${version.name} (${role})`],
+          ['State', status?.state],
+          ['Traffic', status && `${status.effectiveTraffic} %`],
+        ] as const)
+      : []),
+    ['Models', version.models.join(', ')],
+    ['Replicas', `${status?.availableReplicas ?? 0} of ${status?.desiredReplicas ?? 0}, ${describeScale(version)}`],
+    [
+      'Resources',
+      `${version.resources.cpu} CPU, ${version.resources.memoryInGB} GB${version.resources.gpu > 0 ? `, ${version.resources.gpu} GPU` : ''}`,
+    ],
+    [
+      'Environment',
+      [version.environment.name, version.environment.version].filter(Boolean).join(':') ||
+        version.environment.hash.slice(0, 19),
+    ],
+    ['Revision', version.revisionNumber],
+    ['Updated', localTime(version.updatedTime)],
+  ];
+}
+
+function describeScale({ scale }: VersionSpec): string {
+  return scale.kind === 'fixed'
+    ? 'fixed'
+    : `scaled from ${scale.minReplicas} to ${scale.maxReplicas} at ${scale.targetUtilization} % utilization`;
+}
+
+export function labels(title: string, values: Readonly<Record<string, string>>): (readonly [string, Cell])[] {
+  const entries = Object.entries(values);
+  return entries.length === 0 ? [] : [[title, entries.map(([key, value]) => `${key}=${value}`).join(', ')]];
+}
+
+/** ISO 8601 for programs stays in the JSON; people read their own time. */
+export function localTime(iso: string): string {
+  const time = new Date(iso);
+  return Number.isNaN(time.getTime()) ? iso : time.toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'medium' });
+}
