@@ -12,7 +12,7 @@ import {
 import { buildDeployment } from './deployment-spec.ts';
 import type { ConfigurationFlags } from './flags.ts';
 import type { Origin, Report } from './report.ts';
-import { isSendable, type Setting, SettingsSource } from './settings-source.ts';
+import { isSendable, type Setting, SettingsSource, showValue } from './settings-source.ts';
 import { asNumber, get, isTruthy, type MapValue, type SourceValue, show, typeInWords } from './source.ts';
 import { normalize, reportUnknownKeys } from './unknown-keys.ts';
 
@@ -170,7 +170,7 @@ function reportUnsendable(settings: DeploymentSettings, report: Report): void {
     report.error(
       'value.notSendable',
       origin,
-      `${path} is ${show(value)}${value.type === 'str' ? '' : ` (${typeInWords(value)})`}, which cannot be written as JSON, so v1 could not send it.`,
+      `${path} is ${showValue({ value, origin })} (${typeInWords(value)}), which cannot be written as JSON, so v1 could not send it.`,
       'Write a number, or text in quotes.',
     );
   }

@@ -1,6 +1,6 @@
 import { type ConfigurationFlags, type FlagName, flagOption } from './flags.ts';
 import type { Origin, Report } from './report.ts';
-import { asNumber, fromPlain, isTruthy, type MapValue, NONE, type SourceValue, show } from './source.ts';
+import { asNumber, fromPlain, isTruthy, type MapValue, NONE, type SourceValue, show, typeInWords } from './source.ts';
 
 export interface Setting {
   readonly value: SourceValue;
@@ -56,6 +56,13 @@ export function isSendable(value: SourceValue): boolean {
   );
 }
 
+const SECRET = /(?:primaryKey|secondaryKey|password|authToken|primary-key|secondary-key)$/;
+
+/** The value for a message, unless the key holds a secret. */
+export function showValue({ value, origin }: Setting): string {
+  return SECRET.test(origin.path ?? '') ? typeInWords(value) : show(value);
+}
+
 /** Turns a value that v1 accepted into what it meant, and says so where the file said something else. */
 export class SettingConverter {
   readonly #report: Report;
@@ -71,7 +78,7 @@ export class SettingConverter {
       this.#report.warning(
         'value.notBoolean',
         origin,
-        `${origin.path} is ${show(value)}, not true or false; v1 took it as ${result}, because only empty values and 0 are false.`,
+        `${origin.path} is ${showValue({ value, origin })}, not true or false; v1 took it as ${result}, because only empty values and 0 are false.`,
         `Write ${origin.path} as true or false, without quotes.`,
       );
     }
@@ -132,11 +139,14 @@ export class SettingConverter {
   }
 
   #warnType(value: SourceValue, origin: Origin, meaning: string): void {
+    const isSecret = SECRET.test(origin.path ?? '');
     this.#report.warning(
       'value.wrongType',
       origin,
-      `${origin.path} is ${show(value)}; it is taken as ${meaning}.`,
-      `Write ${meaning}.`,
+      isSecret
+        ? `${origin.path} is ${typeInWords(value)}; it is taken as text.`
+        : `${origin.path} is ${show(value)}; it is taken as ${meaning}.`,
+      isSecret ? 'Write it in quotes.' : `Write ${meaning}.`,
     );
   }
 }
