@@ -1,5 +1,6 @@
-import { delimiter, dirname, join } from 'node:path';
+import { delimiter, dirname } from 'node:path';
 import type { Bundle } from '../contract/bundle.ts';
+import type { CustomContainer } from '../contract/endpoint.ts';
 
 /** How to start one replica. */
 export interface ReplicaLaunch {
@@ -39,15 +40,14 @@ const INHERITED =
 /** The scoring server's own limit: a little later than the gateway's 504, so that the worker is free again soon after it. */
 const SCORING_GRACE_MS = 1000;
 
-/** @throws TypeError when the bundle names neither an interpreter nor a command; see {@link bundleProblem} first. */
+/** @throws TypeError when the bundle names neither an interpreter nor a command. */
 export function replicaLaunch(context: LaunchContext): ReplicaLaunch {
   const { bundle } = context;
   return bundle.container?.command ? customLaunch(context, bundle.container.command) : scoringLaunch(context);
 }
 
-/** Whether `port` may be any: a command that does not say `{port}` always listens on the one it is known for. */
-export function fixedPort(bundle: Bundle): number | undefined {
-  const { container } = bundle;
+/** The port that a command listens on whatever it is told; undefined when its arguments say `{port}`. */
+export function fixedPort(container: CustomContainer | undefined): number | undefined {
   if (!container?.command || container.command.some((argument) => argument.includes('{port}'))) return undefined;
   return container.port;
 }
@@ -109,9 +109,4 @@ function baseEnvironment({ environment }: LaunchContext): Record<string, string>
       value !== undefined && INHERITED.test(name) ? [[name.toUpperCase() === 'PATH' ? 'PATH' : name, value]] : [],
     ),
   );
-}
-
-/** The launcher script lies in `runtime/`, beside `dist/` when bundled and beside `src/` when not. */
-export function launcherIn(root: string): string {
-  return join(root, 'runtime', 'python', 'replica.py');
 }

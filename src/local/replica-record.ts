@@ -49,11 +49,15 @@ export async function readLauncherStatus(folder: string): Promise<LauncherStatus
   return readJson<LauncherStatus>(join(folder, STATUS_FILE));
 }
 
-/** Every run folder there is, with its record if it has one. */
-export async function findReplicaFolders(
-  home: Home,
-): Promise<{ readonly folder: string; readonly record: ReplicaRecord | undefined }[]> {
-  const found: { folder: string; record: ReplicaRecord | undefined }[] = [];
+export interface ReplicaFolder {
+  readonly folder: string;
+  /** Absent when the supervisor was killed just before writing it. */
+  readonly record: ReplicaRecord | undefined;
+}
+
+/** Every run folder there is. */
+export async function findReplicaFolders(home: Home): Promise<ReplicaFolder[]> {
+  const found: ReplicaFolder[] = [];
   const root = replicasFolder(home);
   for (const endpoint of await foldersIn(root)) {
     for (const version of await foldersIn(join(root, endpoint))) {

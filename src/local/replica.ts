@@ -144,7 +144,7 @@ export class Replica {
       this.#wake = new AbortController();
       const { cause, wasReady, lasted } = await this.#attempt(process);
       process = undefined;
-      if (this.#stopping.signal.aborted) break;
+      if (this.#stopping.signal.aborted || this.drainingSince !== undefined) break;
       this.#failures = lasted > STABLE_MS ? 1 : this.#failures + 1;
       this.#cause = cause;
       this.#state = 'starting';

@@ -1,0 +1,88 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { EndpointSecrets, Keys } from '../contract/compute-target.ts';
+import { writeFileAtomic } from '../home/atomic-file.ts';
+import type { Home } from '../home/home.ts';
+
+interface StoredSecrets {
+  readonly keys: Keys;
+  /** By version, then by variable name. */
+  readonly environmentVariables: Readonly<Record<string, Readonly<Record<string, string>>>>;
+}
+
+/** `local/secrets/NAME.json`, readable by the user alone: keys and the secret environment variables' values. */
+export class SecretStore {
+  readonly #home: Home;
+  readonly #cache = new Map<string, StoredSecrets>();
+
+  constructor(home: Home) {
+    this.#home = home;
+  }
+
+  /** Keys are made once and kept; given ones replace them. Variables of versions that are gone are forgotten. */
+  async merge(name: string, given: EndpointSecrets, versions: readonly string[]): Promise<void> {
+    const present = await this.#read(name);
+    const variables = { ...present?.environmentVariables, ...given.environmentVariables };
+    await this.#write(name, {
+      keys: {
+        primaryKey: given.keys?.primaryKey ?? present?.keys.primaryKey ?? newKey(),
+        secondaryKey: given.keys?.secondaryKey ?? present?.keys.secondaryKey ?? newKey(),
+      },
+      environmentVariables: Object.fromEntries(
+        Object.entries(variables).filter(([version]) => versions.includes(version)),
+      ),
+    });
+  }
+
+  async keys(name: string): Promise<Keys> {
+    const secrets = await this.#read(name);
+    if (secrets) return secrets.keys;
+    await this.merge(name, {}, []);
+    return this.keys(name);
+  }
+
+  async regenerate(name: string, which: 'primary' | 'secondary', value?: string): Promise<Keys> {
+    const keys = { ...(await this.keys(name)), [`${which}Key`]: value ?? newKey() };
+    const secrets = await this.#read(name);
+    await this.#write(name, { environmentVariables: secrets?.environmentVariables ?? {}, keys });
+    return keys;
+  }
+
+  async environmentVariables(name: string, version: string): Promise<Readonly<Record<string, string>>> {
+    return (await this.#read(name))?.environmentVariables[version] ?? {};
+  }
+
+  async remove(name: string): Promise<void> {
+    this.#cache.delete(name);
+    await rm(this.#path(name), { force: true });
+  }
+
+  async #read(name: string): Promise<StoredSecrets | undefined> {
+    const cached = this.#cache.get(name);
+    if (cached) return cached;
+    const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined;
+    const secrets = JSON.parse(text) as StoredSecrets;
+    this.#cache.set(name, secrets);
+    return secrets;
+  }
+
+  async #write(name: string, secrets: StoredSecrets): Promise<void> {
+    await writeFileAtomic(this.#path(name), JSON.stringify(secrets));
+    this.#cache.set(name, secrets);
+  }
+
+  #path(name: string): string {
+    return join(this.#home.local, 'secrets', `${name}.json`);
+  }
+}
+
+/** What the gateway gets to know of a key. */
+export function keyHash(key: string): string {
+  return createHash('sha256').update(key).digest('hex');
+}
+
+function newKey(): string {
+  return randomBytes(32).toString('base64url');
+}
