@@ -124,5 +124,6 @@ export function toPypiSpecifier(version: string): string | undefined {
 
 function prefixOrExact(version: string): string {
   const base = version.replace(/\.?\*$/, '');
+  if (base === '') return '';
   return /^\d+(\.\d+)*$/.test(base) ? `==${base}.*` : `==${base}`;
 }

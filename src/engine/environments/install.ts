@@ -185,9 +185,15 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
   const failure = classifyFailure(stderr);
   const explanation = explainFailure(stderr);
   const isInput = ['notFound', 'noWheel', 'conflict', 'build'].includes(failure);
-  return new AksmlError(code, `${what}: ${(explanation[0] ?? 'uv failed').replace(/^\s*(error:|×)\s*/, '')}`, {
+  return new AksmlError(code, `${what}: ${mainReason(explanation)}`, {
     fault: isInput ? 'input' : 'failed',
     remedy: REMEDIES[failure],
     logTail: explanation,
   });
+}
+
+/** The first cause says more than the error above it. */
+function mainReason(explanation: readonly string[]): string {
+  const cause = explanation.find((line) => /^\s*cause:/.test(line)) ?? explanation[0] ?? 'uv failed';
+  return cause.replace(/^\s*(cause:|error:|×)\s*/, '');
 }
