@@ -1,7 +1,7 @@
 import type { CondaSpecification } from '../../contract/environment.ts';
 import { decode } from './reader.ts';
 import type { Origin, Report } from './report.ts';
-import { isText, type MapValue, type SourceValue, show, typeInWords } from './source.ts';
+import { isText, type MapValue, type SourceValue, show, typeInWords, walk } from './source.ts';
 import { parseYaml11, YamlRefusal } from './yaml11.ts';
 
 /** What v1 used when no environment was described. */
@@ -40,6 +40,7 @@ export function readCondaFile(
   }
   try {
     const value = parseYaml11(text.replace(/^\uFEFF/, ''));
+    reportDuplicates(value, file, report);
     const specification = readConda(value, { file }, report);
     return specification && replacePython ? pinPython(specification, { file }, report) : specification;
   } catch (error) {
@@ -48,6 +49,17 @@ export function readCondaFile(
     report.error('condaFile.unparsable', { file, line: error.line }, message, 'Correct this line.');
     return undefined;
   }
+}
+
+/** v1 read this file, unlike all others, with a reader that refuses them. */
+function reportDuplicates(value: SourceValue, file: string, report: Report): void {
+  walk(value, (part) => {
+    if (part.type !== 'dict') return;
+    for (const { key, line } of part.duplicates) {
+      const message = `"${key}" is given more than once in the conda file.`;
+      report.error('condaFile.duplicateKey', { file, path: key, line }, message, 'Join the two, or remove one.');
+    }
+  });
 }
 
 /** Judges and converts the content of a conda file, or `environment.python.condaDependencies`. */
@@ -119,8 +131,13 @@ class CondaReader {
     if (!entry) return [];
     const { value, line } = entry;
     if (value.type !== 'list') {
+      // Python can walk text and objects, so v1 let them through.
+      const isWalkable = value.type === 'str' || value.type === 'dict';
       const message = `dependencies must be a list, but is ${typeInWords(value)}.`;
-      this.#report.error('type.TypeError', this.origin('dependencies', line), message, 'Write a list of packages.');
+      const at = this.origin('dependencies', line);
+      if (isWalkable)
+        this.#report.warning('condaDependencies.invalid', at, `${message} It is ignored.`, 'Write a list.');
+      else this.#report.error('type.TypeError', at, message, 'Write a list of packages.');
       return [];
     }
     const conda: string[] = [];
@@ -187,10 +204,10 @@ class CondaReader {
   }
 
   #wrongItem(value: SourceValue, path: string): void {
-    this.#report.error(
+    this.#report.warning(
       'condaDependencies.invalid',
       this.origin(path, value.line),
-      `${path} must be text, but is ${typeInWords(value)}: ${show(value)}.`,
+      `${path} must be text, but is ${typeInWords(value)}: ${show(value)}; it is left out.`,
       'Write text, in quotes if it looks like a number.',
     );
   }

@@ -132,10 +132,9 @@ export const DIFFERENCES: readonly Difference[] = [
     codes: [
       'condaDependencies.notMapping',
       'condaDependencies.unknownKey',
-      'condaDependencies.invalid',
+      'condaFile.duplicateKey',
       'condaFile.unparsable',
       'condaFile.unreadable',
-      'type.TypeError',
     ],
     v1: 'opened the conda file only when deploying, and failed there.',
     aksml: 'reads it with the configuration.',

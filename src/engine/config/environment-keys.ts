@@ -77,6 +77,15 @@ const DATABRICKS: EnvironmentFields = {
   rcranLibraries: sections('CRAN libraries.', PACKAGE),
   jarLibraries: sections('JAR libraries.', LIBRARY),
   eggLibraries: sections('Egg libraries.', LIBRARY),
+  cluster: section('Databricks cluster.', {
+    existingClusterId: text('An existing cluster.'),
+    sparkVersion: text('Spark version.'),
+    nodeType: text('Size of the machines.'),
+    instancePoolId: text('Pool of machines.'),
+    numWorkers: { kind: 'integer', help: 'Machines.' },
+    minWorkers: { kind: 'integer', help: 'Fewest machines.' },
+    maxWorkers: { kind: 'integer', help: 'Most machines.' },
+  }),
 };
 
 const R: EnvironmentFields = {

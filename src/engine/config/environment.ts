@@ -3,7 +3,18 @@ import { readConda } from './conda.ts';
 import { ADDED_FIELDS, ENVIRONMENT_FIELDS, type EnvironmentField, type EnvironmentFields } from './environment-keys.ts';
 import type { Origin, Report } from './report.ts';
 import { isSendable, SettingConverter } from './settings-source.ts';
-import { get, isText, joinPath, type MapValue, NONE, type SourceValue, show, typeInWords, walk } from './source.ts';
+import {
+  fromPlain,
+  get,
+  isText,
+  joinPath,
+  type MapValue,
+  NONE,
+  type SourceValue,
+  show,
+  typeInWords,
+  walk,
+} from './source.ts';
 import { reportUnknownKeys } from './unknown-keys.ts';
 
 /** Where an environment object stands: a file, and the key before its own keys. */
@@ -219,6 +230,7 @@ class EnvironmentReader {
   #checkField(value: SourceValue, field: EnvironmentField, path: string): void {
     if (field.kind === 'section') this.#checkFields(value, field.fields, path);
     else if (field.kind === 'sections') this.#checkSections(value, field.fields, path);
+    else if (field.kind === 'integer') this.#checkInteger(value, path);
     else if (field.kind === 'choice' && !(isText(value) && field.values.includes(value.value))) {
       this.#report.error(
         'type.ValueError',
@@ -229,13 +241,29 @@ class EnvironmentReader {
     }
   }
 
+  /** Python's `int(value)`. */
+  #checkInteger(value: SourceValue, path: string): void {
+    if (asNumber(value) !== undefined || (isText(value) && /^\s*[-+]?\d+\s*$/.test(value.value))) return;
+    const message = `${joinPath(this.#at.path, path)} must be a whole number, but is ${show(value)}.`;
+    this.#report.error(
+      isText(value) ? 'type.ValueError' : 'type.TypeError',
+      this.#origin(path),
+      message,
+      'Write a whole number.',
+    );
+  }
+
+  /** Python iterates a list by its items and an object by its keys. */
   #checkSections(value: SourceValue, fields: EnvironmentFields, path: string): void {
     if (value.type === 'str') return;
-    if (!('items' in value)) {
-      if (value.type !== 'dict') this.#typeError(path, value, 'must be a list');
-      return;
-    }
-    for (const [index, item] of value.items.entries()) this.#checkFields(item, fields, `${path}[${index}]`);
+    const items =
+      'items' in value
+        ? value.items
+        : value.type === 'dict'
+          ? [...value.entries.keys()].map((key) => fromPlain(key))
+          : undefined;
+    if (!items) this.#typeError(path, value, 'must be a list');
+    for (const [index, item] of (items ?? []).entries()) this.#checkFields(item, fields, `${path}[${index}]`);
   }
 
   /** Python's `key in section` works on text and lists too; only a hit breaks the next step. */
