@@ -15,6 +15,9 @@ export interface ModelStore {
   readonly user: string;
 }
 
+/** Reading needs no more of a store. */
+type Content = Pick<ModelStore, 'registry'>;
+
 export interface ModelOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
@@ -24,7 +27,7 @@ const RECORDS_AT_ONCE = 16;
 
 /** Highest first, deleted ones included. */
 export async function versionsOf(
-  store: ModelStore,
+  store: Content,
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<number[]> {
@@ -37,7 +40,7 @@ export async function versionsOf(
 
 /** Every stored model, or those of one name. */
 export async function allModels(
-  store: ModelStore,
+  store: Content,
   of: { readonly name?: string; readonly latest?: boolean },
   signal?: AbortSignal,
 ): Promise<StoredModel[]> {
@@ -52,7 +55,7 @@ export async function allModels(
 }
 
 async function allVersions(
-  store: ModelStore,
+  store: Content,
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<StoredModel[]> {
@@ -63,7 +66,7 @@ async function allVersions(
 
 /** None or one. */
 async function latestVersion(
-  store: ModelStore,
+  store: Content,
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<StoredModel[]> {
@@ -76,7 +79,7 @@ async function latestVersion(
 
 /** Undefined for what was deleted, before or meanwhile. */
 async function read(
-  store: ModelStore,
+  store: Content,
   repository: string,
   version: number,
   signal: AbortSignal | undefined,
@@ -92,7 +95,7 @@ async function read(
 }
 
 /** See `getModel`. */
-export async function findModel(store: ModelStore, idOrName: string, version?: number | string): Promise<StoredModel> {
+export async function findModel(store: Content, idOrName: string, version?: number | string): Promise<StoredModel> {
   const [, name = idOrName, ofId] = /^([^:]*):(\d+)$/.exec(idOrName) ?? [];
   const wanted = version ?? ofId;
   const repository = modelRepository(name);
@@ -104,7 +107,7 @@ export async function findModel(store: ModelStore, idOrName: string, version?: n
   throw await notFound(store, name, wanted === undefined ? undefined : String(wanted));
 }
 
-async function notFound(store: ModelStore, name: string, version: string | undefined): Promise<AksmlError> {
+async function notFound(store: Content, name: string, version: string | undefined): Promise<AksmlError> {
   const versions = (await allVersions(store, modelRepository(name), undefined)).map(({ model }) => model.version);
   const id = version === undefined ? name : `${name}:${version}`;
   const near = versions.length > 0 ? [] : nearest(name, await allModels(store, { latest: true }));

@@ -80,7 +80,7 @@ export function deletedManifest(name: string, empty: Descriptor): Manifest {
     mediaType: MEDIA_TYPE.manifest,
     artifactType: DELETED_ARTIFACT,
     config: empty,
-    layers: [],
+    layers: [empty],
     annotations: { 'org.opencontainers.image.title': name },
   };
 }

@@ -92,7 +92,11 @@ export class LayoutIndex {
 
   /** An image layout always has an index. To be called under the layout's lock. */
   async makeIfAbsent(): Promise<void> {
-    if (!(await stat(this.#file).catch(() => undefined))) await this.replace([]);
+    if (await this.isAbsent()) await this.replace([]);
+  }
+
+  async isAbsent(): Promise<boolean> {
+    return (await stat(this.#file).catch(() => undefined)) === undefined;
   }
 
   async replace(entries: readonly IndexEntry[]): Promise<void> {

@@ -46,7 +46,6 @@ class Layout implements Registry {
   readonly #blobs: string;
   readonly #uploads: string;
   readonly #index: LayoutIndex;
-  #made = false;
 
   constructor(home: Home, folder: string) {
     this.location = folder;
@@ -273,16 +272,17 @@ class Layout implements Registry {
     return join(this.#blobs, digest.slice('sha256:'.length));
   }
 
+  /** Before every write: the folder may have been deleted since the last. */
   async #make(): Promise<void> {
-    if (this.#made) return;
     await mkdir(this.#blobs, { recursive: true, mode: 0o700 });
     await mkdir(this.#uploads, { recursive: true, mode: 0o700 });
     const marker = join(this.location, 'oci-layout');
     if (!(await stat(marker).catch(() => undefined))) {
       await writeFileAtomic(marker, JSON.stringify({ imageLayoutVersion: '1.0.0' }));
     }
-    await withLayoutLock(this.#home, this.location, () => this.#index.makeIfAbsent());
-    this.#made = true;
+    if (await this.#index.isAbsent()) {
+      await withLayoutLock(this.#home, this.location, () => this.#index.makeIfAbsent());
+    }
   }
 
   #notFound(what: string): AksmlError {

@@ -1,0 +1,257 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import type { EnvironmentDefinition, RegisteredEnvironment } from '../../contract/environment.ts';
+import { AksmlError } from '../../contract/error.ts';
+import { writeFileAtomic } from '../../home/atomic-file.ts';
+import type { Home } from '../../home/home.ts';
+import { withLock } from '../../home/lock.ts';
+import { encodeName, sha256 } from '../registry/reference.ts';
+import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import { asStorageError } from '../registry/storage-error.ts';
+
+/** Where registered environments are kept. */
+export interface EnvironmentStore {
+  readonly home: Home;
+  readonly registry: Registry;
+  readonly clock: () => Date;
+}
+
+const ARTIFACT = 'application/vnd.aksml.environment.v1';
+const CONFIG = 'application/vnd.aksml.environment.config.v1+json';
+const REPOSITORIES = 'environments/';
+const CONTENT = 'dev.aksml.environment.content';
+
+interface StoredEnvironment {
+  readonly environment: RegisteredEnvironment;
+  /** Digest of the definition without name, version and secrets. */
+  readonly content: string;
+}
+
+/**
+ * Stores a definition as the next version under its name, or finds the version that has the same content, as v1 did. Passwords, credentials
+ * in URLs and values of secret variables never enter the registry: they are kept for this user in a file of the home folder.
+ * @throws AksmlError `environment.nameMissing` | `disk.full`
+ */
+export async function registerEnvironment(
+  store: EnvironmentStore,
+  definition: EnvironmentDefinition,
+  signal?: AbortSignal,
+): Promise<{ readonly environment: RegisteredEnvironment; readonly reused: boolean }> {
+  const { name, version: _assigned, ...rest } = definition;
+  if (!name) {
+    throw new AksmlError('environment.nameMissing', 'The environment has no name to register it under.', {
+      fault: 'input',
+      remedy: 'Give it a "name" in azureml_environment.json.',
+    });
+  }
+  const { open, secrets } = separateSecrets(rest);
+  const content = sha256(canonicalJson(open));
+  await keepSecrets(store, name, content, secrets);
+  const repository = repositoryOf(name);
+  while (true) {
+    const known = await allVersions(store, repository, signal);
+    const same = known.find((stored) => stored.content === content);
+    if (same) return { environment: same.environment, reused: true };
+    const version = String(Math.max(0, ...known.map(({ environment }) => Number(environment.version))) + 1);
+    const environment: RegisteredEnvironment = {
+      name,
+      version,
+      definition: { ...open, name, version },
+      createdTime: store.clock().toISOString(),
+    };
+    if (await claim(store, repository, environment, content, signal)) return { environment, reused: false };
+  }
+}
+
+async function claim(
+  { registry }: EnvironmentStore,
+  repository: string,
+  environment: RegisteredEnvironment,
+  content: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const record = Buffer.from(JSON.stringify(environment));
+  const config = await registry.putBlob(repository, record, { mediaType: CONFIG, signal });
+  const empty = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal });
+  const { written } = await registry.putManifest(
+    repository,
+    {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPE.manifest,
+      artifactType: ARTIFACT,
+      config,
+      layers: [empty],
+      annotations: { 'org.opencontainers.image.title': environment.name, [CONTENT]: content },
+    },
+    { tag: environment.version, ifAbsent: true, signal },
+  );
+  return written;
+}
+
+/** By name, then the newest version first; without secrets. */
+export async function listEnvironments(
+  store: EnvironmentStore,
+  filter: { readonly latest?: boolean } = {},
+  signal?: AbortSignal,
+): Promise<RegisteredEnvironment[]> {
+  const found: RegisteredEnvironment[] = [];
+  for (const repository of await store.registry.listRepositories(REPOSITORIES, signal)) {
+    const versions = (await allVersions(store, repository, signal)).map(({ environment }) => environment);
+    found.push(...(filter.latest ? versions.slice(0, 1) : versions));
+  }
+  return found.sort((a, b) => (a.name === b.name ? Number(b.version) - Number(a.version) : a.name < b.name ? -1 : 1));
+}
+
+/**
+ * One version, or the latest. `withSecrets` adds what this user registered of it and no registry holds: for installing, never for showing.
+ * @throws AksmlError `environment.notFound`
+ */
+export async function getEnvironment(
+  store: EnvironmentStore,
+  name: string,
+  version?: string,
+  options: { readonly withSecrets?: boolean; readonly signal?: AbortSignal } = {},
+): Promise<RegisteredEnvironment> {
+  const versions = name === '' ? [] : await allVersions(store, repositoryOf(name), options.signal);
+  const found = versions.find(({ environment }) => version === undefined || environment.version === version);
+  if (!found) throw await notFound(store, name, version, versions);
+  if (!options.withSecrets) return found.environment;
+  const secrets = (await readSecrets(store, name))[found.content] ?? {};
+  return { ...found.environment, definition: joinSecrets(found.environment.definition, secrets) };
+}
+
+async function notFound(
+  store: EnvironmentStore,
+  name: string,
+  version: string | undefined,
+  versions: readonly StoredEnvironment[],
+): Promise<AksmlError> {
+  const id = version === undefined ? name : `${name}:${version}`;
+  const others = (await listEnvironments(store, { latest: true })).map((environment) => environment.name);
+  const remedy =
+    versions.length > 0
+      ? `${name} has the versions ${versions.map(({ environment }) => environment.version).join(', ')}.`
+      : name.startsWith('AzureML-')
+        ? 'Curated environments are kept by Azure: register one of your own under that name (aksml environment register).'
+        : others.length > 0
+          ? `There is ${others.slice(0, 10).join(', ')}.`
+          : 'Register it first (aksml environment register).';
+  return new AksmlError(
+    'environment.notFound',
+    `There is no environment ${JSON.stringify(id)} in ${store.registry.location}.`,
+    {
+      fault: 'input',
+      subject: `environment/${id}`,
+      remedy,
+    },
+  );
+}
+
+function repositoryOf(name: string): string {
+  return `${REPOSITORIES}${encodeName(name)}`;
+}
+
+/** Newest first. */
+async function allVersions(
+  { registry }: EnvironmentStore,
+  repository: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredEnvironment[]> {
+  const tags = (await registry.listTags(repository, signal)).filter((tag) => /^[1-9]\d*$/.test(tag));
+  const found: StoredEnvironment[] = [];
+  for (const tag of tags.sort((a, b) => Number(b) - Number(a))) {
+    const { manifest } = await registry.getManifest(repository, tag, signal);
+    if (manifest.artifactType !== ARTIFACT) continue;
+    const record = await buffer(await registry.getBlob(repository, manifest.config.digest, signal));
+    const environment = JSON.parse(record.toString('utf8')) as RegisteredEnvironment;
+    found.push({ environment, content: manifest.annotations?.[CONTENT] ?? '' });
+  }
+  return found;
+}
+
+/** Texts by their place in the definition, such as `["python","condaDependencies","pip",0]`. */
+type Secrets = Readonly<Record<string, string>>;
+type Place = readonly (string | number)[];
+
+const URL_CREDENTIALS = /(\b[a-z][a-z0-9+.-]*:\/\/)([^/\s@'"]+)@/gi;
+/** A reference to an environment variable is no secret, and the user of an ssh URL is only a name. */
+const REFERENCES = /^(\$\{\w+\}:?)+$/;
+
+function withoutCredentials(text: string): string {
+  return text.replace(URL_CREDENTIALS, (whole, scheme: string, user: string) =>
+    REFERENCES.test(user) || (/ssh:\/\/$/i.test(scheme) && !user.includes(':')) ? whole : scheme,
+  );
+}
+
+type Unnamed = Omit<EnvironmentDefinition, 'name' | 'version'>;
+
+function separateSecrets(definition: Unnamed): { readonly open: Unnamed; readonly secrets: Secrets } {
+  const hidden = [
+    ['docker', 'baseImageRegistry', 'password'],
+    ...definition.secretEnvironmentVariables.map((name) => ['environmentVariables', name]),
+  ].map((place) => JSON.stringify(place));
+  const secrets: [string, string][] = [];
+  const open = mapTexts(definition, [], (text, at) => {
+    const place = JSON.stringify(at);
+    const shown = hidden.includes(place) ? undefined : withoutCredentials(text);
+    if (shown !== text && text !== '') secrets.push([place, text]);
+    return shown;
+  });
+  return { open: open as Unnamed, secrets: Object.fromEntries(secrets) };
+}
+
+function joinSecrets(definition: EnvironmentDefinition, secrets: Secrets): EnvironmentDefinition {
+  const joined = structuredClone(definition) as unknown;
+  for (const [place, text] of Object.entries(secrets)) {
+    const path = JSON.parse(place) as (string | number)[];
+    const last = path.pop();
+    const holder = path.reduce<unknown>((value, key) => (value as Record<string, unknown> | undefined)?.[key], joined);
+    if (last !== undefined && typeof holder === 'object' && holder !== null) {
+      Object.defineProperty(holder, last, { value: text, enumerable: true, configurable: true, writable: true });
+    }
+  }
+  return joined as EnvironmentDefinition;
+}
+
+/** Every text of a JSON value replaced; undefined leaves its member out. */
+function mapTexts(value: unknown, at: Place, change: (text: string, at: Place) => string | undefined): unknown {
+  if (typeof value === 'string') return change(value, at);
+  if (Array.isArray(value)) return value.map((item, index) => mapTexts(item, [...at, index], change));
+  if (typeof value !== 'object' || value === null) return value;
+  const members = Object.entries(value).map(([key, member]) => [key, mapTexts(member, [...at, key], change)] as const);
+  return Object.fromEntries(members.filter(([, member]) => member !== undefined));
+}
+
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : member,
+  );
+}
+
+/** By the content that they belong to, so that registering the same environment with a new password replaces the old one. */
+async function keepSecrets(store: EnvironmentStore, name: string, content: string, secrets: Secrets): Promise<void> {
+  if (Object.keys(secrets).length === 0) return;
+  await withLock(store.home, 'environment-secrets', async () => {
+    const all = { ...(await readSecrets(store, name)), [content]: secrets };
+    await writeFileAtomic(secretsFile(store, name), JSON.stringify(all)).catch((error: unknown) => {
+      throw asStorageError(error, 'Keeping the credentials of the environment', store.home.root);
+    });
+  });
+}
+
+async function readSecrets(store: EnvironmentStore, name: string): Promise<Readonly<Record<string, Secrets>>> {
+  try {
+    return JSON.parse(await readFile(secretsFile(store, name), 'utf8'));
+  } catch {
+    return {};
+  }
+}
+
+function secretsFile({ home, registry }: EnvironmentStore, name: string): string {
+  const key = createHash('sha256').update(`${registry.location}\n${name}`).digest('hex');
+  return join(home.root, 'secrets', 'environments', `${key}.json`);
+}
