@@ -59,7 +59,7 @@ const GOOD: PreflightFacts = {
   machine: { totalMemory: 8 * GIB, freeMemory: 4 * GIB },
 };
 
-const { inference: _, ...WITHOUT_SCRIPT } = GOOD;
+const WITHOUT_SCRIPT: PreflightFacts = { ...GOOD, inference: undefined };
 
 const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
   ['a plain deployment has no problem', GOOD, []],
