@@ -6,7 +6,7 @@ import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import { withLock } from '../../home/lock.ts';
-import { type Descriptor, MEDIA_TYPE } from '../registry/registry.ts';
+import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { allModels, findModel, type ModelOptions, type ModelStore, versionsOf } from './catalog.ts';
 import { placeModel } from './materialize.ts';
@@ -118,7 +118,14 @@ function draftOf(store: ModelStore, request: RegisterRequest, framework: Model['
   };
 }
 
-/** The tree's layer is a function of the tree, so it is remembered: a tree that is stored already is not packed again. */
+/** Where the layer of a tree was last stored: a layer is a function of its tree. */
+interface KnownLayer {
+  readonly layer: Descriptor;
+  readonly location: string;
+  readonly repository: string;
+}
+
+/** A tree that is stored already is not packed again, and not sent again where the registry can mount it from another repository. */
 async function storeTree(
   store: ModelStore,
   repository: string,
@@ -126,22 +133,42 @@ async function storeTree(
   onBytes: (done: number, total: number) => void,
   signal: AbortSignal | undefined,
 ): Promise<{ layer: Descriptor; reused: boolean }> {
+  const { registry } = store;
   const memory = join(store.home.cache, 'model-layers', `${tree.treeDigest.slice('sha256:'.length)}.json`);
   const known = await readFile(memory, 'utf8').then(
-    (text) => JSON.parse(text) as Descriptor,
+    (text) => JSON.parse(text) as KnownLayer,
     () => undefined,
   );
-  if (known && (await store.registry.hasBlob(repository, known.digest, signal))) return { layer: known, reused: true };
-  const reuse = store.registry.readsInStep ?? false;
-  const layer = await store.registry.putBlob(repository, packTree(tree, { reuse, ...(signal ? { signal } : {}) }), {
+  if (known && (await isWithin(registry, repository, known, signal))) return { layer: known.layer, reused: true };
+  const reuse = registry.readsInStep ?? false;
+  const layer = await registry.putBlob(repository, packTree(tree, { reuse, ...(signal ? { signal } : {}) }), {
     mediaType: MEDIA_TYPE.layer,
     onBytes: (bytes) => onBytes(Math.min(bytes, tree.size), tree.size),
     signal,
   });
-  await writeFileAtomic(memory, JSON.stringify(layer)).catch((error: unknown) => {
+  const stored: KnownLayer = { layer, location: registry.location, repository };
+  await writeFileAtomic(memory, JSON.stringify(stored)).catch((error: unknown) => {
     throw asStorageError(error, 'Registering the model', store.home.cache);
   });
   return { layer, reused: false };
+}
+
+async function isWithin(
+  registry: Registry,
+  repository: string,
+  known: KnownLayer,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  if (known.location !== registry.location || known.repository === repository) {
+    return await registry.hasBlob(repository, known.layer.digest, signal);
+  }
+  try {
+    await registry.mountBlob(known.repository, repository, known.layer, signal);
+    return true;
+  } catch (error) {
+    if (AksmlError.is(error, 'registry.notFound')) return false;
+    throw error;
+  }
 }
 
 /** Two processes that register the same name at once get versions of their own. */
