@@ -3,7 +3,9 @@ import { AksmlError } from '../contract/error.ts';
 import type { OnProgress } from '../contract/event.ts';
 import type { Problem } from '../contract/problem.ts';
 import type { Engine } from '../engine/engine.ts';
+import type { Workspace } from '../engine/workspace/workspace.ts';
 import { type Home, openHome } from '../home/home.ts';
+import type { LocalTarget } from '../local/client.ts';
 import { renderProblem } from './failure.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Host } from './host.ts';
@@ -26,7 +28,10 @@ export interface CommandContext {
   confirm(question: string, yes: boolean | undefined): Promise<void>;
   /** The engine with the workspace of the project folder and the compute target of this machine. */
   engine(): Promise<Engine>;
-  close(): Promise<void>;
+  /** The compute target of this machine, without a workspace. */
+  local(): Promise<LocalTarget>;
+  /** Where that engine's models and environments live, and why there. */
+  workspace(): Promise<Workspace>;
 }
 
 export function openContext(host: Host, globals: GlobalOptions): CommandContext {
@@ -37,7 +42,27 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
   const home = openHome(host.environment);
   const projectFolder = resolve(host.cwd, globals.path ?? '.');
   const say = (sentence: string) => progress.line(sentence);
-  let opened: Promise<Engine> | undefined;
+  const warn = (problem: Problem) => progress.line(renderProblem(problem, host.terminal));
+  const local = async () => {
+    const { openLocalTarget } = await import('../local/client.ts');
+    return openLocalTarget({
+      home,
+      environment: host.environment,
+      command: host.supervisorCommand,
+      clock: () => new Date(),
+    });
+  };
+  let opened: Promise<{ readonly engine: Engine; readonly workspace: Workspace }> | undefined;
+  const open = async () => {
+    const { openEngine } = await import('./open-engine.ts');
+    const result = await openEngine({ host, globals, home, projectFolder, target: await local() });
+    for (const notice of result.workspace.notices) warn(notice);
+    return result;
+  };
+  const once = () => {
+    opened ??= open();
+    return opened;
+  };
   return {
     host,
     globals,
@@ -45,19 +70,15 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
     projectFolder,
     progress,
     run: { onProgress: progress.onProgress, signal: host.signal },
-    warn: (problem) => progress.line(renderProblem(problem, host.terminal)),
+    warn,
     say,
     confirm: async (question, yes) => {
       if (yes) return;
       const answer = await host.ask(`${question} (y/N) `);
       if (answer !== undefined && !/^y(es)?$/i.test(answer.trim())) throw AksmlError.cancelled('The command');
     },
-    engine: () => {
-      opened ??= import('./open-engine.ts').then(({ openEngine }) =>
-        openEngine({ host, globals, home, projectFolder }),
-      );
-      return opened;
-    },
-    close: async () => {},
+    engine: async () => (await once()).engine,
+    local,
+    workspace: async () => (await once()).workspace,
   };
 }

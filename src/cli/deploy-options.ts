@@ -2,7 +2,7 @@ import { boolean, choice, type Effect, flag, integer, number, pairs, text, texts
 
 const CONTAINER_INSTANCES: Effect = {
   kind: 'noEffect',
-  reason: 'it configured Azure Container Instances, which aksml does not deploy to',
+  reason: 'there are no Azure Container Instances here',
 };
 
 export const NAME = {
@@ -225,6 +225,7 @@ export const DRY_RUN = {
 export const COMPUTE_TYPE = {
   computeType: choice(['aks', 'aksendpoint', 'local', 'aci'], {
     aliases: ['cp'],
+    placeholder: 'TYPE',
     help: 'Kind of service when no deployment configuration is given.',
   }),
 };

@@ -5,7 +5,11 @@ import { type Configuration, loadConfiguration } from '../engine/config/configur
 import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
+import { pythonSearch } from '../engine/environments/environment.ts';
+import { findPython } from '../engine/environments/python.ts';
+import { checkSyntax, type SyntaxVerdict } from '../engine/environments/syntax.ts';
 import { readModelMetadata } from '../engine/models/metadata-file.ts';
+import { isIgnored } from '../engine/snapshot/snapshot.ts';
 import type { CommandContext } from './context.ts';
 import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 
@@ -16,7 +20,7 @@ export interface DeploymentOptions extends ConfigurationFlags {
   readonly environmentDirectory?: string | undefined;
 }
 
-/** Both files with the options over them. */
+/** Both files with the options over them, and the scoring script. */
 export async function configurationOf(context: CommandContext, options: DeploymentOptions): Promise<Configuration> {
   const { inferenceConfigFile, deployConfigFile, environmentDirectory } = options;
   const given = Object.entries(options).filter(
@@ -24,11 +28,22 @@ export async function configurationOf(context: CommandContext, options: Deployme
   );
   return loadConfiguration({
     ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
-    ...(deployConfigFile === undefined ? {} : { deployConfigFile }),
+    ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
     ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
     flags: Object.fromEntries(given),
     cwd: context.host.cwd,
+    checkSyntax: (script) => checkScript(context, script),
+    isIgnored,
   });
+}
+
+/** By any Python of this machine; where there is none, the deployment itself will say so. */
+async function checkScript(context: CommandContext, script: string): Promise<SyntaxVerdict> {
+  const { environment } = context.host;
+  const python = await findPython(
+    pythonSearch({ home: context.home, environment, clock: () => new Date() }, context.run.signal),
+  );
+  return python === undefined ? { ok: true } : checkSyntax(python.path, environment)(script);
 }
 
 export interface BuildingOptions {

@@ -67,7 +67,8 @@ export function renderError(
   const only = single.length === 1 ? single[0] : undefined;
   const repeatsProblem = only !== undefined && only.message === error.message;
   if (!repeatsProblem) {
-    const subject = error.subject !== undefined && !error.message.includes(error.subject) ? ` (${error.subject})` : '';
+    const named = error.subject === undefined || error.message.includes(error.subject.split('/').at(-1) ?? '');
+    const subject = named ? '' : ` (${error.subject})`;
     lines.push(
       `${paint(sink, ['bold', 'red'], error.fault === 'cancelled' ? 'Cancelled:' : 'Error:')} ${printableLines(error.message + subject, unicode)}`,
     );
@@ -77,7 +78,7 @@ export function renderError(
     const bar = paint(sink, 'dim', symbols(unicode).bar);
     lines.push(...error.logTail.map((line) => `  ${bar} ${printableLog(line, sink.color, unicode)}`));
   }
-  if (error.remedy !== undefined && !repeatsProblem) lines.push(printableLines(error.remedy, unicode));
+  if (error.remedy !== undefined && error.remedy !== only?.remedy) lines.push(printableLines(error.remedy, unicode));
   if (wishes.debug) lines.push(paint(sink, 'dim', printableLines(stackOf(error), unicode)));
   return lines.map((line) => `${line}\n`).join('');
 }

@@ -14,10 +14,17 @@ export const LOCAL_COMMANDS: readonly Command[] = [
   command({
     name: 'stop',
     summary: 'Stop everything that runs on this machine; nothing is deleted',
-    description: 'The services come back with the next command that needs them.',
+    description: 'The services come back with "aksml local start" or the next change.',
     options: { yes: flag({ aliases: ['y'], help: 'Do not ask.' }) },
     examples: [{ line: 'aksml local stop', what: 'Supervisor, gateway and replicas' }],
     run: async (context, { yes }) => (await actions()).stopLocal(context, yes),
+  }),
+  command({
+    name: 'start',
+    summary: 'Start what "local stop" has stopped',
+    options: {},
+    examples: [{ line: 'aksml local start', what: 'After a stop or a reboot' }],
+    run: async (context) => (await actions()).startLocal(context),
   }),
   command({
     name: 'metrics',

@@ -89,7 +89,6 @@ async function runCommand(
     return result.kind === 'text' ? EXIT.done : (result.exitCode ?? EXIT.done);
   } finally {
     context.progress.close();
-    await context.close();
   }
 }
 

@@ -159,10 +159,12 @@ export async function printLogs(context: CommandContext, name: string, wishes: L
       out.write(`${asJson ? printableJson(JSON.stringify(line)) : render(line)}\n`);
     }
   } catch (error) {
-    // Ctrl+C is how following ends.
-    if (wishes.follow && AksmlError.isCancelled(error)) return { kind: 'nothing', exitCode: EXIT.cancelled };
-    throw error;
+    if (!AksmlError.isCancelled(error)) throw error;
   }
+  const { signal } = context.run;
+  // Ctrl+C is how following ends.
+  if (signal.aborted && wishes.follow) return { kind: 'nothing', exitCode: EXIT.cancelled };
+  signal.throwIfAborted();
   return NOTHING;
 }
 

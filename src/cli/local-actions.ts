@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises';
+import { AksmlError } from '../contract/error.ts';
+import { gatewayTokenPath, readGatewayRecord } from '../local/gateway-record.ts';
+import type { CommandContext } from './context.ts';
+import { formatBytes } from './progress.ts';
+import { type Cell, NOTHING, type Result, valueResult } from './result.ts';
+import { localTime } from './service-view.ts';
+
+export async function localStatus(context: CommandContext): Promise<Result> {
+  const status = await (await context.local()).status();
+  const { supervisor, stopped, endpoints, logFile } = status;
+  const services = supervisor?.endpoints ?? [];
+  return valueResult(status, {
+    kind: 'facts',
+    facts: [
+      [
+        'Supervisor',
+        supervisor
+          ? `runs since ${localTime(supervisor.startedTime)}, process ${supervisor.pid}, ${formatBytes(supervisor.memoryBytes)}`
+          : stopped
+            ? 'stopped; "aksml local start" starts it again'
+            : 'not needed: nothing is deployed',
+      ],
+      [
+        'Gateway',
+        supervisor?.gateway
+          ? `http://127.0.0.1:${supervisor.gateway.port}, process ${supervisor.gateway.pid}`
+          : 'does not run',
+      ],
+      ['Services', supervisor ? '' : endpoints.join(', ')],
+      ...services.map(({ name, state, replicas }): readonly [string, Cell] => [
+        `  ${name}`,
+        `${state}, ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
+      ]),
+      ['Log', logFile],
+      ['Home', context.home.root],
+    ],
+  });
+}
+
+export async function startLocal(context: CommandContext): Promise<Result> {
+  await (await context.local()).start();
+  return localStatus(context);
+}
+
+export async function stopLocal(context: CommandContext, yes: boolean | undefined): Promise<Result> {
+  const target = await context.local();
+  const { endpoints } = await target.status();
+  if (endpoints.length > 0) await context.confirm(`Stop ${endpoints.join(', ')}?`, yes);
+  await target.stop();
+  context.say('Everything on this machine has stopped. "aksml local start" starts it again.');
+  return NOTHING;
+}
+
+export async function localMetrics({ home, run }: CommandContext): Promise<Result> {
+  const record = await readGatewayRecord(home);
+  const token = await readFile(gatewayTokenPath(home), 'utf8').catch(() => undefined);
+  const response =
+    record && token !== undefined
+      ? await fetch(`http://127.0.0.1:${record.adminPort}/metrics`, {
+          headers: { authorization: `Bearer ${token.trim()}` },
+          signal: run.signal,
+        }).catch(() => undefined)
+      : undefined;
+  if (response?.ok) return { kind: 'text', text: await response.text() };
+  throw new AksmlError('gateway.notRunning', 'The gateway does not run, because nothing is deployed.', {
+    remedy: 'Deploy a service first: aksml model deploy.',
+  });
+}
