@@ -1,0 +1,165 @@
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { AksmlError } from '../../contract/error.ts';
+import { TAR_END, tarHeader, tarPadding } from './tar-header.ts';
+import { hasCode, type ReadFile, sameStamp, stampOf, TreeChanged, type TreeEntry } from './tree.ts';
+
+export interface PackRequest {
+  /** The folder that the entries' paths are below. */
+  readonly root: string;
+  /** Where the entries lie in the archive; ends in `/`. */
+  readonly prefix: string;
+  readonly entries: readonly TreeEntry[];
+  /** Called in order. */
+  readonly onFile: (file: ReadFile) => void;
+  /** A file that may not be read is left out, as v1 did. */
+  readonly onUnreadable: (path: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const PIECE_BYTES = 1024 * 1024;
+
+/**
+ * The layer: a tar archive that is a pure function of paths, contents and executable bits. A piece of it is valid until the next is
+ * asked for: memory that is touched for the first time costs more than reading the files.
+ * @throws TreeChanged when a file changes while it is read
+ */
+export async function* packLayer(request: PackRequest): AsyncGenerator<Uint8Array> {
+  const pieces = pack(request);
+  let next = nextPiece(pieces);
+  try {
+    for (;;) {
+      const { value, done } = await next;
+      if (done) return;
+      request.signal?.throwIfAborted();
+      // Packed while the piece before it is being written.
+      next = nextPiece(pieces);
+      yield value;
+    }
+  } finally {
+    await next.catch(() => {});
+    pieces.return();
+  }
+}
+
+/** In a later turn of the event loop, so that whoever took the piece before can set out to write it. */
+function nextPiece(pieces: Generator<Uint8Array, void>): Promise<IteratorResult<Uint8Array, void>> {
+  const next = nextTurn().then(() => pieces.next());
+  // It may fail before anyone waits for it.
+  next.catch(() => {});
+  return next;
+}
+
+/** System calls are synchronous, because for many small files that is several times faster. */
+function* pack(request: PackRequest): Generator<Uint8Array, void> {
+  const piece = new Piece();
+  for (const entry of request.entries) {
+    if (entry.kind === 'file') yield* packFile(request, entry.path, piece);
+    else {
+      const path = request.prefix + entry.path;
+      const header = tarHeader({ path, kind: 'folder', executable: false, size: 0 });
+      if (!piece.fits(header.length)) yield piece.take();
+      piece.add(header);
+    }
+  }
+  if (!piece.fits(TAR_END.length)) yield piece.take();
+  piece.add(TAR_END);
+  yield piece.take();
+}
+
+/** Collects small parts, so that they are handed on together. Two pieces of memory take turns. */
+class Piece {
+  #bytes = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #other = Buffer.allocUnsafeSlow(PIECE_BYTES);
+  #used = 0;
+
+  fits(count: number): boolean {
+    return this.#used + count <= PIECE_BYTES;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#bytes.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  /** Reads at most `length` bytes, as many as there is room for. */
+  read(descriptor: number, length: number): number {
+    const count = readSync(descriptor, this.#bytes, this.#used, Math.min(length, PIECE_BYTES - this.#used), null);
+    this.#used += count;
+    return count;
+  }
+
+  /** What was collected; after this it is empty. */
+  take(): Uint8Array {
+    const full = this.#bytes.subarray(0, this.#used);
+    [this.#bytes, this.#other] = [this.#other, this.#bytes];
+    this.#used = 0;
+    return full;
+  }
+}
+
+function* packFile(request: PackRequest, path: string, piece: Piece): Generator<Uint8Array, void> {
+  const descriptor = openFile(request.root, path);
+  if (descriptor === undefined) {
+    request.onUnreadable(path);
+    return;
+  }
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) throw new TreeChanged(path);
+    const stamp = stampOf(stats);
+    const { size, executable } = stamp;
+    const header = tarHeader({ path: request.prefix + path, kind: 'file', executable, size });
+    const padding = tarPadding(size);
+    if (!piece.fits(header.length + size + padding)) yield piece.take();
+    piece.add(header);
+    for (let left = size; left > 0; ) {
+      if (!piece.fits(1)) yield piece.take();
+      const count = read(descriptor, path, piece, left);
+      if (count === 0) throw new TreeChanged(path);
+      left -= count;
+    }
+    if (!sameStamp(stampOf(fstatSync(descriptor)), stamp)) throw new TreeChanged(path);
+    if (!piece.fits(padding)) yield piece.take();
+    piece.add(PADDING.subarray(0, padding));
+    request.onFile({ path, stamp });
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+const PADDING = Buffer.alloc(tarPadding(1));
+
+function read(descriptor: number, path: string, piece: Piece, length: number): number {
+  try {
+    return piece.read(descriptor, length);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+/** A pipe that took the file's place must not block us. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** Undefined when the file may not be read. */
+function openFile(root: string, path: string): number | undefined {
+  try {
+    return openSync(`${root}/${path}`, READ);
+  } catch (error) {
+    if (hasCode(error, 'EACCES', 'EPERM')) return undefined;
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) throw new TreeChanged(path);
+    throw unreadable(path, error);
+  }
+}
+
+function unreadable(path: string, cause: unknown): AksmlError {
+  return new AksmlError(
+    'snapshot.unreadable',
+    `${path} could not be read: ${cause instanceof Error ? cause.message : cause}.`,
+    {
+      subject: path,
+      remedy: 'Close whatever has the file open, or check the disk, then run the command again.',
+      cause,
+    },
+  );
+}

@@ -1,0 +1,76 @@
+import { lstatSync, realpathSync } from 'node:fs';
+import { basename, dirname, posix } from 'node:path';
+import { AksmlError } from '../../contract/error.ts';
+import { type IgnoreRules, parseIgnoreRules, readIgnoreRules } from './ignore.ts';
+import { hasCode } from './tree.ts';
+
+export interface SnapshotRequest {
+  /** Absolute; without one, the entry script alone is packed. */
+  readonly sourceDirectory?: string;
+  /** Relative to `sourceDirectory`, `/`-separated; without one, the script's absolute path. */
+  readonly entryScript: string;
+  /** Relative to `sourceDirectory`: packed whatever the ignore rules say. */
+  readonly namedFiles: readonly string[];
+  /** v1's limits on size and number of files are not even worth a warning. */
+  readonly liftLimits?: boolean;
+}
+
+/** Where code lies in an image. */
+export const APP_ROOT = 'var/azureml-app';
+
+/** What is packed, and what it becomes. */
+export interface Source {
+  /** Absolute; the folder that paths are below. */
+  readonly root: string;
+  /** Where paths lie in the archive. */
+  readonly prefix: string;
+  readonly folderName?: string;
+  /** Below `root`. */
+  readonly entryScript: string;
+  readonly namedFiles: ReadonlySet<string>;
+  readonly rules: IgnoreRules;
+  readonly liftLimits: boolean;
+}
+
+export async function openSource(request: SnapshotRequest): Promise<Source> {
+  const { sourceDirectory, entryScript, liftLimits = false } = request;
+  if (sourceDirectory === undefined) {
+    const root = dirname(entryScript);
+    const script = basename(entryScript);
+    const rules = parseIgnoreRules('', undefined);
+    return { root, prefix: `${APP_ROOT}/`, entryScript: script, namedFiles: new Set(), rules, liftLimits };
+  }
+  const folderName = basename(realFolder(sourceDirectory));
+  if (folderName === '') {
+    throw new AksmlError('snapshot.sourceMissing', 'The root of a file system cannot be the source directory.', {
+      fault: 'input',
+      subject: sourceDirectory,
+      remedy: 'Put the code into a folder of its own.',
+    });
+  }
+  const script = posix.normalize(entryScript);
+  return {
+    root: sourceDirectory,
+    prefix: `${APP_ROOT}/${folderName}/`,
+    folderName,
+    entryScript: script,
+    namedFiles: new Set([script, ...request.namedFiles.map((path) => posix.normalize(path))]),
+    rules: await readIgnoreRules(sourceDirectory),
+    liftLimits,
+  };
+}
+
+/** v1 took the real path's name, so that `.` and links have one. */
+function realFolder(path: string): string {
+  try {
+    const real = realpathSync(path);
+    if (lstatSync(real).isDirectory()) return real;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR')) throw error;
+  }
+  throw new AksmlError('snapshot.sourceMissing', `The source directory ${path} is not a folder, or is not there.`, {
+    fault: 'input',
+    subject: path,
+    remedy: 'Correct "sourceDirectory"; a relative path is taken from the folder that the command runs in.',
+  });
+}
