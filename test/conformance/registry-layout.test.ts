@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -143,7 +144,9 @@ test('garbage collection removes the unfinished content of a killed process, not
   assert.equal((await gc(home, { folder }, collect(soon))).uploads.count, 0);
   writer.kill('SIGKILL');
   await once(writer, 'exit');
-  assert.deepEqual((await gc(home, { folder }, collect(soon))).uploads, { count: 1, bytes: 2000 });
+  await writeFile(join(folder, `.index.json.${randomUUID()}.tmp`), 'half');
+  assert.deepEqual((await gc(home, { folder }, collect(soon))).uploads, { count: 2, bytes: 2004 });
+  assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'index.json', 'oci-layout', 'uploads']);
   assert.deepEqual(await readdir(layoutFolders(folder).uploads), []);
 });
 

@@ -73,7 +73,7 @@ export async function gc(home: Home, workspace: { readonly folder: string }, opt
     dryRun: options.dryRun ?? false,
     signal: options.signal,
   };
-  const uploads = await sweepUploads(layoutFolders(workspace.folder).uploads, sweep);
+  const uploads = await sweepUploads(workspace.folder, sweep);
   const { manifests, blobs } = await sweepLayout(home, workspace.folder, options.roots.manifests, sweep);
   const trees = new Set([...options.roots.trees].map((digest) => digest.slice(digest.indexOf(':') + 1)));
   const models = await sweepCache(home, home.models, trees, sweep);
@@ -163,8 +163,21 @@ async function readManifest(
   }
 }
 
+/** What `writeFileAtomic` was writing when its process was killed. */
+const UNFINISHED_FILE = /^\..+\.[0-9a-f-]{36}\.tmp$/;
+
 async function sweepUploads(folder: string, sweep: Sweep): Promise<Freed> {
-  return await sweepFiles(folder, (name) => (isLeftover(name) ? sweep.now - QUIET_UPLOAD_MS : sweep.olderThan), sweep);
+  const uploads = await sweepFiles(
+    layoutFolders(folder).uploads,
+    (name) => (isLeftover(name) ? sweep.now - QUIET_UPLOAD_MS : sweep.olderThan),
+    sweep,
+  );
+  const files = await sweepFiles(
+    folder,
+    (name) => (UNFINISHED_FILE.test(name) ? sweep.now - QUIET_UPLOAD_MS : undefined),
+    sweep,
+  );
+  return { count: uploads.count + files.count, bytes: uploads.bytes + files.bytes };
 }
 
 /** `goesBefore` tells up to which time of its last change a file goes; undefined keeps it. */
