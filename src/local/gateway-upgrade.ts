@@ -60,11 +60,14 @@ function join(client: Duplex, replica: Socket, slot: Slot, requestHead: string, 
   replica.on('error', () => {
     if (replica.bytesRead === 0) refuseUpgrade(client, REPLICA_CLOSED);
   });
+  // HTTP sockets stay half open by default: a websocket that one side has left is over.
+  client.on('end', () => replica.destroySoon());
+  client.on('finish', () => client.destroy());
+  client.on('close', () => replica.destroy());
   replica.on('close', () => {
     slot.release(performance.now());
-    client.destroy();
+    client.end();
   });
-  client.on('close', () => replica.destroy());
 }
 
 function upgradeHead(request: IncomingMessage, path: string): string {
