@@ -133,7 +133,7 @@ function reportUnreadKeys(source: SettingsSource, computeType: ComputeType, repo
   reportUnknownKeys(root, { file, paths: PATHS, mistakes: DEPLOYMENT_KEY_MISTAKES, aliases: ALIASES }, report);
   for (const key of DEPLOYMENT_KEYS) {
     const { value, origin } = source.fromFile(key.path);
-    if (value.type === 'NoneType' || key.computeTypes.includes(computeType)) continue;
+    if (!isTruthy(value) || key.computeTypes.includes(computeType)) continue;
     if (isReadAnyway(key, computeType)) {
       const message = `${key.path} is honoured with computeType ${computeType}; v1 ignored it there.`;
       report.notice('difference.computeTargetName', origin, message);

@@ -127,6 +127,18 @@ export async function scaffoldEnvironment(folder: string, name: string): Promise
   });
 }
 
+/** The environment object of v1's `inferenceconfig.json`. */
+export function environmentToV1(definition: EnvironmentDefinition): Record<string, unknown> {
+  const json = toV1Json(definition);
+  const { condaDependencies } = definition.python;
+  const { baseDockerfile } = definition.docker;
+  return {
+    ...json,
+    python: condaDependencies ? { ...json.python, condaDependencies: condaToJson(condaDependencies) } : json.python,
+    docker: baseDockerfile === undefined ? json.docker : { ...json.docker, baseDockerfile },
+  };
+}
+
 /** A conda environment file's text. */
 export function formatConda(specification: CondaSpecification): string {
   return stringify(condaToJson(specification));
@@ -142,8 +154,8 @@ function condaToJson({ name, channels, dependencies, pip, prefix, variables }: C
   };
 }
 
-/** The keys of v1, without what has a file of its own. */
-function toV1Json(definition: EnvironmentDefinition): object {
+/** The keys of v1, without what has a file of its own on disk. */
+function toV1Json(definition: EnvironmentDefinition) {
   const { name, version, environmentVariables, secretEnvironmentVariables, python, docker, inferencingStackVersion } =
     definition;
   const { baseImageRegistry } = docker;

@@ -4,6 +4,7 @@ import { ADDED_FIELDS, ENVIRONMENT_FIELDS, type EnvironmentField, type Environme
 import type { Origin, Report } from './report.ts';
 import { isSendable, SettingConverter } from './settings-source.ts';
 import {
+  asNumber,
   fromPlain,
   get,
   isText,

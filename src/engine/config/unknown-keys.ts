@@ -16,7 +16,7 @@ export interface KnownKeys {
 export function reportUnknownKeys(map: MapValue, known: KnownKeys, report: Report, section = ''): void {
   for (const { key, line, value } of map.entries.values()) {
     const path = joinPath(section, key);
-    if (known.paths.includes(path)) continue;
+    if (known.paths.includes(path) || path === '$schema') continue;
     const isSection = known.paths.some((candidate) => candidate.startsWith(`${path}.`));
     if (isSection) {
       if (value.type === 'dict') reportUnknownKeys(value, known, report, path);
