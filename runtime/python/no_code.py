@@ -32,7 +32,7 @@ def run(raw_data):
 def bad_request(message):
     from azureml_inference_server_http.api.aml_response import AMLResponse
 
-    return AMLResponse({"message": message}, 400)
+    return AMLResponse({"message": message}, 400, json_str=True)
 
 
 def model_folder():
@@ -331,21 +331,37 @@ class MLflow:
             import mlflow.pyfunc
         except ImportError:
             self.predict, self.columns, self.refusals = native_mlflow(root)
+            self.schema = None
             return
         model = mlflow.pyfunc.load_model(root)
-        schema = model.metadata.get_input_schema()
+        self.schema = model.metadata.get_input_schema()
         self.predict = model.predict
-        self.columns = schema.input_names() if schema is not None and schema.has_input_names() else None
+        self.columns = self.schema.input_names() if self.schema is not None and self.schema.has_input_names() else None
         self.refusals = (mlflow.exceptions.MlflowException, ValueError)
 
     def score(self, request):
-        is_array = not request.is_table() and self.columns is None
-        rows = request.array() if is_array else request.frame(None if is_records(request.rows) else self.columns)
+        rows = self.rows_of(request)
         try:
             result = self.predict(rows)
         except self.refusals as error:
-            raise BadInput("The model refuses the data: %s" % error)
+            raise BadInput("The model refuses the data: %s" % str(error)[:1000])
         return {"predictions": result} if request.form in self.OWN_FORMS else result
+
+    def rows_of(self, request):
+        is_tensor_model = self.schema is not None and self.schema.is_tensor_spec()
+        if is_tensor_model and isinstance(request.rows, dict):
+            import numpy
+
+            return {name: numpy.asarray(value) for name, value in request.rows.items()}
+        if is_tensor_model or (self.columns is None and not request.is_table()):
+            return request.array(self.schema.inputs[0].type if is_tensor_model else None)
+        frame = request.frame(None if is_records(request.rows) else self.columns)
+        # JSON writers shorten 2.0 to 2, which MLflow's schema then refuses as an integer.
+        for column in [] if self.schema is None else self.schema.inputs:
+            if column.name in frame.columns and str(column.type).endswith(("double", "float")):
+                if frame[column.name].dtype.kind in "iu":
+                    frame[column.name] = frame[column.name].astype("float64")
+        return frame
 
 
 def native_mlflow(root):
@@ -354,14 +370,14 @@ def native_mlflow(root):
 
     with open(os.path.join(root, "MLmodel"), encoding="utf-8") as file:
         metadata = yaml.safe_load(file)
-    flavors = metadata.get("flavors", {})
-    if "sklearn" not in flavors:
-        raise ImportError("mlflow is not installed, and without it only scikit-learn models are served, not %s." % ", ".join(flavors))
+    flavor = metadata.get("flavors", {}).get("sklearn")
+    if flavor is None or flavor.get("serialization_format") == "skops":
+        raise ImportError("mlflow is not installed; without it only scikit-learn models that were pickled are served.")
     import joblib
 
     signature = json.loads((metadata.get("signature") or {}).get("inputs") or "[]")
     names = [column["name"] for column in signature if "name" in column]
-    model = joblib.load(os.path.join(root, flavors["sklearn"]["pickled_model"]))
+    model = joblib.load(os.path.join(root, flavor["pickled_model"]))
     return model.predict, names or None, (ValueError,)
 
 

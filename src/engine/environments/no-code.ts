@@ -89,7 +89,10 @@ function versionPin(version: string): string {
   return text.split('.').length < 3 && /^[\d.]+$/.test(text) ? `==${text}.*` : `==${text}`;
 }
 
-function noCodeDefinition(framework: NoCodeFramework, condaDependencies: CondaSpecification): EnvironmentDefinition {
+export function noCodeDefinition(
+  framework: NoCodeFramework,
+  condaDependencies: CondaSpecification,
+): EnvironmentDefinition {
   return {
     environmentVariables: { AKSML_NO_CODE: framework },
     secretEnvironmentVariables: [],
