@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { AksmlError } from '../contract/error.ts';
 import { type Configuration, loadConfiguration } from '../engine/config/configuration.ts';
 import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
@@ -80,31 +78,4 @@ export async function modelReferences(
   );
   const all = [...(options.model ?? []), ...fromFiles];
   return all.length === 0 ? undefined : all;
-}
-
-/** A JSON file that one command wrote for the next. @throws AksmlError `metadata.invalid` */
-export async function readMetadata(
-  context: CommandContext,
-  file: string,
-  option: string,
-): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    const content: unknown = JSON.parse(
-      (await readFile(resolve(context.host.cwd, file), 'utf8')).replace(/^\ufeff/, ''),
-    );
-    if (typeof content === 'object' && content !== null && !Array.isArray(content))
-      return content as Readonly<Record<string, unknown>>;
-    throw new Error('It holds no JSON object.');
-  } catch (cause) {
-    throw new AksmlError(
-      'metadata.invalid',
-      `The file ${JSON.stringify(file)} of ${option} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
-      {
-        fault: 'input',
-        subject: option,
-        remedy: 'Give the path of a JSON file.',
-        cause,
-      },
-    );
-  }
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../contract/error.ts';
 import { asAksmlError, EXIT, exitCodeOf, renderError } from './failure.ts';
@@ -35,7 +36,7 @@ const host: Host = {
       ? join(import.meta.dirname, 'supervisor.js')
       : join(import.meta.dirname, '..', 'local', 'supervisor-main.ts'),
   ],
-  readInput: async () => buffer(process.stdin),
+  readInput: async () => buffer(addAbortSignal(abort.signal, process.stdin)),
   ask,
 };
 

@@ -1,26 +1,18 @@
 import { resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
 import type { Model } from '../contract/model.ts';
-import * as deployment from '../engine/endpoints/deploy.ts';
 import { listServices } from '../engine/endpoints/service.ts';
 import { writeModelMetadata } from '../engine/models/metadata-file.ts';
 import * as models from '../engine/models/models.ts';
 import { serializeModel } from '../engine/models/serialize.ts';
 import type { CommandContext } from './context.ts';
-import {
-  type BuildingOptions,
-  buildOptionsOf,
-  configurationOf,
-  type DeploymentOptions,
-  type ModelOptions,
-  modelReferences,
-  readMetadata,
-} from './deploying.ts';
+import { defined } from './defined.ts';
+import { readMetadata } from './metadata-file.ts';
 import type { Filter } from './option.ts';
 import { formatBytes } from './progress.ts';
-import { type Cell, NOTHING, type Result, type View, valueResult } from './result.ts';
+import { NOTHING, type Result, type View, valueResult } from './result.ts';
 import { asTuple } from './service-actions.ts';
-import { endpointResult, labels, localTime } from './service-view.ts';
+import { labels, localTime } from './service-view.ts';
 
 interface ResourceOptions {
   readonly cpuCores: number | undefined;
@@ -213,76 +205,6 @@ export async function downloadModel(
   return valueResult({ downloadedTo: path }, { kind: 'facts', facts: [['Downloaded to', path]] });
 }
 
-type DeployOptions = DeploymentOptions &
-  ModelOptions &
-  BuildingOptions & {
-    readonly name: string;
-    readonly description: string | undefined;
-    readonly tag: Readonly<Record<string, string>> | undefined;
-    readonly property: Readonly<Record<string, string>> | undefined;
-    readonly overwrite: boolean | undefined;
-    readonly noWait: boolean | undefined;
-    readonly dryRun: boolean | undefined;
-    readonly profileInput: string | undefined;
-  };
-
-export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
-  const options = await withProfile(context, given);
-  const engine = await context.engine();
-  const request: deployment.DeployRequest = {
-    name: options.name,
-    models: (await modelReferences(context, engine, options)) ?? [],
-    configuration: await configurationOf(context, options),
-    overwrite: options.overwrite === true,
-    wait: options.noWait !== true,
-    build: buildOptionsOf(context, options),
-    cwd: context.host.cwd,
-    ...defined({ description: options.description, tags: options.tag, properties: options.property }),
-  };
-  if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
-  const endpoint = await deployment.deploy(engine, request, context.run);
-  const group = endpoint.spec.form === 'endpoint' ? 'endpoint realtime' : 'service';
-  return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
-}
-
-/** A plan with errors is printed like any other, and says with its exit code that it would be refused. */
-function planResult(plan: deployment.DeploymentPlan): Result {
-  const refused = plan.problems.some(({ severity }) => severity === 'error');
-  const { scale, resources } = plan.settings;
-  return {
-    kind: 'value',
-    value: plan,
-    view: {
-      kind: 'facts',
-      facts: [
-        ['Would', refused ? 'be refused' : `${plan.action} the ${plan.form} ${plan.name} on ${plan.target}`],
-        ['Models', plan.models.join(', ')],
-        ['Code', plan.code],
-        ['Environment', plan.environment],
-        ['Authentication', plan.settings.auth],
-        ['Replicas', scale.kind === 'fixed' ? scale.replicas : `${scale.minReplicas} to ${scale.maxReplicas}`],
-        ['Resources', `${resources.cpu} CPU, ${resources.memoryInGB} GB`],
-        ...plan.problems.map(({ severity, message, remedy }): readonly [string, Cell] => [
-          severity,
-          [message, remedy].filter(Boolean).join(' '),
-        ]),
-      ],
-    },
-    ...(refused ? { exitCode: 2 } : {}),
-  };
-}
-
-/** v1: what the profile recommends replaces CPU and memory, whatever files and options say. */
-async function withProfile(context: CommandContext, options: DeployOptions): Promise<DeployOptions> {
-  if (options.profileInput === undefined) return options;
-  const profile = await readMetadata(context, options.profileInput, '--profile-input');
-  const numberOf = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined);
-  return {
-    ...options,
-    ...defined({ cpuCores: numberOf(profile['recommendedCpu']), memoryGb: numberOf(profile['recommendedMemoryInGB']) }),
-  };
-}
-
 function resourcesOf({ cpuCores, memoryGb, gpuCores }: ResourceOptions): Model['resourceRequirements'] {
   if (cpuCores === undefined && memoryGb === undefined && gpuCores === undefined) return undefined;
   return defined({ cpu: cpuCores, memoryInGB: memoryGb, gpu: gpuCores });
@@ -329,13 +251,4 @@ function pairsOf(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
-}
-
-type Defined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
-  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
-};
-
-/** Without the members that were not given: "not given" and "given as nothing" differ in an update. */
-function defined<T extends object>(value: T): Defined<T> {
-  return Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Defined<T>;
 }

@@ -216,7 +216,7 @@ export const MODEL_COMMANDS: readonly Command[] = [
         what: 'Only the plan',
       },
     ],
-    run: async (context, options) => (await actions()).deployModels(context, options),
+    run: async (context, options) => (await import('./deploy-actions.ts')).deployModels(context, options),
   }),
   command({
     name: 'package',
@@ -243,6 +243,6 @@ export const MODEL_COMMANDS: readonly Command[] = [
         what: 'A context for "docker build"',
       },
     ],
-    run: async (context, options) => (await actions()).packageModels(context, options),
+    run: async (context, options) => (await import('./package-actions.ts')).packageModels(context, options),
   }),
 ];

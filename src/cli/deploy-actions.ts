@@ -1,0 +1,107 @@
+import { AksmlError } from '../contract/error.ts';
+import * as deployment from '../engine/endpoints/deploy.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { CommandContext } from './context.ts';
+import { defined } from './defined.ts';
+import {
+  type BuildingOptions,
+  buildOptionsOf,
+  configurationOf,
+  type DeploymentOptions,
+  type ModelOptions,
+  modelReferences,
+} from './deploying.ts';
+import { readMetadata } from './metadata-file.ts';
+import type { Cell, Result } from './result.ts';
+import { endpointResult } from './service-view.ts';
+
+type DeployOptions = DeploymentOptions &
+  ModelOptions &
+  BuildingOptions & {
+    readonly name: string;
+    readonly description: string | undefined;
+    readonly tag: Readonly<Record<string, string>> | undefined;
+    readonly property: Readonly<Record<string, string>> | undefined;
+    readonly overwrite: boolean | undefined;
+    readonly noWait: boolean | undefined;
+    readonly dryRun: boolean | undefined;
+    readonly profileInput: string | undefined;
+  };
+
+export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
+  const options = await withProfile(context, given);
+  const engine = await context.engine();
+  const configuration = await configurationOf(context, options);
+  checkComputeTarget(context, engine, options.computeTarget, configuration.deployment?.computeTargetName);
+  const request: deployment.DeployRequest = {
+    name: options.name,
+    models: (await modelReferences(context, engine, options)) ?? [],
+    configuration,
+    overwrite: options.overwrite === true,
+    wait: options.noWait !== true,
+    build: buildOptionsOf(context, options),
+    cwd: context.host.cwd,
+    ...defined({ description: options.description, tags: options.tag, properties: options.property }),
+  };
+  if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
+  const endpoint = await deployment.deploy(engine, request, context.run);
+  const group = endpoint.spec.form === 'endpoint' ? 'endpoint realtime' : 'service';
+  return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
+}
+
+/** An option must be obeyed; a name in a file may be that of the cluster where the project runs otherwise. */
+function checkComputeTarget(context: CommandContext, { target }: Pick<Engine, 'target'>, option: string | undefined, fromFile: string | undefined): void {
+  if (option !== undefined && option !== target.name) {
+    throw new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(option)}.`, {
+      fault: 'input',
+      subject: '--compute-target',
+      remedy: `Leave -ct out to deploy to ${target.name}, this machine. See "aksml computetarget list".`,
+    });
+  }
+  if (option === undefined && fromFile !== undefined && fromFile !== target.name) {
+    context.warn({
+      severity: 'warning',
+      code: 'computeTarget.notFound',
+      path: 'computeTargetName',
+      message: `There is no compute target ${JSON.stringify(fromFile)}; it is deployed to ${target.name}, this machine.`,
+    });
+  }
+}
+
+/** A plan with errors is printed like any other, and says with its exit code that it would be refused. */
+function planResult(plan: deployment.DeploymentPlan): Result {
+  const refused = plan.problems.some(({ severity }) => severity === 'error');
+  const { scale, resources } = plan.settings;
+  return {
+    kind: 'value',
+    value: plan,
+    view: {
+      kind: 'facts',
+      facts: [
+        ['Would', refused ? 'be refused' : `${plan.action} the ${plan.form} ${plan.name} on ${plan.target}`],
+        ['Models', plan.models.join(', ')],
+        ['Code', plan.code],
+        ['Environment', plan.environment],
+        ['Authentication', plan.settings.auth],
+        ['Replicas', scale.kind === 'fixed' ? scale.replicas : `${scale.minReplicas} to ${scale.maxReplicas}`],
+        ['Resources', `${resources.cpu} CPU, ${resources.memoryInGB} GB`],
+        ...plan.problems.map(({ severity, message, remedy }): readonly [string, Cell] => [
+          severity,
+          [message, remedy].filter(Boolean).join(' '),
+        ]),
+      ],
+    },
+    ...(refused ? { exitCode: 2 } : {}),
+  };
+}
+
+/** v1: what the profile recommends replaces CPU and memory, whatever files and options say. */
+async function withProfile(context: CommandContext, options: DeployOptions): Promise<DeployOptions> {
+  if (options.profileInput === undefined) return options;
+  const profile = await readMetadata(context, options.profileInput, '--profile-input');
+  const numberOf = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined);
+  return {
+    ...options,
+    ...defined({ cpuCores: numberOf(profile['recommendedCpu']), memoryGb: numberOf(profile['recommendedMemoryInGB']) }),
+  };
+}
