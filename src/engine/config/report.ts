@@ -48,6 +48,10 @@ export class Report {
     }
   }
 
+  hasErrorAt({ file, path }: Origin): boolean {
+    return this.#problems.some((known) => known.severity === 'error' && known.file === file && known.path === path);
+  }
+
   get problems(): readonly Problem[] {
     return this.#problems;
   }

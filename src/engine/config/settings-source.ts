@@ -75,7 +75,7 @@ export class SettingConverter {
     if (value.type === 'NoneType') return undefined;
     const result = isTruthy(value);
     if (value.type !== 'bool') {
-      this.#report.warning(
+      this.#warn(
         'value.notBoolean',
         origin,
         `${origin.path} is ${showValue({ value, origin })}, not true or false; v1 took it as ${result}, because only empty values and 0 are false.`,
@@ -97,7 +97,7 @@ export class SettingConverter {
       this.#warnType(value, origin, `${parsed}`);
       return parsed;
     }
-    this.#report.warning(
+    this.#warn(
       'value.notNumber',
       origin,
       `${origin.path} is ${show(value)}, which is not a number, so it has no effect.`,
@@ -111,7 +111,7 @@ export class SettingConverter {
     const number = this.number(setting);
     if (number === undefined || Number.isInteger(number)) return number;
     const rounded = Math.ceil(number);
-    this.#report.warning(
+    this.#warn(
       'value.notInteger',
       setting.origin,
       `${setting.origin.path} is ${number}, but must be a whole number; it is rounded up to ${rounded}.`,
@@ -129,7 +129,7 @@ export class SettingConverter {
       this.#warnType(value, origin, JSON.stringify(text));
       return text;
     }
-    this.#report.warning(
+    this.#warn(
       'value.notText',
       origin,
       `${origin.path} is ${show(value)}, where text is expected, so it has no effect.`,
@@ -140,7 +140,7 @@ export class SettingConverter {
 
   #warnType(value: SourceValue, origin: Origin, meaning: string): void {
     const isSecret = SECRET.test(origin.path ?? '');
-    this.#report.warning(
+    this.#warn(
       'value.wrongType',
       origin,
       isSecret
@@ -148,5 +148,10 @@ export class SettingConverter {
         : `${origin.path} is ${show(value)}; it is taken as ${meaning}.`,
       isSecret ? 'Write it in quotes.' : `Write ${meaning}.`,
     );
+  }
+
+  /** A value that was refused needs no explanation of what it would be taken for. */
+  #warn(code: string, origin: Origin, message: string, remedy: string): void {
+    if (!this.#report.hasErrorAt(origin)) this.#report.warning(code, origin, message, remedy);
   }
 }

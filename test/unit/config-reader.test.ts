@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { readConfiguration } from '../../src/engine/config/reader.ts';
+import { type SourceValue, toPlain } from '../../src/engine/config/source.ts';
+
+function read(content: string | Uint8Array) {
+  return readConfiguration('file', typeof content === 'string' ? Buffer.from(content) : content);
+}
+
+function readValue(text: string): SourceValue {
+  const result = read(text);
+  assert.ok(result.ok, `${JSON.stringify(text)} is refused: ${JSON.stringify(result.problems)}`);
+  return result.value;
+}
+
+const YAML_SCALARS: readonly (readonly [text: string, type: string, value: unknown])[] = [
+  ['1e1', 'str', '1e1'],
+  ['1.0e1', 'str', '1.0e1'],
+  ['1.0e+1', 'float', 10],
+  ['010', 'int', 8],
+  ['0x1F', 'int', 31],
+  ['0b11', 'int', 3],
+  ['0o10', 'str', '0o10'],
+  ['1:30', 'int', 90],
+  ['1:30.5', 'float', 90.5],
+  ['60_000', 'int', 60000],
+  ['-.inf', 'float', Number.NEGATIVE_INFINITY],
+  ['.nan', 'float', Number.NaN],
+  ['NaN', 'str', 'NaN'],
+  ['yes', 'bool', true],
+  ['Off', 'bool', false],
+  ['y', 'str', 'y'],
+  ['tRUE', 'str', 'tRUE'],
+  ['~', 'NoneType', null],
+  ['2020-01-01', 'datetime.date', '2020-01-01'],
+  ['2020-01-01 10:00:00', 'datetime.datetime', '2020-01-01 10:00:00'],
+  ['"yes"', 'str', 'yes'],
+  ["'it''s'", 'str', "it's"],
+  ['"\\ud83d\\ude42"', 'str', '🙂'],
+  ['!!str 5', 'str', '5'],
+  ['1 // one', 'str', '1 // one'],
+];
+
+test("scalars are YAML 1.1 as v1's reader understood it", () => {
+  for (const [text, type, value] of YAML_SCALARS) {
+    const read = readValue(`key: ${text}`);
+    assert.ok(read.type === 'dict');
+    const scalar = read.entries.get('key')?.value;
+    assert.deepEqual([scalar?.type, scalar && 'value' in scalar ? scalar.value : undefined], [type, value], text);
+  }
+});
+
+test('what YAML refuses is read as JSON, with the rules of Python', () => {
+  const result = read('{"a":\t1e1, "b": NaN, "b": "\\ud83d\\ude42"}');
+  assert.ok(result.ok);
+  assert.equal(result.parser, 'json');
+  assert.deepEqual(toPlain(result.value), Object.assign(Object.create(null), { a: 10, b: '🙂' }));
+});
+
+const READABLE: readonly (readonly [what: string, text: string, value: object])[] = [
+  ['a byte order mark', '\uFEFF{"a": 1}', { a: 1 }],
+  ['trailing commas', '{"a": [1, 2,],}', { a: [1, 2] }],
+  ['Python words', '{"a": True, "b": None}', { a: true, b: 'None' }],
+  ['single quotes and bare keys', "{a: 'x'}", { a: 'x' }],
+  ['comments with #', '# first\n{"a": 1} # last', { a: 1 }],
+  ['brackets that close at the left margin', 'a: {\n"b": 1\n}\n', { a: { b: 1 } }],
+  ['anchors and merge keys', 'b: &b {x: 1, y: 1}\na: {<<: *b, y: 2}', { b: { x: 1, y: 1 }, a: { x: 1, y: 2 } }],
+  ['Windows line ends', '{\r\n"a": 1\r\n}', { a: 1 }],
+];
+
+test('files as people write them are read', () => {
+  for (const [what, text, value] of READABLE) {
+    assert.equal(JSON.stringify(toPlain(readValue(text))), JSON.stringify(value), what);
+  }
+});
+
+const REFUSED: readonly (readonly [text: string | Uint8Array, line: number | undefined, message: RegExp])[] = [
+  ['{\n  "a": 1, // one\n  "b": 2\n}', 2, /"\/\/" or "\/\*" is neither YAML nor JSON/],
+  ['a: 1\n---\nb: 2\n', 2, /more than one YAML document/],
+  ['a: !!python/object:os.system x', 1, /tag/],
+  [Buffer.from('{"a": 1}', 'utf16le'), undefined, /UTF-8/],
+  [Buffer.from('\uFEFF{"a": 1}', 'utf16le'), undefined, /UTF-16/],
+  ['{\n\t"a": 1,\n}', 3, /strict JSON, because of a tab in line 2.*key in double quotes/],
+  ['{\n\t"a": True\n}', 2, /"True"/],
+  [`{"a": ${'['.repeat(3000)}${']'.repeat(3000)}}`, 1, /nested too deeply/],
+  ['a: "x\u0001"', 1, /control character U\+0001/],
+  ['a: *b', 1, /alias/],
+  ['a: 1\n b: 2', 2, /not YAML/],
+  ['{"a": 1', 1, /end of the file/],
+];
+
+test('what neither reader takes is refused with the line and the reason', () => {
+  for (const [content, line, message] of REFUSED) {
+    const result = read(content);
+    assert.equal(result.ok, false, String(content).slice(0, 60));
+    const [problem] = result.problems;
+    assert.equal(problem?.code, 'file.unparsable');
+    assert.match(problem?.message ?? '', message);
+    assert.equal(problem?.line, line, problem?.message);
+    assert.ok(problem?.remedy);
+  }
+});
+
+test('a duplicate key is a warning at the value that does not count', () => {
+  const result = read('{\n"a": {"b": 1,\n"b": 2}}');
+  assert.ok(result.ok);
+  assert.deepEqual(
+    result.problems.map(({ severity, code, path, line }) => [severity, code, path, line]),
+    [['warning', 'key.duplicate', 'a.b', 2]],
+  );
+});
+
+test('an alias bomb and an alias of itself cost nothing', () => {
+  const bomb = ['a0: &a0 [x]', ...Array.from({ length: 40 }, (_, i) => `a${i + 1}: &a${i + 1} [*a${i}, *a${i}]`)];
+  assert.ok(read(bomb.join('\n')).ok);
+  assert.equal(read('a: &a [*a]').ok, false);
+});
+
+test('no content makes the reader throw', () => {
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.json(),
+        fc.string({ unit: fc.constantFrom(...'{}[]:,-"\'#&*!|> \n\tab1') }),
+      ),
+      (text) => {
+        read(text);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
