@@ -1,0 +1,68 @@
+import { AksmlError } from '../../contract/error.ts';
+import type { Model } from '../../contract/model.ts';
+import { type RunOptions, runStage } from '../endpoints/stages.ts';
+import { modelLayer } from '../models/materialize.ts';
+import { modelRepository } from '../models/record.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { PlacedLayer } from './layer.ts';
+import { MAX_LAYERS, planModelLayers, type StoredModelLayer, storeBucket } from './model-layers.ts';
+import { type LinkedModel, type ModelLink, modelLinks } from './model-links.ts';
+import type { PackageStore } from './package-request.ts';
+
+export interface PackedModels {
+  readonly layers: readonly PlacedLayer[];
+  readonly links: readonly ModelLink[];
+}
+
+const BUCKET_LAYERS = 'model-buckets';
+
+/** The models' layers, in at most `room` of them, and the links that give each its v1 place. */
+export async function packModels(
+  store: PackageStore,
+  models: readonly Model[],
+  cache: Registry,
+  room: number,
+  options: RunOptions,
+): Promise<PackedModels> {
+  if (models.length === 0) return { layers: [], links: [] };
+  if (room < 1) throw tooManyLayers();
+  const names = models.map(({ id }) => id).join(', ');
+  return runStage('models', `Packing ${models.length === 1 ? names : `${models.length} models`}`, options, async () => {
+    const stored: StoredModelLayer[] = [];
+    const linked: LinkedModel[] = [];
+    for (const model of models) {
+      options.signal?.throwIfAborted();
+      const { layer, files } = await modelLayer(store, model, options.signal);
+      stored.push({ repository: modelRepository(model.name), layer });
+      linked.push({ ...model, files: files.map(({ path }) => path) });
+    }
+    const layers: PlacedLayer[] = [];
+    for (const plan of planModelLayers(stored, room)) {
+      if (plan.kind === 'own') {
+        const { layer, repository } = plan.model;
+        layers.push({ descriptor: layer, diffId: layer.digest, title: 'model', registry: store.registry, repository });
+      } else {
+        const bucket = await storeBucket(
+          store.registry,
+          plan.models,
+          { registry: cache, repository: BUCKET_LAYERS },
+          options.signal,
+        );
+        layers.push({ ...bucket, title: `${plan.models.length} models`, registry: cache, repository: BUCKET_LAYERS });
+      }
+    }
+    const { links } = modelLinks(linked, models.length === 1);
+    return { value: { layers, links }, reused: true, detail: `${models.length} in ${layers.length} layers` };
+  });
+}
+
+function tooManyLayers(): AksmlError {
+  return new AksmlError(
+    'image.tooManyLayers',
+    `The base image has nearly as many layers as an image may have (${MAX_LAYERS}).`,
+    {
+      fault: 'input',
+      remedy: 'Name another base image, or squash its layers.',
+    },
+  );
+}

@@ -1,0 +1,151 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { pipeline, Readable } from 'node:stream';
+import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import { type Descriptor, MEDIA_TYPE, type OnBytes, type Registry } from '../registry/registry.ts';
+import { TAR_END, type TarEntry, tarHeader, tarPadding } from '../snapshot/tar-header.ts';
+
+/** One entry of a layer. Paths are relative to `/`, `/`-separated, without a trailing slash. */
+export type LayerEntry =
+  | { readonly kind: 'folder'; readonly path: string; readonly mode?: number; readonly owner?: number }
+  | {
+      readonly kind: 'file';
+      readonly path: string;
+      readonly executable: boolean;
+      readonly content: Uint8Array | StoredFile;
+    }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string };
+
+/** A file on this machine that nobody changes meanwhile. */
+export interface StoredFile {
+  readonly source: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A layer and the digest of its tar, which the image's configuration names. */
+export interface Layer {
+  readonly descriptor: Descriptor;
+  readonly diffId: string;
+}
+
+/** A layer that is added to a base image, and where its bytes are. */
+export interface PlacedLayer extends Layer {
+  /** What it holds, for `docker history`. */
+  readonly title: string;
+  readonly registry: Registry;
+  readonly repository: string;
+}
+
+export type Compression = 'none' | 'gzip' | 'zstd';
+
+const PIECE = 1 << 20;
+
+/**
+ * A tar that is a pure function of its entries: sorted by path, with the folders above them, without times and, unless asked for, owners.
+ */
+export async function* packEntries(entries: Iterable<LayerEntry>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+  let pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of tarOf(withFolders(entries), signal)) {
+    pieces.push(piece);
+    size += piece.length;
+    if (size < PIECE) continue;
+    yield Buffer.concat(pieces);
+    pieces = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(pieces);
+}
+
+/** Sorted, so that folders come before what is in them. Of an entry given twice the last counts. */
+function withFolders(entries: Iterable<LayerEntry>): LayerEntry[] {
+  const byPath = new Map<string, LayerEntry>();
+  for (const entry of entries) {
+    for (let slash = entry.path.indexOf('/'); slash > 0; slash = entry.path.indexOf('/', slash + 1)) {
+      const path = entry.path.slice(0, slash);
+      if (!byPath.has(path)) byPath.set(path, { kind: 'folder', path });
+    }
+    byPath.set(entry.path, entry);
+  }
+  return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function* tarOf(entries: readonly LayerEntry[], signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  for (const entry of entries) {
+    signal?.throwIfAborted();
+    yield tarHeader(headerOf(entry));
+    if (entry.kind !== 'file') continue;
+    yield* contentOf(entry.content);
+    yield Buffer.alloc(tarPadding(sizeOf(entry.content)));
+  }
+  yield TAR_END;
+}
+
+function headerOf(entry: LayerEntry): TarEntry {
+  return entry.kind === 'file'
+    ? { kind: 'file', path: entry.path, executable: entry.executable, size: sizeOf(entry.content) }
+    : { executable: false, size: 0, ...entry };
+}
+
+function sizeOf(content: Uint8Array | StoredFile): number {
+  return content instanceof Uint8Array ? content.length : content.size;
+}
+
+async function* contentOf(content: Uint8Array | StoredFile): AsyncGenerator<Uint8Array> {
+  if (content instanceof Uint8Array) {
+    yield content;
+    return;
+  }
+  let read = 0;
+  const pieces =
+    content.size <= PIECE
+      ? [await readFile(content.source)]
+      : createReadStream(content.source, { highWaterMark: PIECE });
+  for await (const piece of pieces as AsyncIterable<Buffer> | Buffer[]) {
+    read += piece.length;
+    yield piece;
+  }
+  if (read !== content.size) throw new Error(`${content.source} changed while it was packed`);
+}
+
+/**
+ * Stores a tar as a layer, compressed as asked. The bytes of a compressed layer depend on the version of the compressor, the diff id
+ * does not.
+ */
+export async function storeLayer(
+  registry: Registry,
+  repository: string,
+  content: AsyncIterable<Uint8Array>,
+  options: { readonly compression: Compression; readonly onBytes?: OnBytes; readonly signal?: AbortSignal },
+): Promise<Layer> {
+  const hash = createHash('sha256');
+  const { compression, onBytes, signal } = options;
+  let bytes = 0;
+  async function* hashed(): AsyncGenerator<Uint8Array> {
+    for await (const part of content) {
+      hash.update(part);
+      bytes += part.length;
+      onBytes?.(bytes);
+      yield part;
+    }
+  }
+  const descriptor = await registry.putBlob(repository, compress(hashed(), compression), {
+    mediaType: MEDIA_TYPE_OF[compression],
+    ...(signal === undefined ? {} : { signal }),
+  });
+  return { descriptor, diffId: `sha256:${hash.digest('hex')}` };
+}
+
+const MEDIA_TYPE_OF = { none: MEDIA_TYPE.layer, gzip: MEDIA_TYPE.layerGzip, zstd: MEDIA_TYPE.layerZstd } as const;
+
+function compress(content: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+  if (compression === 'none') return content;
+  const compressor =
+    compression === 'gzip'
+      ? createGzip({ level: 1, chunkSize: PIECE })
+      : createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: 1 }, chunkSize: PIECE });
+  pipeline(Readable.from(content, { objectMode: false }), compressor, () => {});
+  return compressor;
+}

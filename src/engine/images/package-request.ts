@@ -1,0 +1,85 @@
+import type { InferenceSpec } from '../../contract/deployment.ts';
+import type { EnvironmentDefinition } from '../../contract/environment.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { Model } from '../../contract/model.ts';
+import type { Problem } from '../../contract/problem.ts';
+import { splitVariables } from '../endpoints/secrets.ts';
+import type { Engine } from '../engine.ts';
+import { type EnvironmentPlan, planEnvironment } from '../environments/plan.ts';
+import { parseImageReference } from '../registry/image-reference.ts';
+
+/** What packaging needs of the engine. */
+export type PackageStore = Pick<Engine, 'home' | 'registry' | 'environment' | 'clock' | 'fetch' | 'user' | 'version'>;
+
+/** `aksml model package`. */
+export interface PackageRequest {
+  readonly inference: Pick<InferenceSpec, 'sourceDirectory' | 'entryScript' | 'namedFiles'>;
+  /** The inference configuration's environment; a registered one already looked up. */
+  readonly definition: EnvironmentDefinition;
+  readonly models: readonly Model[];
+  /** Default `aksml-package`. */
+  readonly imageName?: string;
+  /** Default `latest`. */
+  readonly imageLabel?: string;
+  /** A folder for the build context and for a layout, a file for a tar. */
+  readonly outputPath: string;
+  /** Instead of the environment's base image: a name, or the path of an image layout or of a tar of one. */
+  readonly base?: string;
+}
+
+/** v1's default CPU image: facts of azureml-core 1.61. */
+export const V1_BASE_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20251130.v1';
+
+/** `name:label` as container engines know it. @throws AksmlError `image.badReference` */
+export function imageReference({ imageName, imageLabel }: Pick<PackageRequest, 'imageName' | 'imageLabel'>): string {
+  const reference = `${imageName ?? 'aksml-package'}:${imageLabel ?? 'latest'}`;
+  parseImageReference(reference);
+  return reference;
+}
+
+/** The environment's base image with its registry, which v1 took apart. */
+export function namedBaseImage({ base, definition }: Pick<PackageRequest, 'base' | 'definition'>): string | undefined {
+  if (base !== undefined) return base;
+  const { baseImage, baseImageRegistry } = definition.docker;
+  if (baseImage === undefined) return undefined;
+  const address = baseImageRegistry?.address?.replace(/^https?:\/\//, '').replace(/\/+$/, '');
+  return address === undefined || address === '' || baseImage.startsWith(`${address}/`)
+    ? baseImage
+    : `${address}/${baseImage}`;
+}
+
+/** The plan without what it says about running on this machine. @throws AksmlError `environment.invalid` */
+export function planForImage(definition: EnvironmentDefinition): EnvironmentPlan {
+  const plan = planEnvironment(definition);
+  const problems = plan.problems.filter(({ code }) => code !== 'environment.dockerIneffective');
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  if (errors.length === 0) return { ...plan, problems };
+  const [first] = errors;
+  throw new AksmlError(
+    'environment.invalid',
+    `The environment cannot be packaged: ${errors.map(({ message }) => message).join(' ')}`,
+    { fault: 'input', problems, ...(first?.remedy === undefined ? {} : { remedy: first.remedy }) },
+  );
+}
+
+/** What goes into the image, and what must not: secret values are given when the container is started. */
+export function imageVariables(
+  plan: EnvironmentPlan,
+  definition: EnvironmentDefinition,
+): { readonly variables: Readonly<Record<string, string>>; readonly problems: readonly Problem[] } {
+  const { plain } = splitVariables(plan.environmentVariables, {}, true);
+  const secret = new Set([
+    ...definition.secretEnvironmentVariables,
+    ...Object.keys(plan.environmentVariables).filter((name) => !(name in plain)),
+  ]);
+  const variables = Object.fromEntries(Object.entries(plain).filter(([name]) => !secret.has(name)));
+  if (secret.size === 0) return { variables, problems: [] };
+  const names = [...secret].sort().join(', ');
+  const notice: Problem = {
+    severity: 'notice',
+    code: 'package.secretLeftOut',
+    message: `The secret environment variables ${names} are not in the image.`,
+    remedy: 'Give them when the container is started, for example with --env-file.',
+  };
+  return { variables, problems: [notice] };
+}
