@@ -15,8 +15,9 @@ try:
 except ImportError:
     pass
 try:
-    import flask  # noqa: F401
+    import azureml_inference_server_http  # noqa: F401
     import azureml_inference_server_http.server  # noqa: F401
+    import flask  # noqa: F401
 except Exception as error:
     result["error"] = "%s: %s" % (type(error).__name__, error)
     result["missing"] = getattr(error, "name", None) if isinstance(error, ImportError) else None
