@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -44,11 +44,16 @@ after(() => rm(folder, { recursive: true, force: true }));
 test("every verdict is the SDK's, or the difference is in the table of differences", { skip }, async (context) => {
   const lines = (await readFile(join(ORACLE, 'expected.jsonl'), 'utf8')).split('\n').filter(Boolean);
   const check = checkSyntax('python3', process.env);
+  const hasMatch = await understandsMatch(check);
   const disagreements: string[] = [];
   const used = new Map<string, number>();
   for (const line of lines) {
     const expected: Expected = JSON.parse(line);
     if (!expected.inference && !expected.deployment) continue;
+    if (expected.dir.includes('script-match') && !hasMatch) {
+      context.diagnostic(`${expected.dir} left out: it needs the syntax of Python 3.10`);
+      continue;
+    }
     const configuration = await load(expected, check);
     for (const part of ['inference', 'deployment'] as const) {
       const verdict = expected[part];
@@ -70,6 +75,13 @@ test("names are judged as the SDK's", { skip }, async () => {
     }
   }
 });
+
+/** The syntax is that of the Python at hand, as with the SDK. */
+async function understandsMatch(check: ReturnType<typeof checkSyntax>): Promise<boolean> {
+  const script = join(folder, 'match_statement.py');
+  await writeFile(script, 'match 1:\n    case 1:\n        pass\n');
+  return (await check(script)).ok;
+}
 
 async function load(expected: Expected, check: ReturnType<typeof checkSyntax>): Promise<Configuration> {
   // A copy outside any repository: paths must not be found in folders above.

@@ -86,7 +86,7 @@ const REFUSED: readonly (readonly [text: string | Uint8Array, line: number | und
   [`{"a": ${'['.repeat(3000)}${']'.repeat(3000)}}`, 1, /nested too deeply/],
   ['a: "x\u0001"', 1, /control character U\+0001/],
   ['a: *b', 1, /alias/],
-  ['a: 1\n b: 2', 2, /not YAML/],
+  ['a: 1\n b: 2', 1, /not YAML/],
   ['{"a": 1', 1, /end of the file/],
 ];
 

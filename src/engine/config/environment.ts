@@ -8,6 +8,7 @@ import {
   fromPlain,
   get,
   isText,
+  isTruthy,
   joinPath,
   type MapValue,
   NONE,
@@ -146,7 +147,7 @@ class EnvironmentReader {
     if (docker?.value.type === 'NoneType') this.#attributeError('docker', docker.value, 'base_dockerfile');
     const baseImage = this.#text('docker.baseImage');
     const baseDockerfile = this.#text('docker.baseDockerfile');
-    if (baseImage !== undefined && baseDockerfile !== undefined) {
+    if (isTruthy(this.#value('docker.baseImage')) && isTruthy(this.#value('docker.baseDockerfile'))) {
       this.#report.error(
         'environment.docker.imageAndDockerfile',
         this.#origin('docker.baseDockerfile'),

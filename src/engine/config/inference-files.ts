@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { InferenceSpec } from '../../contract/deployment.ts';
+import { AksmlError } from '../../contract/error.ts';
 import { inferenceSetting } from './inference-keys.ts';
 import {
   exists,
@@ -204,19 +205,22 @@ export class InferenceFiles {
   }
 
   async #checkSyntax(path: string, file: string): Promise<void> {
-    if (!this.#input.checkSyntax) {
+    const check = this.#input.checkSyntax;
+    if (!check) {
       this.#report.notice('entryScript.notChecked', { file }, 'The syntax of the entry script was not checked.');
       return;
     }
-    const verdict = await this.#input.checkSyntax(path);
-    if (verdict.ok) return;
-    const at = { file, ...(verdict.line === undefined ? {} : { line: verdict.line }) };
-    this.#report.error(
-      'entryScript.syntax',
-      at,
-      `The entry script is not valid Python: ${verdict.message}.`,
-      'Correct the script.',
-    );
+    try {
+      const verdict = await check(path);
+      if (verdict.ok) return;
+      const at = { file, ...(verdict.line === undefined ? {} : { line: verdict.line }) };
+      const message = `The entry script is not valid Python: ${verdict.message}.`;
+      this.#report.error('entryScript.syntax', at, message, 'Correct the script.');
+    } catch (error) {
+      if (!AksmlError.is(error)) throw error;
+      const message = `The syntax of the entry script was not checked: ${error.message}`;
+      this.#report.notice('entryScript.notChecked', { file }, message, error.remedy);
+    }
   }
 
   /** Only the source directory is deployed. */

@@ -51,7 +51,9 @@ export function decode(content: Uint8Array): string | undefined {
 function describeEncoding(content: Uint8Array): [message: string, remedy: string] {
   const remedy = 'Save the file as UTF-8.';
   const [first, second] = content;
-  const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  const isMarked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  // Without a mark, UTF-16 of Latin letters is valid UTF-8 with a null character beside each letter.
+  const isUtf16 = isMarked || first === 0 || second === 0;
   return [isUtf16 ? 'The file is UTF-16; v1 reads UTF-8 only.' : 'The file is not UTF-8 text.', remedy];
 }
 
@@ -74,6 +76,7 @@ function explain(
   yaml: YamlRefusal | JsonRefusal,
   json: YamlRefusal | JsonRefusal,
 ): ReadResult {
+  if (text.includes('\0')) return refused(file, undefined, ...describeEncoding(new TextEncoder().encode(text)));
   const comment = findSlashComment(text);
   if (comment !== undefined) {
     return refused(

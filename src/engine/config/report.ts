@@ -11,6 +11,7 @@ export interface Origin {
 /** Collects every problem of a run; nothing is thrown until all are found. */
 export class Report {
   readonly #problems: Problem[] = [];
+  readonly #known = new Set<string>();
 
   error(code: string, origin: Origin, message: string, remedy?: string): void {
     this.add('error', code, origin, message, remedy);
@@ -40,11 +41,11 @@ export class Report {
 
   addAll(problems: readonly Problem[]): void {
     for (const problem of problems) {
-      const isKnown = this.#problems.some(
-        ({ code, file, path, line }) =>
-          code === problem.code && file === problem.file && path === problem.path && line === problem.line,
-      );
-      if (!isKnown) this.#problems.push(problem);
+      const { code, file, path, line } = problem;
+      const identity = JSON.stringify([code, file, path, line]);
+      if (this.#known.has(identity)) continue;
+      this.#known.add(identity);
+      this.#problems.push(problem);
     }
   }
 
