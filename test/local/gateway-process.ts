@@ -29,10 +29,19 @@ export interface TestGateway {
   remove(): Promise<void>;
 }
 
-export async function startGateway(environment: NodeJS.ProcessEnv = {}, root?: string): Promise<TestGateway> {
-  const home = openHome({ AKSML_HOME: root ?? (await mkdtemp(join(tmpdir(), 'aksml-gateway-'))) });
-  const child = spawn(process.execPath, [MAIN], {
-    env: { ...process.env, ...environment, AKSML_HOME: home.root },
+export interface TestGatewayOptions {
+  /** Further environment variables. */
+  readonly environment?: NodeJS.ProcessEnv;
+  /** `AKSML_HOME`; a new temporary folder when absent. */
+  readonly root?: string;
+  /** The program; the source when absent. */
+  readonly main?: string;
+}
+
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const home = openHome({ AKSML_HOME: options.root ?? (await mkdtemp(join(tmpdir(), 'aksml-gateway-'))) });
+  const child = spawn(process.execPath, [options.main ?? MAIN], {
+    env: { ...process.env, ...options.environment, AKSML_HOME: home.root },
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   const record = await recordOf(home, child);
