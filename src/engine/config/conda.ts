@@ -23,14 +23,18 @@ export interface CondaOrigin {
   readonly path?: string;
 }
 
-/**
- * Reads a conda environment file.
- * `replacePython`: apply v1's rule for files named in the older form of the inference configuration.
- */
+export interface CondaFileRules {
+  /** Apply v1's rule for the Python of a file named in the older form of the inference configuration. */
+  readonly pinPython?: boolean;
+  /** Unknown and duplicate keys are only warned about: the file went to conda, unread by v1's SDK. */
+  readonly lenient?: boolean;
+}
+
+/** Reads a conda environment file. */
 export function readCondaFile(
   file: string,
   content: Uint8Array,
-  replacePython: boolean,
+  rules: CondaFileRules,
   report: Report,
 ): CondaSpecification | undefined {
   const text = decode(content);
@@ -40,9 +44,9 @@ export function readCondaFile(
   }
   try {
     const value = parseYaml11(text.replace(/^\uFEFF/, ''));
-    reportDuplicates(value, file, report);
-    const specification = readConda(value, { file }, report);
-    return specification && replacePython ? pinPython(specification, { file }, report) : specification;
+    reportDuplicates(value, file, rules, report);
+    const specification = readConda(value, { file }, report, rules);
+    return specification && rules.pinPython ? pinPython(specification, { file }, report) : specification;
   } catch (error) {
     if (!(error instanceof YamlRefusal)) throw error;
     const message = `The conda file is not YAML: ${error.message}.`;
@@ -52,19 +56,30 @@ export function readCondaFile(
 }
 
 /** v1 read this file, unlike all others, with a reader that refuses them. */
-function reportDuplicates(value: SourceValue, file: string, report: Report): void {
+function reportDuplicates(value: SourceValue, file: string, { lenient }: CondaFileRules, report: Report): void {
   walk(value, (part) => {
     if (part.type !== 'dict') return;
     for (const { key, line } of part.duplicates) {
       const message = `"${key}" is given more than once in the conda file.`;
-      report.error('condaFile.duplicateKey', { file, path: key, line }, message, 'Join the two, or remove one.');
+      report.add(
+        lenient ? 'warning' : 'error',
+        'condaFile.duplicateKey',
+        { file, path: key, line },
+        message,
+        'Join the two, or remove one.',
+      );
     }
   });
 }
 
 /** Judges and converts the content of a conda file, or `environment.python.condaDependencies`. */
-export function readConda(value: SourceValue, at: CondaOrigin, report: Report): CondaSpecification | undefined {
-  const reader = new CondaReader(at, report);
+export function readConda(
+  value: SourceValue,
+  at: CondaOrigin,
+  report: Report,
+  { lenient = false }: CondaFileRules = {},
+): CondaSpecification | undefined {
+  const reader = new CondaReader(at, report, lenient);
   if (value.type !== 'dict') {
     const what = value.type === 'NoneType' ? 'is empty' : `is ${typeInWords(value)}`;
     report.error(
@@ -81,10 +96,12 @@ export function readConda(value: SourceValue, at: CondaOrigin, report: Report): 
 class CondaReader {
   readonly #at: CondaOrigin;
   readonly #report: Report;
+  readonly #lenient: boolean;
 
-  constructor(at: CondaOrigin, report: Report) {
+  constructor(at: CondaOrigin, report: Report, lenient: boolean) {
     this.#at = at;
     this.#report = report;
+    this.#lenient = lenient;
   }
 
   origin(key: string, line: number): Origin {
@@ -112,7 +129,8 @@ class CondaReader {
   #checkKeys(map: MapValue): void {
     for (const { key, line } of map.entries.values()) {
       if (TOP_LEVEL_KEYS.includes(key)) continue;
-      this.#report.error(
+      this.#report.add(
+        this.#lenient ? 'warning' : 'error',
         'condaDependencies.unknownKey',
         this.origin(key, line),
         `"${key}" is not a key of a conda specification; v1 allowed ${TOP_LEVEL_KEYS.join(', ')}.`,

@@ -70,7 +70,7 @@ async function mergeFiles(
   report: Report,
 ): Promise<EnvironmentDefinition> {
   const conda = await readFile(join(path, CONDA)).catch(() => undefined);
-  const specification = conda && readCondaFile(join(folder, CONDA), conda, false, report);
+  const specification = conda && readCondaFile(join(folder, CONDA), conda, {}, report);
   const dockerfile = await readFile(join(path, DOCKERFILE)).catch(() => undefined);
   const baseDockerfile = dockerfile && decode(dockerfile);
   const { baseImage: _, ...docker } = definition.docker;

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { EnvironmentSource } from '../../contract/deployment.ts';
 import type { CondaSpecification, EnvironmentDefinition } from '../../contract/environment.ts';
-import { DEFAULT_CONDA, readCondaFile } from './conda.ts';
+import { type CondaFileRules, DEFAULT_CONDA, readCondaFile } from './conda.ts';
 import { warnAboutServer } from './environment-notices.ts';
 import type { InferenceFiles } from './inference-files.ts';
 import { inferenceSetting } from './inference-keys.ts';
@@ -45,7 +45,8 @@ class LegacyEnvironment {
     const enableGpu = this.#read.boolean(this.#setting('enableGpu')) ?? false;
     const cudaVersion = this.#read.text(this.#setting('cudaVersion'));
     this.#judgeRuntime(runtime, baseImage);
-    const conda = await this.#conda();
+    const isEnvironment = this.#becameEnvironment(isTruthy(this.#setting('enableGpu').value));
+    const conda = await this.#conda({ pinPython: isEnvironment, lenient: !isEnvironment });
     const extraSteps = await this.#steps();
     const isGpu = enableGpu || cudaVersion !== undefined;
     const registry = this.#registry(this.#setting('baseImageRegistry'));
@@ -69,6 +70,15 @@ class LegacyEnvironment {
 
   #setting(path: string): Setting {
     return inferenceSetting(this.#source, path);
+  }
+
+  /** v1 turned these keys into an environment in some cases; in the others it sent the conda file to its older image builder, unread. */
+  #becameEnvironment(hasGpu: boolean): boolean {
+    const runtime = this.#read.text(this.#setting('runtime')) ?? 'python';
+    const cudaVersion = this.#read.text(this.#setting('cudaVersion'));
+    const hasBaseImage = isTruthy(this.#setting('baseImage').value);
+    if (runtime !== 'python' || isTruthy(this.#files.setting('extraDockerfileSteps').value)) return false;
+    return cudaVersion !== '9.1' && !(hasBaseImage && (hasGpu || cudaVersion !== undefined));
   }
 
   #judgeRuntime(runtime: string | undefined, baseImage: string | undefined): void {
@@ -106,7 +116,7 @@ class LegacyEnvironment {
     }
   }
 
-  async #conda(): Promise<CondaSpecification | undefined> {
+  async #conda(rules: CondaFileRules): Promise<CondaSpecification | undefined> {
     const path = await this.#files.find('condaFile');
     if (path === undefined) return undefined;
     const setting = this.#files.setting('condaFile');
@@ -121,7 +131,7 @@ class LegacyEnvironment {
       );
       return undefined;
     }
-    const specification = readCondaFile(name, content, true, this.#report);
+    const specification = readCondaFile(name, content, rules, this.#report);
     if (specification) {
       const python = { userManagedDependencies: false, condaDependencies: specification };
       warnAboutServer({ ...EMPTY, python }, { file: name }, this.#report);

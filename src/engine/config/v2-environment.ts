@@ -146,7 +146,7 @@ export class V2EnvironmentReader {
         'Correct the path; it is relative to this file.',
       );
     }
-    return path && content ? readCondaFile(this.#shorten(path), content, false, this.#report) : undefined;
+    return path && content ? readCondaFile(this.#shorten(path), content, {}, this.#report) : undefined;
   }
 
   async #dockerfile(): Promise<string | undefined> {
