@@ -1,8 +1,10 @@
 import { AksmlError } from '../contract/error.ts';
+import type { Configuration } from '../engine/config/configuration.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
+import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
@@ -11,7 +13,9 @@ import {
   type ModelOptions,
   modelReferences,
 } from './deploying.ts';
+import { readDeployment } from './import-actions.ts';
 import { readMetadata } from './metadata-file.ts';
+import { longName } from './option.ts';
 import type { Cell, Result } from './result.ts';
 import { endpointResult } from './service-view.ts';
 
@@ -26,22 +30,38 @@ type DeployOptions = DeploymentOptions &
     readonly noWait: boolean | undefined;
     readonly dryRun: boolean | undefined;
     readonly profileInput: string | undefined;
+    readonly v2Deployment: string | undefined;
+    readonly v2Endpoint: string | undefined;
   };
+
+interface Described {
+  readonly configuration: Configuration;
+  readonly models?: readonly string[];
+  readonly description?: string | undefined;
+  readonly tags?: Readonly<Record<string, string>>;
+}
 
 export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
   const options = await withProfile(context, given);
   const engine = await context.engine();
-  const configuration = await configurationOf(context, options);
+  const { configuration, ...described }: Described =
+    options.v2Deployment === undefined
+      ? { configuration: await configurationOf(context, options) }
+      : await fromV2(context, options, options.v2Deployment);
   checkComputeTarget(context, engine, options.computeTarget, configuration.deployment?.computeTargetName);
   const request: deployment.DeployRequest = {
     name: options.name,
-    models: (await modelReferences(context, engine, options)) ?? [],
+    models: [...((await modelReferences(context, engine, options)) ?? []), ...(described.models ?? [])],
     configuration,
     overwrite: options.overwrite === true,
     wait: options.noWait !== true,
     build: buildOptionsOf(context, options),
     cwd: context.host.cwd,
-    ...defined({ description: options.description, tags: options.tag, properties: options.property }),
+    ...defined({
+      description: options.description ?? described.description,
+      tags: options.tag ?? described.tags,
+      properties: options.property,
+    }),
   };
   if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
   const endpoint = await deployment.deploy(engine, request, context.run);
@@ -49,8 +69,41 @@ export async function deployModels(context: CommandContext, given: DeployOptions
   return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
 }
 
+/** v2's files describe the whole deployment, so that nothing else may. */
+async function fromV2(context: CommandContext, options: DeployOptions, file: string): Promise<Described> {
+  const others = Object.keys(defined(options)).filter(
+    (key) =>
+      key !== 'computeTarget' && (CONFIGURATION_FLAGS.includes(key) || /ConfigFile$|^environmentDirectory$/.test(key)),
+  );
+  if (others.length > 0) {
+    throw new AksmlError(
+      'option.conflict',
+      `--v2-deployment describes the deployment, and so does ${others.map((key) => `--${longName(key)}`).join(', ')}.`,
+      {
+        fault: 'input',
+        subject: '--v2-deployment',
+        remedy: 'Change the v2 file, or turn it into configuration files with "aksml import".',
+      },
+    );
+  }
+  const imported = await readDeployment(context, file, options.v2Endpoint);
+  const { valid, problems, inference, deployment: spec, endpoint, models, tags } = imported;
+  const configuration: Configuration = { valid, problems, ...defined({ inference, deployment: spec }), spec: {} };
+  return {
+    configuration,
+    models: models.map((model) => (model.kind === 'registered' ? model.id : model.path)),
+    description: imported.description ?? endpoint.description,
+    tags: { ...endpoint.tags, ...tags },
+  };
+}
+
 /** An option must be obeyed; a name in a file may be that of the cluster where the project runs otherwise. */
-function checkComputeTarget(context: CommandContext, { target }: Pick<Engine, 'target'>, option: string | undefined, fromFile: string | undefined): void {
+function checkComputeTarget(
+  context: CommandContext,
+  { target }: Pick<Engine, 'target'>,
+  option: string | undefined,
+  fromFile: string | undefined,
+): void {
   if (option !== undefined && option !== target.name) {
     throw new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(option)}.`, {
       fault: 'input',

@@ -15,16 +15,16 @@ export const IMPORT_COMMANDS: readonly Command[] = [
         completes: 'file',
         help: 'Deployment of v2.',
       }),
-      endpointFile: text({
-        aliases: ['ef'],
+      endpointFile: text({ completes: 'file', help: 'Endpoint of v2 that the deployment belongs to.' }),
+      inferenceConfigFile: text({
+        aliases: ['ic'],
         completes: 'file',
-        help: 'Endpoint of v2 that the deployment belongs to.',
+        help: 'Where to write the inference configuration. Default: inferenceconfig.json.',
       }),
-      directory: text({
-        aliases: ['d'],
-        placeholder: 'FOLDER',
-        completes: 'folder',
-        help: 'Where to write. Default: the folder of the deployment.',
+      deployConfigFile: text({
+        aliases: ['dc'],
+        completes: 'file',
+        help: 'Where to write the deployment configuration. Default: deploymentconfig.json.',
       }),
       overwrite: flag({ help: 'Replace files that are there.' }),
     },

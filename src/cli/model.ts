@@ -191,6 +191,16 @@ export const MODEL_COMMANDS: readonly Command[] = [
         help: 'First version of an endpoint. Default: the name of the endpoint.',
       }),
       namespace: text({ placeholder: 'NAME', help: 'Namespace on a cluster.' }),
+      v2Deployment: text({
+        completes: 'file',
+        section: 'Code and environment',
+        help: 'A deployment file of v2, instead of the two configuration files.',
+      }),
+      v2Endpoint: text({
+        completes: 'file',
+        section: 'Code and environment',
+        help: 'The endpoint file of v2 that it belongs to.',
+      }),
       profileInput: text({
         aliases: ['pi'],
         completes: 'file',
@@ -226,10 +236,16 @@ export const MODEL_COMMANDS: readonly Command[] = [
       ...INFERENCE,
       runtime: LEGACY_INFERENCE.runtime,
       outputPath: text({
-        placeholder: 'FOLDER',
-        completes: 'folder',
-        help: 'Write a Dockerfile and its context here.',
+        required: true,
+        placeholder: 'PATH',
+        completes: 'file',
+        help: 'Where to write: a folder for a context or a layout, a file for a tar.',
       }),
+      format: choice(['context', 'layout', 'tar'], {
+        placeholder: 'FORMAT',
+        help: 'A Dockerfile with its context (the default), or the image itself: an OCI image layout, or a tar for "docker load".',
+      }),
+      base: text({ placeholder: 'IMAGE', help: 'Base image instead of the one that the environment names.' }),
       imageName: text({ aliases: ['in'], placeholder: 'NAME', help: 'Name of the image.' }),
       imageLabel: text({ aliases: ['il'], placeholder: 'LABEL', help: 'Tag of the image.' }),
       noWait: flag({
@@ -241,6 +257,10 @@ export const MODEL_COMMANDS: readonly Command[] = [
       {
         line: 'aksml model package -m diabetes:1 -ic inferenceconfig.json --output-path ./context',
         what: 'A context for "docker build"',
+      },
+      {
+        line: 'aksml model package -m diabetes:1 -ic inferenceconfig.json --output-path image.tar --format tar',
+        what: 'An image, without Docker',
       },
     ],
     run: async (context, options) => (await import('./package-actions.ts')).packageModels(context, options),

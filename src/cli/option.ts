@@ -84,7 +84,7 @@ export function boolean(settings: OptionSettings): Option<boolean | undefined> {
   return { ...settings, kind: 'boolean', placeholder: 'true|false', repeated: false, read: readBoolean };
 }
 
-export function integer(settings: OptionSettings): Option<number | undefined> {
+export function integer<const S extends OptionSettings>(settings: S): Option<Given<S, number>> {
   return {
     placeholder: 'N',
     ...settings,

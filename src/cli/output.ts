@@ -1,5 +1,5 @@
 import { AksmlError } from '../contract/error.ts';
-import { printable, printableJson, printableLines } from './printable.ts';
+import { printable, printableJson, printableLines, printableLog } from './printable.ts';
 import type { Cell, Result, View } from './result.ts';
 import { paint, type Sink, symbols, type Terminal } from './terminal.ts';
 
@@ -114,6 +114,8 @@ async function toTable(value: unknown, view: View | undefined, terminal: Termina
   switch (shown.kind) {
     case 'json':
       return `${colorJson(toJson(value), out)}\n`;
+    case 'patch':
+      return shown.lines.map((line) => `${paintPatch(out, printableLog(line, false, unicode))}\n`).join('');
     case 'facts': {
       const width = Math.max(0, ...shown.facts.map(([label]) => label.length));
       const lines = shown.facts.map(([label, content]) =>
@@ -137,6 +139,12 @@ async function toTable(value: unknown, view: View | undefined, terminal: Termina
     default:
       return shown satisfies never;
   }
+}
+
+function paintPatch(sink: Sink, line: string): string {
+  if (/^(\+\+\+|---|@@)/.test(line)) return paint(sink, 'cyan', line);
+  if (line.startsWith('+')) return paint(sink, 'green', line);
+  return line.startsWith('-') ? paint(sink, 'red', line) : line;
 }
 
 /** A view of a value that has none: its plain members. */

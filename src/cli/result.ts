@@ -28,6 +28,8 @@ export type View =
       readonly facts: readonly (readonly [label: string, value: Cell])[];
       readonly note?: string;
     }
+  /** Lines in the manner of `diff -u`. */
+  | { readonly kind: 'patch'; readonly lines: readonly string[] }
   | { readonly kind: 'json' };
 
 export type Cell = string | number | boolean | null | undefined;

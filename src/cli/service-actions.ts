@@ -63,7 +63,7 @@ export async function deleteService(
   await services.getService(engine, name, context.run.signal);
   await context.confirm(`Delete the ${what} ${name}?`, yes);
   await services.deleteService(engine, name, context.run.signal);
-  context.say(`The ${what} ${name} is deleted. Its history remains until "aksml gc".`);
+  context.say(`The ${what} ${name} is deleted. Its history remains.`);
   return NOTHING;
 }
 

@@ -19,7 +19,7 @@ import {
   WAITING,
   WITHOUT_EFFECT,
 } from './deploy-options.ts';
-import { boolean, filters, integer, text } from './option.ts';
+import { boolean, filters, flag, integer, text } from './option.ts';
 
 const actions = () => import('./service-actions.ts');
 const changes = () => import('./change-actions.ts');
@@ -169,11 +169,15 @@ export const SERVICE_COMMANDS: readonly Command[] = [
     name: 'diff',
     summary: 'Compare two revisions, or a revision with the working tree',
     options: {
-      from: text({ positional: true, placeholder: 'REVISION', help: 'A revision. Default: the present one.' }),
+      from: text({
+        positional: true,
+        placeholder: 'REVISION',
+        help: 'A revision. Default: the one before, or, against a folder, the present one.',
+      }),
       to: text({
         positional: true,
         placeholder: 'REVISION|FOLDER',
-        help: 'A revision or a folder. Default: the revision before, or the folder of the inference configuration.',
+        help: 'A revision, or a folder with the code as it is now. Default: the present revision.',
       }),
       ...NAME,
       ...VERSION_NAME,
@@ -206,6 +210,7 @@ export const SERVICE_COMMANDS: readonly Command[] = [
         completes: 'folder',
         help: 'A new or empty folder.',
       }),
+      overwrite: flag({ help: 'Replace files of the same names; others stay.' }),
       ...NAME,
       ...VERSION_NAME,
     },
