@@ -174,6 +174,7 @@ export class Exchange implements Applicant, Dispatcher.DispatchHandler {
 
   onResponseEnd(): void {
     this.#release();
+    this.#complete();
     if (this.#phase === 'answering') {
       this.#ready.response.end();
       this.#answered(this.#status);
@@ -191,6 +192,7 @@ export class Exchange implements Applicant, Dispatcher.DispatchHandler {
       this.#queue(this.#version, this.#since);
       return;
     }
+    this.#complete();
     if (this.#replica && this.#phase === 'running') this.#replica.consecutiveFailures += 1;
     if (this.#phase === 'running') {
       this.#refuse(isUnsendable(error) ? { status: 400, message: 'The request cannot be passed on.' } : REPLICA_CLOSED);
@@ -266,6 +268,10 @@ export class Exchange implements Applicant, Dispatcher.DispatchHandler {
     if (this.#version) more.push(VERSION_HEADER, this.#version.name);
     this.#answered(refusal.status);
     refuse(response, refusal, more);
+  }
+
+  #complete(): void {
+    if (this.#version) this.#version.completed += 1;
   }
 
   #finish(): void {

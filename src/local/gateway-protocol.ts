@@ -74,8 +74,10 @@ export interface VersionSample {
   readonly version: string;
   readonly queued: number;
   readonly replicas: readonly ReplicaSample[];
-  /** Since the gateway began. */
+  /** Requests that have come since the gateway began, those refused included. */
   readonly requests: number;
+  /** Requests that replicas are done with since the gateway began: with `requests`, what tells a queue that stands from one that grows. */
+  readonly completed?: number;
 }
 
 export interface ReplicaSample {

@@ -10,7 +10,9 @@ const FIRST_REST = 25;
 export class RunningVersion {
   readonly endpoint: string;
   readonly name: string;
+  /** Since the gateway began. */
   requests = 0;
+  completed = 0;
   readonly #admission: Admission;
   #replicas = new Map<string, ReplicaConnection>();
   #configuration: GatewayVersion;
@@ -83,6 +85,7 @@ export class RunningVersion {
       version: this.name,
       queued: this.#admission.queued,
       requests: this.requests,
+      completed: this.completed,
       replicas: [...this.#replicas.values()].map(({ id, consecutiveFailures }) => ({
         id,
         inFlight: this.#admission.inFlight(id),

@@ -1,4 +1,7 @@
+import { demand, type LoadSample, UP_WINDOW_MS } from './demand.ts';
 import { replicasFor } from './replicas.ts';
+
+export type { LoadSample } from './demand.ts';
 
 export interface AutoscaleSettings {
   readonly minReplicas: number;
@@ -10,23 +13,26 @@ export interface AutoscaleSettings {
   readonly maxConcurrentRequestsPerContainer: number;
 }
 
-/** What one version holds at one moment. */
-export interface LoadSample {
-  /** Monotonic milliseconds. */
-  readonly time: number;
-  readonly busy: number;
-  readonly queued: number;
-}
-
 /** What the rule remembers of the past: give it back unchanged with the next call. */
 export interface AutoscaleState {
   /** Samples of the last moments, oldest first. */
   readonly recent: readonly LoadSample[];
-  /** Mean load of each past second that was seen, oldest first. */
-  readonly seconds: readonly { readonly second: number; readonly sum: number; readonly count: number }[];
+  /** Each past second of the last minute that was seen, oldest first. */
+  readonly seconds: readonly PastSecond[];
   readonly decidedAt?: number;
-  /** When the count last changed, or watching began. */
+  /** When the count last rose, or watching began. */
   readonly calmSince?: number;
+}
+
+/** What one second was like. */
+export interface PastSecond {
+  readonly second: number;
+  /** Of the demand, over `count` samples. */
+  readonly sum: number;
+  readonly count: number;
+  /** Milliseconds of replicas at work, and the requests that they completed. */
+  readonly worked: number;
+  readonly completed: number;
 }
 
 export interface AutoscaleDecision {
@@ -37,23 +43,37 @@ export interface AutoscaleDecision {
 
 export const NO_HISTORY: AutoscaleState = { recent: [], seconds: [] };
 
-/** Long enough that one request at the wrong moment is no trend, short enough that a step is seen whole within a second. */
-const UP_WINDOW_MS = 500;
 /** v1 removed replicas after about a minute below the target. */
 export const CALM_MS = 60_000;
 /** With fewer of the last minute's seconds seen, calm is a guess: do not remove. */
 const MIN_SECONDS_SEEN = 30;
+/** The service time is that of the last seconds, once it has been seen this often. */
+const SERVICE_SECONDS = 10;
+const MIN_COMPLETED = 5;
 
 /** Adds a sample to what is remembered. */
 export function observe(state: AutoscaleState, sample: LoadSample): AutoscaleState {
   const second = Math.floor(sample.time / 1000);
-  const load = sample.busy + sample.queued;
+  const recent = [...state.recent.filter((past) => past.time > sample.time - UP_WINDOW_MS), sample];
   const last = state.seconds.at(-1);
+  const { worked, completed } = progress(state.recent.at(-1), sample);
+  const demanded = demand(recent, serviceTime(state.seconds, second));
   const seconds =
     last?.second === second
-      ? [...state.seconds.slice(0, -1), { second, sum: last.sum + load, count: last.count + 1 }]
-      : [...state.seconds.filter((past) => past.second >= second - CALM_MS / 1000), { second, sum: load, count: 1 }];
-  const recent = [...state.recent.filter((past) => past.time > sample.time - UP_WINDOW_MS), sample];
+      ? [
+          ...state.seconds.slice(0, -1),
+          {
+            second,
+            sum: last.sum + demanded,
+            count: last.count + 1,
+            worked: last.worked + worked,
+            completed: last.completed + completed,
+          },
+        ]
+      : [
+          ...state.seconds.filter((past) => past.second >= second - CALM_MS / 1000),
+          { second, sum: demanded, count: 1, worked, completed },
+        ];
   return { ...state, recent, seconds, calmSince: state.calmSince ?? sample.time };
 }
 
@@ -76,14 +96,14 @@ export function decide(
   const recent = state.recent.filter((sample) => sample.time > now - UP_WINDOW_MS);
   if (recent.length === 0) return { ...hold, state: decided };
 
-  const present = mean(recent.map((sample) => sample.busy + sample.queued));
+  const present = demand(recent, serviceTime(state.seconds, Math.floor(now / 1000)));
   const needed = within(settings, replicasAtTarget(settings, present));
   const target = needed > bounded ? needed : Math.max(needed, calmTarget(settings, state, bounded, now));
   const next = target < bounded ? Math.max(target, within(settings, holding(settings, recent))) : target;
   return {
     replicas: next,
     direction: direction(next, replicas),
-    state: next === replicas ? decided : { ...decided, calmSince: now },
+    state: next > replicas ? { ...decided, calmSince: now } : decided,
   };
 }
 
@@ -94,6 +114,20 @@ function calmTarget(settings: AutoscaleSettings, state: AutoscaleState, replicas
   if (minute.length < MIN_SECONDS_SEEN) return replicas;
   const busiest = Math.max(...minute.map((past) => past.sum / past.count));
   return Math.min(replicas, within(settings, replicasAtTarget(settings, busiest)));
+}
+
+/** Milliseconds that a request keeps a replica, lately; undefined while too few were seen. */
+function serviceTime(seconds: readonly PastSecond[], now: number): number | undefined {
+  const lately = seconds.filter((past) => past.second > now - SERVICE_SECONDS);
+  const completed = lately.reduce((sum, past) => sum + past.completed, 0);
+  return completed < MIN_COMPLETED ? undefined : lately.reduce((sum, past) => sum + past.worked, 0) / completed;
+}
+
+/** Between two samples; none when counters are missing or began anew. */
+function progress(before: LoadSample | undefined, sample: LoadSample) {
+  const completed = (sample.completed ?? Number.NaN) - (before?.completed ?? Number.NaN);
+  if (!before || !(completed >= 0)) return { worked: 0, completed: 0 };
+  return { worked: ((before.busy + sample.busy) / 2) * (sample.time - before.time), completed };
 }
 
 function replicasAtTarget(settings: AutoscaleSettings, load: number): number {
@@ -113,8 +147,4 @@ function within(settings: AutoscaleSettings, replicas: number): number {
 function direction(next: number, present: number): AutoscaleDecision['direction'] {
   if (next === present) return 'hold';
   return next > present ? 'up' : 'down';
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

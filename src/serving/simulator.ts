@@ -1,5 +1,5 @@
 import { Admission, type Slot } from './admission.ts';
-import type { LoadSample } from './autoscale.ts';
+import type { LoadSample } from './demand.ts';
 
 export interface Simulation {
   /** Arrivals per second, one entry per second of the run. */
@@ -52,6 +52,8 @@ class World {
   #now = 0;
   #waits: number[] = [];
   #refused = 0;
+  #arrived = 0;
+  #completed = 0;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -96,6 +98,7 @@ class World {
   }
 
   #arrive(): void {
+    this.#arrived += 1;
     this.#admission.enter(
       {
         admitted: (slot) => this.#serve(slot),
@@ -105,21 +108,27 @@ class World {
       },
       this.#now,
     );
-    const next = this.#admission.nextEvent(this.#now);
-    if (next !== undefined) this.#events.add(next, () => this.#admission.advance(this.#now));
+    this.#events.add(this.#now + this.#simulation.maxQueueWaitMs, () => this.#admission.advance(this.#now));
   }
 
   #serve(slot: Slot): void {
     this.#waits.push(slot.waitedMs);
     const { serviceTime, random } = this.#simulation;
     this.#events.add(this.#now + serviceTime(random), () => {
+      this.#completed += 1;
       slot.release(this.#now);
       this.#removeIdle();
     });
   }
 
   #sample(): void {
-    const sample = { time: this.#now, busy: this.#admission.busy, queued: this.#admission.queued };
+    const sample = {
+      time: this.#now,
+      busy: this.#admission.busy,
+      queued: this.#admission.queued,
+      arrived: this.#arrived,
+      completed: this.#completed,
+    };
     const wanted = this.#wanted();
     const target = this.#simulation.scale(sample, wanted.length);
     for (let missing = target - wanted.length; missing > 0; missing -= 1) {
