@@ -104,7 +104,8 @@ export class DataPlane {
     this.#wanted = endpoints;
     this.#wantedVersion += 1;
     this.#wake.resolve();
-    this.#running ??= this.#run();
+    // Nothing to serve is no reason to start a gateway, but one to tell it to a gateway that runs.
+    if (endpoints.length > 0 || this.#port !== 0) this.#running ??= this.#run();
   }
 
   /** Returns once what was published last is in force, or after `timeoutMs`. */
@@ -273,8 +274,7 @@ export class DataPlane {
       stdio: ['ignore', log.fd, log.fd],
       windowsHide: true,
     });
-    await log.close();
-    await once(child, 'spawn');
+    await once(child, 'spawn').finally(() => log.close());
     child.unref();
     let exited = false;
     child.once('exit', () => {

@@ -131,14 +131,16 @@ export class SupervisorConnection {
       stdio: ['ignore', output.fd, output.fd],
       windowsHide: true,
     });
-    await output.close();
+    const spawned = once(child, 'spawn');
     let ended = false;
     child.once('exit', () => {
       ended = true;
     });
-    await once(child, 'spawn').catch((error: unknown) => {
-      throw unreachable(home, error);
-    });
+    await spawned
+      .catch((error: unknown) => {
+        throw unreachable(home, error);
+      })
+      .finally(() => output.close());
     child.unref();
     for (
       const deadline = performance.now() + START_TIMEOUT_MS;
