@@ -2,9 +2,11 @@ import { rm } from 'node:fs/promises';
 import { build } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
 
-/** Bundles everything that is shipped into `dist/`. Shared code is split off, so that each command loads only what it needs. */
+/**
+ * Bundles everything that is shipped into `dist/`. Shared code is split off, so that each command loads only what it needs.
+ * Chunks of earlier builds stay, because a running process may still load them; the build script itself begins with an empty folder.
+ */
 export async function buildAll(): Promise<void> {
-  await rm('dist', { recursive: true, force: true });
   await build({
     entryPoints: {
       cli: 'src/cli/main.ts',
@@ -28,4 +30,7 @@ export async function buildAll(): Promise<void> {
   });
 }
 
-if (import.meta.main) await buildAll();
+if (import.meta.main) {
+  await rm('dist', { recursive: true, force: true });
+  await buildAll();
+}

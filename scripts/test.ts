@@ -1,10 +1,12 @@
 import { glob } from 'node:fs/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { buildAll } from './build.ts';
 
-/** Runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`. */
+/** Builds, runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`. */
 const patterns = process.argv.slice(2);
 const files = (await Array.fromAsync(glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts']))).sort();
+await buildAll();
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const stream = run({ files, concurrency: 2, timeout: 15 * 60_000 });

@@ -190,7 +190,7 @@ async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
 
 async function resolveDefinition(engine: Engine, source: EnvironmentSource): Promise<EnvironmentDefinition> {
   if (source.kind === 'inline') return source.definition;
-  const registered = await getEnvironment(engine, source.name, source.version);
+  const registered = await getEnvironment(engine, source.name, source.version, { withSecrets: true });
   return { ...registered.definition, name: registered.name, version: registered.version };
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { link, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises';
+import { access, link, mkdir, readdir, rm, symlink, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Bundle } from '../../contract/bundle.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
@@ -40,9 +40,9 @@ export async function composeBundle(
 ): Promise<{ readonly image: string; readonly reused: boolean }> {
   const image = imageDigest(parts);
   const folder = bundleFolder(store.home, image);
-  if (await readBundle(store.home, image)) return { image, reused: true };
+  if (await reuseBundle(store.home, image)) return { image, reused: true };
   return withLock(store.home, `bundle-${image.slice(7, 23)}`, async () => {
-    if (await readBundle(store.home, image)) return { image, reused: true };
+    if (await reuseBundle(store.home, image)) return { image, reused: true };
     await rm(folder, { recursive: true, force: true });
     const appRoot = join(folder, 'app');
     await mkdir(appRoot, { recursive: true, mode: 0o700 });
@@ -72,11 +72,16 @@ export function bundleFolder(home: Home, image: string): string {
   return join(home.bundles, image.slice('sha256:'.length));
 }
 
-async function readBundle(home: Home, image: string): Promise<Bundle | undefined> {
+/** Garbage collection spares what is young, so a bundle that is about to be named again is made young. */
+async function reuseBundle(home: Home, image: string): Promise<boolean> {
+  const folder = bundleFolder(home, image);
+  const now = new Date();
   try {
-    return JSON.parse(await readFile(join(bundleFolder(home, image), 'bundle.json'), 'utf8')) as Bundle;
+    await access(join(folder, 'bundle.json'));
+    await utimes(folder, now, now);
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
@@ -137,17 +142,4 @@ function isLinkRefused(error: unknown): boolean {
   return (
     error instanceof Error && 'code' in error && ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(String(error.code))
   );
-}
-
-/** Keeps only the bundles that are named; returns how many were removed. */
-export async function removeBundlesExcept(home: Home, images: ReadonlySet<string>): Promise<number> {
-  let removed = 0;
-  for (const hex of await readdir(home.bundles).catch(() => [])) {
-    if (images.has(`sha256:${hex}`)) continue;
-    const doomed = join(home.bundles, `.removing-${hex}`);
-    await rename(join(home.bundles, hex), doomed).catch(() => undefined);
-    await rm(doomed, { recursive: true, force: true });
-    removed += 1;
-  }
-  return removed;
 }
