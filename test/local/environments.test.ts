@@ -158,7 +158,11 @@ test('what cannot be installed is explained', async (t) => {
     message: /no version of six==0\.0\.0\.1/,
   });
   const old = definition(['flask==1.0.2'], [`python=${minor}`]);
-  await assert.rejects(prepareEnvironment(tools, old), { code: 'environment.unresolvable', remedy: /Flask/ });
+  await assert.rejects(prepareEnvironment(tools, old), {
+    code: 'environment.unresolvable',
+    message: /flask==1\.0\.2 and azureml-inference-server-http.*exclude each other/,
+    remedy: /Flask/,
+  });
   const offline = { ...tools, environment: { ...tools.environment, UV_PYTHON_DOWNLOADS: 'never' } };
   await assert.rejects(prepareEnvironment(offline, definition([], ['python=3.99'])), {
     code: 'python.missing',

@@ -50,6 +50,8 @@ const SERVER = [
   'flask-cors',
 ];
 
+const CORE_NEEDS = 'importlib-resources; python_version < "3.9"';
+
 test('conda match specifications are read and translated', () => {
   const table: [string, string, string | undefined][] = [
     ['numpy', 'numpy', ''],
@@ -150,9 +152,10 @@ test("v1's packages become the scoring server and what scripts use of them", () 
   assert.deepEqual(plan.requirements, [
     'scikit-learn==0.22.2.*',
     'torch',
-    'inference-schema[numpy-support]==1.0.2',
+    'inference-schema[numpy-support]',
     'azureml-core',
     'numpy',
+    CORE_NEEDS,
     ...SERVER,
   ]);
   assert.deepEqual(plan.indexes.extraIndexUrls, ['https://h/s']);
@@ -163,6 +166,7 @@ test("v1's packages become the scoring server and what scripts use of them", () 
       'notice environment.condaIgnored',
       'notice environment.umbrellaReplaced',
       'notice environment.superseded',
+      'notice environment.unpinned',
     ],
   );
 });
@@ -183,7 +187,7 @@ test('packages of conda channels alone ask for conda, and what cannot be transla
   const conda = planEnvironment(definition(['r-base=3.5', 'numpy'], ['azureml-defaults']));
   assert.equal(conda.installer, 'conda');
   assert.deepEqual(conda.conda.only, ['r-base']);
-  assert.deepEqual(conda.requirements, ['azureml-core', ...SERVER], 'conda brings numpy itself');
+  assert.deepEqual(conda.requirements, ['azureml-core', CORE_NEEDS, ...SERVER], 'conda brings numpy itself');
   const bad = planEnvironment(definition(['numpy=1.1|1.2'], ['-r more.txt']));
   assert.deepEqual(
     bad.problems.filter(({ severity }) => severity === 'error').map(({ code }) => code),
@@ -200,7 +204,7 @@ test('Docker settings have no effect on this machine, and say so', () => {
 test('without a conda specification, any Python will do', () => {
   const plan = planEnvironment({ ...definition([], []), python: { userManagedDependencies: false } });
   assert.deepEqual(plan.python.constraints, []);
-  assert.deepEqual(plan.requirements, ['azureml-core', 'numpy', ...SERVER]);
+  assert.deepEqual(plan.requirements, ['azureml-core', 'numpy', CORE_NEEDS, ...SERVER]);
 });
 
 test("the conda file's variables are the environment's, unless it sets them itself", () => {

@@ -24,11 +24,19 @@ const SUPERSEDED: ReadonlySet<string> = new Set([
   'azureml-model-management-sdk',
 ]);
 
+/** Goes with the scoring server, version by version; v1's files pin ones that no server of today accepts. Its decorators have not changed. */
+const TIED_TO_SERVER = 'inference-schema';
+
+/** azureml-core imports it on Python 3.8 and does not say so. */
+const UNDECLARED_OF_CORE = 'importlib-resources; python_version < "3.9"';
+
 export interface ServingRequirements {
   /** With what replaces v1's packages, and with the scoring server. */
   readonly requirements: readonly string[];
   readonly replaced: readonly string[];
   readonly dropped: readonly string[];
+  /** Their versions are the server's to choose. */
+  readonly unpinned: readonly string[];
   readonly serverAdded: boolean;
 }
 
@@ -44,16 +52,22 @@ export function withScoringServer(
     ({ name, specifier }) =>
       !UMBRELLAS.has(name) && !SUPERSEDED.has(name) && !(name === SERVER_PACKAGE && specifier === ''),
   );
+  const ownServer = server !== undefined && server.specifier !== '';
+  const tied = ownServer ? [] : kept.filter(({ name, specifier }) => name === TIED_TO_SERVER && specifier !== '');
   const content = umbrellas.length === 0 ? [] : UMBRELLA_CONTENT.filter((name) => !named.has(name));
   return {
     requirements: [
-      ...kept.map(({ text }) => text),
+      ...kept.map((requirement) =>
+        tied.includes(requirement) ? requirement.name + requirement.extras : requirement.text,
+      ),
       ...content,
-      ...(server === undefined || server.specifier === '' ? SERVER_REQUIREMENTS : []),
+      ...(umbrellas.length > 0 || named.has('azureml-core') ? [UNDECLARED_OF_CORE] : []),
+      ...(ownServer ? [] : SERVER_REQUIREMENTS),
       ...(named.has('flask-cors') ? [] : ['flask-cors']),
     ],
     replaced: umbrellas.map(({ text }) => text),
     dropped: dropped.map(({ text }) => text),
+    unpinned: tied.map(({ text }) => text),
     serverAdded: server === undefined && umbrellas.length === 0,
   };
 }

@@ -185,15 +185,19 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
   const failure = classifyFailure(stderr);
   const explanation = explainFailure(stderr);
   const isInput = ['notFound', 'noWheel', 'conflict', 'build'].includes(failure);
-  return new AksmlError(code, `${what}: ${mainReason(explanation)}`, {
+  return new AksmlError(code, `${what}: ${mainReason(failure, explanation)}`, {
     fault: isInput ? 'input' : 'failed',
     remedy: REMEDIES[failure],
     logTail: explanation,
   });
 }
 
-/** The first cause says more than the error above it. */
-function mainReason(explanation: readonly string[]): string {
+const LONGEST_REASON = 300;
+
+/** Of a conflict, what the user asked for; else the first cause, which says more than the error above it. */
+function mainReason(failure: UvFailure, explanation: readonly string[]): string {
+  const required = /because (you require .*?), we can conclude/.exec(explanation.join(' '))?.[1];
+  if (failure === 'conflict' && required !== undefined) return `${required}, which exclude each other`;
   const cause = explanation.find((line) => /^\s*cause:/.test(line)) ?? explanation[0] ?? 'uv failed';
-  return cause.replace(/^\s*(cause:|error:|×)\s*/, '');
+  return cause.replace(/^\s*(cause:|error:|×)\s*/, '').slice(0, LONGEST_REASON);
 }

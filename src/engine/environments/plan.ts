@@ -217,6 +217,12 @@ function packageNotices(
           'environment.superseded',
           `${serving.dropped.join(', ')} is left out: the scoring server does its work.`,
         ),
+    serving.unpinned.length === 0
+      ? undefined
+      : notice(
+          'environment.unpinned',
+          `The version of ${serving.unpinned.join(', ')} is chosen anew, because the scoring server decides it.`,
+        ),
     serving.serverAdded
       ? notice(
           'environment.serverAdded',

@@ -109,7 +109,8 @@ export function explainFailure(stderr: string): string[] {
   const told = lines
     .slice(Math.max(first, 0))
     .filter((line) => line !== '' && !/^(warning:|Using |Resolved |Prepared |Downloading |\s*Download)/.test(line));
-  return told.length <= LONGEST_EXPLANATION ? told : [...told.slice(0, LONGEST_EXPLANATION), '…'];
+  // A long derivation ends with what the user asked for.
+  return told.length <= LONGEST_EXPLANATION ? told : [...told.slice(0, 2), '…', ...told.slice(3 - LONGEST_EXPLANATION)];
 }
 
 /** Why uv failed, as far as it decides what the user can do about it. */
