@@ -140,8 +140,8 @@ export class DataPlane {
 
   /** Ends the gateway; returns once it is gone. */
   async stop(): Promise<void> {
-    const contact = this.#contact ?? (await findGateway(this.#options.home));
     await this.release();
+    const contact = await findGateway(this.#options.home);
     if (!contact) return;
     await callLoopback(contact.address, { method: 'POST', path: '/stop', timeoutMs: 5000 }).catch(() => undefined);
     for (let tries = 0; tries < 100 && (await findGateway(this.#options.home)); tries++) await sleep(50);
@@ -281,7 +281,8 @@ export class DataPlane {
       exited = true;
     });
     const deadline = performance.now() + START_TIMEOUT_MS;
-    while (performance.now() < deadline && !this.#stopping.signal.aborted) {
+    // Also when this supervisor is to stop meanwhile: what was started must be known, to be ended.
+    while (performance.now() < deadline) {
       const contact = await findGateway(home);
       if (contact) return contact;
       if (exited) break;

@@ -64,7 +64,7 @@ export async function openSupervisorWorld(t: TestContext, variables: NodeJS.Proc
   t.after(async () => {
     if (process.env['AKSML_TEST_LOGS']) await printLogs(home);
     await target.stop();
-    for (const pid of await leftovers(home)) process.kill(pid, 'SIGKILL');
+    await eventually('the end of every process', async () => (await leftovers(home)).length === 0);
     await rm(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
