@@ -4,6 +4,7 @@ import type { CommandContext } from './context.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
+  changing,
   configurationOf,
   type DeploymentOptions,
   type ModelOptions,
@@ -32,20 +33,28 @@ export type VersionOptions = UpdateOptions & {
 
 export async function updateService(context: CommandContext, options: UpdateOptions): Promise<Result> {
   const engine = await context.engine();
-  const endpoint = await engineUpdate.updateVersion(engine, await versionChange(context, engine, options), context.run);
+  const endpoint = await changing(context, options.name, async (run) =>
+    engineUpdate.updateVersion(engine, await versionChange(context, engine, options), run),
+  );
   return endpointResult(engine, endpoint);
 }
 
 export async function updateVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
   const engine = await context.engine();
   const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
-  return endpointResult(engine, await engineUpdate.updateVersion(engine, change, context.run));
+  return endpointResult(
+    engine,
+    await changing(context, options.name, (run) => engineUpdate.updateVersion(engine, change, run)),
+  );
 }
 
 export async function createVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
   const engine = await context.engine();
   const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
-  return endpointResult(engine, await engineUpdate.createVersion(engine, change, context.run));
+  return endpointResult(
+    engine,
+    await changing(context, options.name, (run) => engineUpdate.createVersion(engine, change, run)),
+  );
 }
 
 export async function deleteVersion(

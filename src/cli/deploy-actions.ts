@@ -8,6 +8,7 @@ import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
+  changing,
   configurationOf,
   type DeploymentOptions,
   type ModelOptions,
@@ -64,7 +65,7 @@ export async function deployModels(context: CommandContext, given: DeployOptions
     }),
   };
   if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
-  const endpoint = await deployment.deploy(engine, request, context.run);
+  const endpoint = await changing(context, options.name, (run) => deployment.deploy(engine, request, run));
   const group = endpoint.spec.form === 'endpoint' ? 'endpoint realtime' : 'service';
   return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
 }

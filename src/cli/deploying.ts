@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
 import { type Configuration, loadConfiguration } from '../engine/config/configuration.ts';
 import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
@@ -78,4 +79,30 @@ export async function modelReferences(
   );
   const all = [...(options.model ?? []), ...fromFiles];
   return all.length === 0 ? undefined : all;
+}
+
+type Run = CommandContext['run'];
+
+/** Runs a change of a service; when it is cancelled, says what became of it. */
+export async function changing<T>({ run }: CommandContext, name: string, work: (run: Run) => Promise<T>): Promise<T> {
+  let handedOver = false;
+  const onProgress: Run['onProgress'] = (event) => {
+    if (event.type === 'done' && event.stage === 'apply') handedOver = true;
+    run.onProgress(event);
+  };
+  try {
+    return await work({ ...run, onProgress });
+  } catch (error) {
+    if (!AksmlError.isCancelled(error)) throw error;
+    throw new AksmlError(
+      'cancelled',
+      error instanceof Error && AksmlError.is(error) ? error.message : 'The command was cancelled.',
+      {
+        fault: 'cancelled',
+        remedy: handedOver
+          ? `The change of ${name} goes on without this command; see "aksml service show -n ${name}".`
+          : 'Nothing that serves has changed; the same command goes on where this one ended.',
+      },
+    );
+  }
 }

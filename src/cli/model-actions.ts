@@ -111,6 +111,7 @@ export async function listModels(context: CommandContext, options: ListOptions):
       model.description,
       localTime(model.createdTime),
     ]),
+    expendable: ['DESCRIPTION', 'TAGS', 'FRAMEWORK'],
     empty: 'There are no models. Register one with "aksml model register".',
   });
 }

@@ -1,7 +1,7 @@
 import { AksmlError } from '../contract/error.ts';
 import { printable, printableJson, printableLines, printableLog } from './printable.ts';
 import type { Cell, Result, View } from './result.ts';
-import { paint, type Sink, symbols, type Terminal } from './terminal.ts';
+import { paint, type Sink, type Style, symbols, type Terminal } from './terminal.ts';
 
 export const FORMATS = ['json', 'jsonc', 'yaml', 'table', 'tsv', 'none'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -119,7 +119,7 @@ async function toTable(value: unknown, view: View | undefined, terminal: Termina
     case 'facts': {
       const width = Math.max(0, ...shown.facts.map(([label]) => label.length));
       const lines = shown.facts.map(([label, content]) =>
-        `${paint(out, 'bold', label)}${' '.repeat(width - label.length + 2)}${cell(content)}`.trimEnd(),
+        `${paint(out, 'bold', label)}${' '.repeat(width - label.length + 2)}${label === 'State' ? paintState(out, cell(content)) : cell(content)}`.trimEnd(),
       );
       return `${[...lines, ...(shown.note === undefined ? [] : ['', printableLines(shown.note, unicode)])].join('\n')}\n`;
     }
@@ -131,14 +131,30 @@ async function toTable(value: unknown, view: View | undefined, terminal: Termina
         shown.rows.map((row) => row.map(cell)),
         {
           ...(out.isTerminal ? { width: out.columns } : {}),
+          expendable: shown.expendable ?? [],
           ellipsis: symbols(unicode).ellipsis,
-          header: (text) => paint(out, 'bold', text),
+          paintHeader: (text) => paint(out, 'bold', text),
+          paintCell: (column, text) => (column === 'STATE' ? paintState(out, text) : text),
         },
       );
     }
     default:
       return shown satisfies never;
   }
+}
+
+const STATE_STYLES: Readonly<Record<string, Style>> = {
+  Healthy: 'green',
+  Transitioning: 'yellow',
+  Deleting: 'yellow',
+  Unhealthy: 'red',
+  Failed: 'red',
+  Unschedulable: 'red',
+};
+
+function paintState(sink: Sink, state: string): string {
+  const style = STATE_STYLES[state];
+  return style === undefined ? state : paint(sink, style, state);
 }
 
 function paintPatch(sink: Sink, line: string): string {

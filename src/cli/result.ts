@@ -20,6 +20,8 @@ export type View =
       readonly kind: 'rows';
       readonly columns: readonly string[];
       readonly rows: readonly (readonly Cell[])[];
+      /** Columns that are left out, the first one first, when the terminal is too narrow for all. */
+      readonly expendable?: readonly string[];
       /** Said instead of an empty table. */
       readonly empty: string;
     }

@@ -12,6 +12,7 @@ import { getRevision } from '../engine/revisions/revisions.ts';
 import type { ValueChange } from '../engine/revisions/value-change.ts';
 import type { SnapshotRequest } from '../engine/snapshot/snapshot.ts';
 import type { CommandContext } from './context.ts';
+import { changing } from './deploying.ts';
 import { type Result, valueResult } from './result.ts';
 import { endpointResult, localTime } from './service-view.ts';
 
@@ -165,16 +166,13 @@ export async function rollBack(
   options: VersionOption & { readonly to: number | undefined; readonly noWait: boolean | undefined },
 ): Promise<Result> {
   const engine = await context.engine();
-  const endpoint = await history.rollback(
-    engine,
-    {
-      name: options.name,
-      wait: options.noWait !== true,
-      ...(options.versionName === undefined ? {} : { versionName: options.versionName }),
-      ...(options.to === undefined ? {} : { to: options.to }),
-    },
-    context.run,
-  );
+  const request = {
+    name: options.name,
+    wait: options.noWait !== true,
+    ...(options.versionName === undefined ? {} : { versionName: options.versionName }),
+    ...(options.to === undefined ? {} : { to: options.to }),
+  };
+  const endpoint = await changing(context, options.name, (run) => history.rollback(engine, request, run));
   return endpointResult(engine, endpoint);
 }
 

@@ -22,6 +22,7 @@ export function endpointsResult(engine: Engine, endpoints: readonly Endpoint[], 
       kind: 'rows',
       columns: ['NAME', 'STATE', 'VERSIONS', 'REPLICAS', 'AUTH', 'MODELS', 'SCORING URI', 'UPDATED'],
       rows: endpoints.map(endpointRow),
+      expendable: ['UPDATED', 'AUTH', 'MODELS', 'VERSIONS', 'REPLICAS'],
       empty: `There are no ${what}. Deploy one with "aksml model deploy".`,
     },
   };

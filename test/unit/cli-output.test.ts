@@ -120,6 +120,23 @@ test('output: a wide table is cut to the terminal, between characters', async ()
   assert.equal(lines[1], '模型模型模型模型模…  https://localhost:…');
 });
 
+test('output: a narrow terminal loses the columns that say least before a cell is cut', async () => {
+  const result: Result = {
+    kind: 'value',
+    value: [],
+    view: {
+      kind: 'rows',
+      columns: ['NAME', 'STATE', 'URI'],
+      rows: [['x', 'Healthy', 'http://x/score']],
+      expendable: ['STATE'],
+      empty: '',
+    },
+  };
+  const at = (columns: number) => output(result, 'table', undefined, { isTerminal: true, columns });
+  assert.equal(await at(80), 'NAME  STATE    URI\nx     Healthy  http://x/score\n');
+  assert.equal(await at(24), 'NAME  URI\nx     http://x/score\n');
+});
+
 test('output: a log keeps its colours at a terminal and loses everything else', () => {
   const line = '\u001b[31mred\u001b[0m \u001b[2Jgone \u001b]8;;http://x\u0007link\tend';
   assert.equal(
