@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import { withLock } from '../../home/lock.ts';
+import { withoutCredentials } from './credentials.ts';
 import type { Preparation } from './environment.ts';
 import type { Interpreter } from './python.ts';
 import { checkServer } from './server-check.ts';
@@ -42,7 +43,7 @@ export async function resolveRequirements(
       noIndex: session.noIndex,
     }),
   );
-  if (result.exitCode === 0) return parseLock(session.redact(result.stdout));
+  if (result.exitCode === 0) return parseLock(withoutCredentials(result.stdout));
   throw uvFailed(
     'environment.unresolvable',
     `The packages cannot be resolved for Python ${interpreter.version}`,
