@@ -15,7 +15,7 @@ const SUITE = 'bookworm';
 
 /** Debian with its Python, as an OCI image layout; made once (about a minute). Or why there is none. */
 export async function debianBaseImage(): Promise<{ readonly layout: string } | { readonly skip: string }> {
-  const key = createHash('sha256').update(`1 ${SUITE} ${PACKAGES}`).digest('hex').slice(0, 12);
+  const key = createHash('sha256').update(`2 ${SUITE} ${PACKAGES}`).digest('hex').slice(0, 12);
   const layout = join(CACHE, `debian-${key}`);
   if (existsSync(join(layout, 'index.json'))) return { layout };
   if (process.platform !== 'linux' || process.getuid?.() !== 0)
@@ -72,7 +72,11 @@ async function writeLayout(rootfs: string, layout: string): Promise<void> {
       JSON.stringify({
         architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
         os: 'linux',
-        config: { Env: ['PATH=/usr/local/bin:/usr/bin:/bin', 'LANG=C.UTF-8'], Cmd: ['python3'] },
+        config: {
+          Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', 'LANG=C.UTF-8'],
+          Cmd: ['python3'],
+        },
+        history: [{ created: new Date(0).toISOString(), created_by: 'debootstrap' }],
         rootfs: { type: 'layers', diff_ids: [`sha256:${plain.digest('hex')}`] },
       }),
     ),

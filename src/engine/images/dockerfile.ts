@@ -3,7 +3,6 @@ import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
-import { withoutCredentials } from '../environments/credentials.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { parsePipLine } from '../environments/requirement.ts';
@@ -109,7 +108,14 @@ function buildSecrets(plan: EnvironmentPlan, definition: EnvironmentDefinition):
   if (plan.installer === 'none') return [];
   const text = [...pipLines(plan), ...(definition.python.condaDependencies?.pip ?? [])].join('\n');
   const names = new Set([...text.matchAll(/\$\{([A-Z0-9_]+)\}/g)].map(([, name]) => name ?? ''));
-  return [...names, ...(withoutCredentials(text) === text ? [] : [NETRC])];
+  return [...names, ...(withoutSecrets(text) === text ? [] : [NETRC])];
+}
+
+/** Without the credentials in URLs; references to variables stay, because the build resolves them. */
+function withoutSecrets(text: string): string {
+  return text.replace(/:\/\/([^/\s@'"]+)@/g, (found, userInfo: string) =>
+    /^(?:[^:$]+:|\$\{[A-Z0-9_]+\}:)?\$\{[A-Z0-9_]+\}$/.test(userInfo) ? found : '://',
+  );
 }
 
 /** The files that the build installs from: v1's conda file, the same for pip, and the script that decides. */
@@ -117,7 +123,7 @@ export function setupFiles(plan: EnvironmentPlan, definition: EnvironmentDefinit
   if (plan.installer === 'none') return [];
   return [
     ['conda_dependencies.yml', condaFile(definition)],
-    ['requirements.txt', `${pipLines(plan).map(withoutCredentials).join('\n')}\n`],
+    ['requirements.txt', `${pipLines(plan).map(withoutSecrets).join('\n')}\n`],
     ['install.sh', INSTALL_SCRIPT],
   ];
 }
@@ -149,7 +155,7 @@ function condaFile(definition: EnvironmentDefinition): string {
     const parsed = parsePipLine(line);
     return parsed.kind === 'requirement' && BRING_THE_SERVER.has(parsed.name);
   });
-  const pipSection = [...pip.map(withoutCredentials), ...(hasServer ? [] : [SERVER_PACKAGE])];
+  const pipSection = [...pip.map(withoutSecrets), ...(hasServer ? [] : [SERVER_PACKAGE])];
   const hasPip = dependencies.some((dependency) => /^pip\b/.test(dependency));
   return stringify({
     name: 'aksml',

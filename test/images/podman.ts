@@ -1,0 +1,79 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { freePort, installPackages, isOnPath } from './docker-registry.ts';
+
+/** A podman with a storage of its own, which goes with it. */
+export interface Podman {
+  run(...words: readonly string[]): Promise<string>;
+  /** Starts a container of the image on a port of this machine and waits until it answers; returns its address. */
+  serve(image: string): Promise<{ readonly address: string }>;
+  close(): Promise<void>;
+}
+
+/** Or why containers cannot be run here. */
+export function findPodman(): { readonly skip?: string } {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0)
+    return { skip: 'containers are run by root on Linux only' };
+  if (isOnPath('podman') || installPackages(['podman', 'runc', 'crun'])) return {};
+  return { skip: 'needs podman on PATH; installed from Debian only as root with CI set' };
+}
+
+/** Limits that every machine allows, also one inside a container. */
+const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+const START_TIMEOUT_MS = 60_000;
+
+export async function openPodman(): Promise<Podman> {
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-podman-'));
+  // crun refuses machines with both versions of cgroups, runc does not.
+  const runtime = isOnPath('runc') ? ['--runtime', 'runc'] : [];
+  const storage = ['--storage-driver', 'vfs', '--root', join(folder, 'storage'), '--runroot', join(folder, 'run')];
+  const words = [...storage, '--cgroup-manager', 'cgroupfs', '--events-backend', 'none', ...runtime];
+  const run = async (...more: readonly string[]): Promise<string> => {
+    const { stdout } = await promisify(execFile)('podman', [...words, ...more], { maxBuffer: 1 << 24 });
+    return stdout.trim();
+  };
+  return {
+    run,
+    serve: async (image) => {
+      const port = await freePort();
+      const container = await run(
+        'run',
+        '--detach',
+        '--network',
+        'host',
+        '--env',
+        `SERVER_PORT=${port}`,
+        ...LIMITS,
+        image,
+      );
+      const address = `http://127.0.0.1:${port}`;
+      const deadline = Date.now() + START_TIMEOUT_MS;
+      while (!(await answers(address))) {
+        const state = await run('inspect', '--format', '{{.State.Status}}', container);
+        if (state !== 'running' || Date.now() > deadline)
+          throw new Error(`container ${state}: ${logs(words, container)}`);
+        await sleep(100);
+      }
+      return { address };
+    },
+    close: async () => {
+      await run('rm', '--all', '--force', '--time', '0').catch(() => undefined);
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function answers(address: string): Promise<boolean> {
+  const answer = await fetch(address).catch(() => undefined);
+  await answer?.body?.cancel();
+  return answer?.ok ?? false;
+}
+
+function logs(words: readonly string[], container: string): string {
+  const { stdout, stderr } = spawnSync('podman', [...words, 'logs', container], { encoding: 'utf8' });
+  return stdout + stderr;
+}
