@@ -35,8 +35,10 @@ export async function writeResult(result: Result, wishes: OutputWishes, terminal
       return out.write(`${toJson(value)}\n`);
     case 'jsonc':
       return out.write(`${colorJson(toJson(value), out)}\n`);
-    case 'yaml':
-      return out.write(await toYaml(value));
+    case 'yaml': {
+      const { toYaml } = await import('./yaml.ts');
+      return out.write(toYaml(value));
+    }
     case 'tsv':
       return out.write(toTsv(value));
     case 'table':
@@ -77,18 +79,6 @@ function colorJson(json: string, sink: Sink): string {
       return paint(sink, 'yellow', token);
     },
   );
-}
-
-async function toYaml(value: unknown): Promise<string> {
-  const { Document, Scalar, visit } = await import('yaml');
-  const document = new Document(JSON.parse(JSON.stringify(value ?? null)), { aliasDuplicateObjects: false });
-  visit(document, {
-    Scalar(_key, node) {
-      // Only double-quoted scalars can escape what a terminal would obey.
-      if (typeof node.value === 'string' && printableLines(node.value) !== node.value) node.type = Scalar.QUOTE_DOUBLE;
-    },
-  });
-  return printableJson(document.toString({ lineWidth: 0 }));
 }
 
 /** As `az`: one line an item, values between tabs, names left out. */

@@ -3,6 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { openPromise } from 'yauzl';
 import { AksmlError } from '../../contract/error.ts';
 import { credentialsIn, withoutCredentials } from './credentials.ts';
 
@@ -105,7 +106,6 @@ function reason(error: unknown): string {
  * @throws AksmlError `wheel.invalid`
  */
 export async function unpackScripts(wheel: string, folder: string): Promise<string[]> {
-  const { openPromise } = await import('yauzl');
   const zip = await openPromise(wheel).catch((error: unknown) => {
     throw new AksmlError('wheel.invalid', `${wheel} is not a wheel.`, { cause: error });
   });
