@@ -69,7 +69,8 @@ const PWSH = `# aksml completion for PowerShell
 Register-ArgumentCompleter -Native -CommandName aksml -ScriptBlock {
   param($current, $line, $cursor)
   $words = @($line.CommandElements | Select-Object -Skip 1 | Where-Object { $_.Extent.EndOffset -lt $cursor } | ForEach-Object { $_.ToString() })
-  $answers = @(aksml __complete -- @words $(if ($current) { $current } else { '""' }) 2>$null)
+  # An empty argument does not reach a program in every PowerShell.
+  $answers = @(aksml __complete "--current=$current" -- @words 2>$null)
   if ($answers.Count -eq 0 -or $answers[0] -like ':*') { return }
   foreach ($answer in $answers) {
     $candidate, $description = $answer -split "\`t", 2

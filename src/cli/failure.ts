@@ -59,8 +59,10 @@ export function renderError(
   terminal: Terminal,
   wishes: { readonly format?: Format; readonly debug?: boolean },
 ): string {
-  if (wishes.format === 'json' || wishes.format === 'jsonc')
-    return `${printableJson(JSON.stringify({ error: error.toJSON() }))}\n`;
+  if (wishes.format === 'json' || wishes.format === 'jsonc') {
+    const origin = wishes.debug ? { stack: stackOf(error) } : {};
+    return `${printableJson(JSON.stringify({ error: { ...error.toJSON(), ...origin } }))}\n`;
+  }
   const { error: sink, unicode } = terminal;
   const lines: string[] = [];
   const single = error.problems.filter(({ severity }) => severity === 'error');

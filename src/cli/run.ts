@@ -95,7 +95,8 @@ async function runCommand(
 /** Asked by the scripts of `aksml completion`. */
 async function answerShell(argv: readonly string[], host: Host, open: OpenContext): Promise<number> {
   const { complete, lookUpNames } = await import('./complete.ts');
-  const words = argv[0] === '--' ? argv.slice(1) : argv;
+  const current = argv[0]?.startsWith('--current=') ? [argv[0].slice('--current='.length)] : [];
+  const words = [...argv.slice(argv.indexOf('--') + 1), ...current];
   host.terminal.out.write(
     await complete(words, async (what) => lookUpNames(await open(host, {} as GlobalOptions), what)),
   );

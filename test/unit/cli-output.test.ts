@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parse as parseYaml } from 'yaml';
 import { renderError, renderProblem } from '../../src/cli/failure.ts';
+import { pairs } from '../../src/cli/option.ts';
 import { type Format, writeResult } from '../../src/cli/output.ts';
+import { parseOptions } from '../../src/cli/parse.ts';
 import { printable, printableLog } from '../../src/cli/printable.ts';
 import { openProgress } from '../../src/cli/progress.ts';
-import type { Result } from '../../src/cli/result.ts';
+import { type Result, valueResult } from '../../src/cli/result.ts';
 import { showsUnicode, type Terminal, wantsColor } from '../../src/cli/terminal.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 
@@ -101,6 +105,22 @@ test('output: what a terminal would obey is shown, not sent, in every format', a
   assert.equal(JSON.parse(await output(result, 'json'))[0].tag, HOSTILE);
   assert.equal(parseYaml(await output(result, 'yaml'))[0].tag, HOSTILE);
   assert.equal(await output(result, 'table'), 'TAG\na\\x1b]0;owned\\x07\\x9b31m\\r\\nb\\u202ec\\x00\n');
+});
+
+test('output: no naughty string reaches the terminal, and none is lost', async (context) => {
+  const file = join('..', 'shared', 'fixtures', 'suites', 'blns', 'blns.json');
+  const source = await readFile(file, 'utf8').catch(() => undefined);
+  if (source === undefined) return context.skip('the Big List of Naughty Strings is not beside the checkout');
+  for (const text of JSON.parse(source) as string[]) {
+    const { values } = await parseOptions({ tag: pairs({ help: '' }) }, [`--tag=k=${text}`], async () => '');
+    assert.deepEqual(values, { tag: { k: text } });
+    for (const format of ['json', 'yaml', 'table', 'tsv'] as const) {
+      const written = await output(valueResult(values), format, undefined, { isTerminal: true });
+      assert.doesNotMatch(written, /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/u, format);
+      if (format === 'json') assert.deepEqual(JSON.parse(written), values);
+      if (format === 'yaml') assert.deepEqual(parseYaml(written), values);
+    }
+  }
 });
 
 test('output: a terminal that knows ASCII only gets ASCII only', () => {

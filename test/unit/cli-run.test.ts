@@ -148,9 +148,15 @@ test('completion: commands, options, values', async () => {
   assert.deepEqual(await texts('nothing', ''), []);
 });
 
+test('completion: the scripts reach it in both of their ways', async () => {
+  assert.equal((await run('__complete', '--', 'model', 'sho')).out, 'show\tShow a model\n');
+  assert.equal((await run('__complete', '--current=sho', '--', 'model')).out, 'show\tShow a model\n');
+  assert.match((await run('__complete', '--current=', '--', 'completion')).out, /^bash\nzsh\n/);
+});
+
 test('completion: a script for each shell', async () => {
   for (const shell of ['bash', 'zsh', 'fish', 'pwsh'] as const) {
-    assert.match(completionScript(shell), /aksml __complete --/);
+    assert.match(completionScript(shell), /aksml __complete /);
     assert.equal((await run('completion', shell)).out, completionScript(shell));
   }
 });
