@@ -1,0 +1,206 @@
+import { buffer } from 'node:stream/consumers';
+import { isDeepStrictEqual } from 'node:util';
+import { AksmlError } from '../../contract/error.ts';
+import type { CodeReference, Revision } from '../../contract/revision.ts';
+import { encodeName, isDigest } from '../registry/reference.ts';
+import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import { SNAPSHOTS } from '../snapshot/snapshot.ts';
+import { openDefinition, openLines } from './open-definition.ts';
+
+export interface RevisionStore {
+  readonly registry: Registry;
+}
+
+/** A revision and the digest of its manifest, which names it for good. */
+export interface StoredRevision {
+  readonly revision: Revision;
+  readonly digest: string;
+}
+
+const ARTIFACT = 'application/vnd.aksml.revision.v1';
+const CONFIG = 'application/vnd.aksml.revision.config.v1+json';
+const REPOSITORIES = 'revisions/';
+const TAG = /^r([1-9]\d*)$/;
+const AT_ONCE = 8;
+
+/**
+ * Stores a deploy as the next revision of its version. One that differs from the newest in nothing but who, when, and the state of git
+ * is that one. Secrets of the environment's definition are not stored.
+ * @throws AksmlError `registry.*` | `disk.full`
+ */
+export async function createRevision(
+  store: RevisionStore,
+  draft: Omit<Revision, 'number'>,
+  codeLayer?: Descriptor,
+  signal?: AbortSignal,
+): Promise<StoredRevision & { readonly reused: boolean }> {
+  const repository = repositoryOf(draft.endpoint, draft.version);
+  const { environment } = draft;
+  const open = {
+    ...draft,
+    environment: {
+      ...environment,
+      definition: openDefinition(environment.definition),
+      lock: openLines(environment.lock),
+    },
+  };
+  const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
+  if (layer) await takeOver(store.registry, repository, layer, signal);
+  for (;;) {
+    const newest = await findNewest(store.registry, repository, signal);
+    if (newest && deploysTheSame(newest.revision, open)) return { ...newest, reused: true };
+    const revision: Revision = { ...open, number: (newest?.revision.number ?? 0) + 1 };
+    const digest = await claim(store.registry, repository, revision, layer, signal);
+    if (digest !== undefined) return { revision, digest, reused: false };
+  }
+}
+
+/** All revisions of an endpoint, or of one version of it: the newest first. */
+export async function listRevisions(
+  store: RevisionStore,
+  endpoint: string,
+  version?: string,
+  signal?: AbortSignal,
+): Promise<StoredRevision[]> {
+  const repositories =
+    version === undefined
+      ? await store.registry.listRepositories(`${REPOSITORIES}${encodeName(endpoint)}/`, signal)
+      : [repositoryOf(endpoint, version)];
+  const found: StoredRevision[] = [];
+  for (const repository of repositories) {
+    const numbers = await listNumbers(store.registry, repository, signal);
+    for (let start = 0; start < numbers.length; start += AT_ONCE) {
+      const some = numbers.slice(start, start + AT_ONCE);
+      found.push(...(await Promise.all(some.map((number) => read(store.registry, repository, `r${number}`, signal)))));
+    }
+  }
+  return found.sort(newestFirst);
+}
+
+/**
+ * One revision, by number, by digest of its manifest, or the newest.
+ * @throws AksmlError `revision.notFound`
+ */
+export async function getRevision(
+  store: RevisionStore,
+  endpoint: string,
+  version: string,
+  reference: 'latest' | number | string,
+  signal?: AbortSignal,
+): Promise<StoredRevision> {
+  const repository = repositoryOf(endpoint, version);
+  if (reference === 'latest') {
+    const newest = await findNewest(store.registry, repository, signal);
+    if (newest) return newest;
+    throw notFound(endpoint, version, 'has no revision');
+  }
+  const name = typeof reference === 'number' ? `r${reference}` : reference;
+  if (!TAG.test(name) && !isDigest(name)) throw notFound(endpoint, version, `has no revision ${JSON.stringify(name)}`);
+  try {
+    return await read(store.registry, repository, name, signal);
+  } catch (error) {
+    if (!AksmlError.is(error, 'registry.notFound')) throw error;
+    throw notFound(endpoint, version, `has no revision ${name}`);
+  }
+}
+
+/** Where the revisions of a version, and their code layers, are kept. */
+export function repositoryOf(endpoint: string, version: string): string {
+  return `${REPOSITORIES}${encodeName(endpoint)}/${encodeName(version)}`;
+}
+
+function layerOf({ digest, size }: CodeReference): Descriptor {
+  return { mediaType: MEDIA_TYPE.layer, digest, size };
+}
+
+/** A snapshot's layer, unless the code is that of an earlier revision. */
+async function takeOver(
+  registry: Registry,
+  repository: string,
+  layer: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (await registry.hasBlob(repository, layer.digest, signal)) return;
+  await registry.mountBlob(SNAPSHOTS, repository, layer, signal);
+}
+
+/** The digest of the new manifest; undefined when another deploy took the number first. */
+async function claim(
+  registry: Registry,
+  repository: string,
+  revision: Revision,
+  layer: Descriptor | undefined,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const aborting = signal === undefined ? {} : { signal };
+  const content = Buffer.from(JSON.stringify(revision));
+  const config = await registry.putBlob(repository, content, { mediaType: CONFIG, ...aborting });
+  const layers = layer
+    ? [layer]
+    : [await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting })];
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.manifest,
+    artifactType: ARTIFACT,
+    config,
+    layers,
+    annotations: { 'org.opencontainers.image.created': revision.createdTime },
+  } as const;
+  const tag = `r${revision.number}`;
+  const { descriptor, written } = await registry.putManifest(repository, manifest, {
+    tag,
+    ifAbsent: true,
+    ...aborting,
+  });
+  return written ? descriptor.digest : undefined;
+}
+
+/** Everything but number, person, time, and what git says about files that are the same. */
+function deploysTheSame(a: Omit<Revision, 'number'>, b: Omit<Revision, 'number'>): boolean {
+  const essence = ({ code, models, environment, settings, container, noCode }: Omit<Revision, 'number'>): unknown =>
+    JSON.parse(JSON.stringify({ code, models, environment, settings, container, noCode }));
+  return isDeepStrictEqual(essence(a), essence(b));
+}
+
+async function findNewest(
+  registry: Registry,
+  repository: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredRevision | undefined> {
+  const [newest] = await listNumbers(registry, repository, signal);
+  return newest === undefined ? undefined : read(registry, repository, `r${newest}`, signal);
+}
+
+/** The largest first. */
+async function listNumbers(registry: Registry, repository: string, signal: AbortSignal | undefined): Promise<number[]> {
+  const tags = await registry.listTags(repository, signal);
+  return tags
+    .flatMap((tag) => TAG.exec(tag)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => b - a);
+}
+
+async function read(
+  registry: Registry,
+  repository: string,
+  reference: string,
+  signal: AbortSignal | undefined,
+): Promise<StoredRevision> {
+  const { manifest, descriptor } = await registry.getManifest(repository, reference, signal);
+  const content = await buffer(await registry.getBlob(repository, manifest.config.digest, signal));
+  return { revision: JSON.parse(content.toString('utf8')) as Revision, digest: descriptor.digest };
+}
+
+function newestFirst({ revision: a }: StoredRevision, { revision: b }: StoredRevision): number {
+  if (a.createdTime !== b.createdTime) return a.createdTime < b.createdTime ? 1 : -1;
+  return b.number - a.number;
+}
+
+function notFound(endpoint: string, version: string, what: string): AksmlError {
+  const name = endpoint === version ? endpoint : `${endpoint}/${version}`;
+  return new AksmlError('revision.notFound', `${name} ${what}.`, {
+    fault: 'input',
+    subject: `service/${endpoint}`,
+    remedy: `See "aksml service history -n ${endpoint}".`,
+  });
+}
