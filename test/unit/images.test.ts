@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,6 +21,7 @@ import { packageImage } from '../../src/engine/images/package.ts';
 import { consoleScripts, repairRecord } from '../../src/engine/images/venv-entries.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { openLayout } from '../../src/engine/registry/layout.ts';
+import { sha256 } from '../../src/engine/registry/reference.ts';
 import type { Manifest } from '../../src/engine/registry/registry.ts';
 import { openHome } from '../../src/home/home.ts';
 import { ARCHITECTURE, environmentDefinition, makePackageWorld, writeSmallBase } from '../images/package-world.ts';
@@ -251,6 +253,58 @@ test('an image that was written is a base image again, from its folder and from 
       isCode('image.ambiguous'),
     );
   }
+});
+
+test("of an image for several platforms the wanted one is taken, and of Docker's own types the content", async (t) => {
+  const folder = await temporaryFolder(t);
+  await writeSmallBase(folder);
+  const inner = await findImage(folder, { fetch });
+  const bytes = await inner.manifest(undefined);
+  const docker = JSON.parse(Buffer.from(bytes).toString('utf8'));
+  docker.mediaType = 'application/vnd.docker.distribution.manifest.v2+json';
+  docker.layers[0].mediaType = 'application/vnd.docker.image.rootfs.diff.tar.gzip';
+  const entry = (architecture: string) => ({
+    digest: sha256(architecture),
+    size: 1,
+    platform: { os: 'linux', architecture },
+  });
+  const index = {
+    mediaType: 'application/vnd.docker.distribution.manifest.list.v2+json',
+    manifests: [entry('riscv64'), entry(ARCHITECTURE)],
+  };
+  const asked: (string | undefined)[] = [];
+  const source = {
+    ...inner,
+    manifest: async (digest: string | undefined) => {
+      asked.push(digest);
+      return Buffer.from(JSON.stringify(digest === undefined ? index : docker));
+    },
+  };
+  const read = await readBaseImage(source, { os: 'linux', architecture: ARCHITECTURE });
+  assert.deepEqual(asked, [undefined, sha256(ARCHITECTURE)]);
+  assert.equal(read.layers[0]?.descriptor.mediaType, 'application/vnd.oci.image.layer.v1.tar+gzip');
+  await assert.rejects(
+    readBaseImage(source, { os: 'linux', architecture: 's390x' }),
+    (error) => AksmlError.is(error, 'image.wrongPlatform') && error.message.includes('linux/riscv64'),
+  );
+});
+
+test('a package that is cancelled leaves nothing, and the next one removes what a killed one left', async (t) => {
+  const world = await makePackageWorld(t);
+  const base = join(world.folder, 'base');
+  await writeSmallBase(base);
+  const out = join(world.folder, 'out');
+  await mkdir(join(out, `.aksml-999999999-${randomUUID()}`), { recursive: true });
+  const request = world.request({ base, definition: USER_MANAGED, outputPath: join(out, 'image') });
+  const controller = new AbortController();
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === 'progress' && event.stage === 'image') controller.abort();
+  };
+  const cancelled = packageImage(world.store, request, { format: 'tar', onProgress, signal: controller.signal });
+  await assert.rejects(cancelled, (error) => AksmlError.isCancelled(error));
+  assert.deepEqual(await readdir(out), []);
+  await packageImage(world.store, request, { format: 'tar' });
+  assert.deepEqual(await readdir(out), ['image']);
 });
 
 test('more models than an image may have layers are packaged', async (t) => {

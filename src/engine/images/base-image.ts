@@ -55,9 +55,9 @@ export async function readBaseImage(source: ImageSource, platform: Platform, sig
   }
   const { config: configDescriptor, layers } = manifest;
   if (!configDescriptor || !layers) throw unreadable(source, 'its manifest is of an unknown type');
-  const config: unknown = JSON.parse(
-    (await buffer(await source.blob(configDescriptor.digest, signal))).toString('utf8'),
-  );
+  const configBytes = await buffer(await source.blob(configDescriptor.digest, signal));
+  if (sha256(configBytes) !== configDescriptor.digest) throw unreadable(source, 'its configuration is damaged');
+  const config: unknown = JSON.parse(configBytes.toString('utf8'));
   if (!isImageConfig(config)) throw unreadable(source, 'it is an artifact, not a container image');
   if (config.os !== platform.os || config.architecture !== platform.architecture) {
     throw wrongPlatform(source, platform, `${config.os}/${config.architecture}`);

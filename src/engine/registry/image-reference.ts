@@ -1,5 +1,5 @@
 import { AksmlError } from '../../contract/error.ts';
-import { checkRepository, checkTag, isDigest } from './reference.ts';
+import { isDigest, isRepository, isTag } from './reference.ts';
 
 /** Where an image is: `mcr.microsoft.com/azureml/base:1`, taken apart by Docker's rules. */
 export interface ImageReference {
@@ -66,21 +66,4 @@ export function apiOrigin(host: string): string {
   if (host === 'docker.io' || host === 'index.docker.io') return 'https://registry-1.docker.io';
   const url = new URL(`https://${host}`);
   return `${isLoopback(url.hostname) ? 'http' : 'https'}://${host}`;
-}
-
-function isRepository(text: string): boolean {
-  return passes(() => checkRepository(text));
-}
-
-function isTag(text: string): boolean {
-  return passes(() => checkTag(text));
-}
-
-function passes(check: () => void): boolean {
-  try {
-    check();
-    return true;
-  } catch {
-    return false;
-  }
 }

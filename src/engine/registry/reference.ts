@@ -10,9 +10,17 @@ export function isDigest(reference: string): boolean {
   return DIGEST.test(reference);
 }
 
+export function isRepository(text: string): boolean {
+  return REPOSITORY.test(text) && text.length <= 255;
+}
+
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
 /** @throws AksmlError `registry.badName` */
 export function checkRepository(repository: string): void {
-  if (REPOSITORY.test(repository) && repository.length <= 255) return;
+  if (isRepository(repository)) return;
   throw new AksmlError(
     'registry.badName',
     `"${repository}" is not a repository name of the distribution specification.`,
@@ -21,7 +29,7 @@ export function checkRepository(repository: string): void {
 
 /** @throws AksmlError `registry.badName` */
 export function checkTag(tag: string): void {
-  if (TAG.test(tag)) return;
+  if (isTag(tag)) return;
   throw new AksmlError('registry.badName', `"${tag}" is not a tag of the distribution specification.`);
 }
 
