@@ -143,7 +143,8 @@ function trimBlank(lines: string[]): string[] {
   return lines.slice(0, last + 1);
 }
 
-/** `ValueError: what it says`: the last line that is neither indented nor a caret. */
+/** `ValueError: what it says`: what follows the last frame. Its message may have more lines, also unindented ones. */
 function exceptionLine(traceback: readonly string[]): string {
-  return traceback.findLast((line) => /^[\w.]+(:|$)/.test(line)) ?? traceback.at(-1) ?? 'see the log';
+  const lastFrame = traceback.findLastIndex((line) => line.startsWith('  File "'));
+  return traceback.slice(lastFrame + 1).find((line) => /^[\w.]+(:|$)/.test(line)) ?? traceback.at(-1) ?? 'see the log';
 }

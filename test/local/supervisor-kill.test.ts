@@ -82,7 +82,9 @@ test('ten redeploys under load fail no request', async (t) => {
   for (let turn = 1; turn <= 10; turn++) await world.deploy('steady', scriptAnswering(String(turn)));
   const { sent, failed, bodies } = await requests.stop();
   assert.deepEqual(failed, []);
-  assert.equal(bodies.size, 11);
+  assert.equal((await world.score(endpoint)).body, '"10"');
+  // The load may have ended before it met the last one.
+  assert.ok(bodies.size >= 10, [...bodies].join());
   assert.ok(sent > 500, `${sent} requests`);
 });
 
