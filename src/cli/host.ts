@@ -4,6 +4,7 @@ import type { Terminal } from './terminal.ts';
 export interface Host {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  readonly platform: NodeJS.Platform;
   readonly terminal: Terminal;
   /** Aborts with Ctrl+C. */
   readonly signal: AbortSignal;

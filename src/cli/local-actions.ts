@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { AksmlError } from '../contract/error.ts';
 import { gatewayTokenPath, readGatewayRecord } from '../local/gateway-record.ts';
+import { disableLoginStart, enableLoginStart } from '../local/login-start.ts';
 import type { CommandContext } from './context.ts';
 import { formatBytes } from './progress.ts';
 import { type Cell, NOTHING, type Result, valueResult } from './result.ts';
@@ -38,9 +40,34 @@ export async function localStatus(context: CommandContext): Promise<Result> {
   });
 }
 
-export async function startLocal(context: CommandContext): Promise<Result> {
+export async function startLocal(context: CommandContext, atLogin: boolean | undefined): Promise<Result> {
+  if (atLogin !== undefined) await startAtLogin(context, atLogin);
   await (await context.local()).start();
   return localStatus(context);
+}
+
+async function startAtLogin({ host, home, say }: CommandContext, wanted: boolean): Promise<void> {
+  const { platform } = host;
+  if (platform !== 'linux' && platform !== 'darwin' && platform !== 'win32') {
+    throw new AksmlError(
+      'login.unsupported',
+      `On ${platform}, aksml does not know how programs are started at login.`,
+      {
+        fault: 'input',
+        subject: '--at-login',
+        remedy: 'Run "aksml local start" from a script that your system starts.',
+      },
+    );
+  }
+  const start = {
+    platform,
+    homeFolder: homedir(),
+    environment: host.environment,
+    command: host.supervisorCommand,
+    home: home.root,
+  };
+  const file = wanted ? await enableLoginStart(start) : await disableLoginStart(start);
+  say(wanted ? `From the next login on, ${file} starts the services.` : `${file} is gone; nothing starts at login.`);
 }
 
 export async function stopLocal(context: CommandContext, yes: boolean | undefined): Promise<Result> {

@@ -1,5 +1,5 @@
 import { type Command, command } from './command.ts';
-import { flag } from './option.ts';
+import { boolean, flag } from './option.ts';
 
 const actions = () => import('./local-actions.ts');
 
@@ -22,9 +22,12 @@ export const LOCAL_COMMANDS: readonly Command[] = [
   command({
     name: 'start',
     summary: 'Start what "local stop" has stopped',
-    options: {},
-    examples: [{ line: 'aksml local start', what: 'After a stop or a reboot' }],
-    run: async (context) => (await actions()).startLocal(context),
+    options: { atLogin: boolean({ help: 'Whether the services start by themselves whenever you log in.' }) },
+    examples: [
+      { line: 'aksml local start', what: 'After a stop or a reboot' },
+      { line: 'aksml local start --at-login true', what: 'From now on without being asked' },
+    ],
+    run: async (context, { atLogin }) => (await actions()).startLocal(context, atLogin),
   }),
   command({
     name: 'metrics',

@@ -26,6 +26,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) proces
 const host: Host = {
   environment: process.env,
   cwd: process.cwd(),
+  platform: process.platform,
   terminal,
   signal: abort.signal,
   now: () => performance.now(),

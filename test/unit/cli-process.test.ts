@@ -13,7 +13,11 @@ async function withHome(work: (start: (...argv: string[]) => ChildProcess) => Pr
   const folder = await mkdtemp(join(tmpdir(), 'aksml-cli-'));
   try {
     await work((...argv) =>
-      spawn(process.execPath, [MAIN, ...argv], { cwd: folder, env: { ...process.env, AKSML_HOME: join(folder, 'home') }, stdio: 'pipe' }),
+      spawn(process.execPath, [MAIN, ...argv], {
+        cwd: folder,
+        env: { ...process.env, AKSML_HOME: join(folder, 'home') },
+        stdio: 'pipe',
+      }),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -22,7 +26,11 @@ async function withHome(work: (start: (...argv: string[]) => ChildProcess) => Pr
 
 async function finished(child: ChildProcess): Promise<{ code: number | null; out: string; error: string }> {
   const { stdout, stderr } = child;
-  const [out, error, [code]] = await Promise.all([stdout ? text(stdout) : '', stderr ? text(stderr) : '', once(child, 'close')]);
+  const [out, error, [code]] = await Promise.all([
+    stdout ? text(stdout) : '',
+    stderr ? text(stderr) : '',
+    once(child, 'close'),
+  ]);
   return { code, out, error };
 }
 
@@ -41,7 +49,9 @@ test('the process: what is not there is named, with exit code 2', async () => {
   });
 });
 
-test('the process: Ctrl+C cancels, with exit code 130', { skip: process.platform === 'win32' && 'signals are sent otherwise on Windows' }, async () => {
+test('the process: Ctrl+C cancels, with exit code 130', {
+  skip: process.platform === 'win32' && 'signals are sent otherwise on Windows',
+}, async () => {
   await withHome(async (start) => {
     const child = start('service', 'run', '-n', 'abc', '-d', '@-', '--debug');
     // Standard input stays open, so that the command waits for it; a first byte shows that it does.
@@ -53,7 +63,9 @@ test('the process: Ctrl+C cancels, with exit code 130', { skip: process.platform
   });
 });
 
-test('the process: a reader that leaves early is no error', { skip: process.platform === 'win32' && 'pipes close otherwise on Windows' }, async () => {
+test('the process: a reader that leaves early is no error', {
+  skip: process.platform === 'win32' && 'pipes close otherwise on Windows',
+}, async () => {
   await withHome(async (start) => {
     const child = start('model', 'deploy', '--help');
     child.stdout?.destroy();

@@ -27,6 +27,7 @@ async function run(...argv: string[]): Promise<{ code: number; out: string; erro
   const host: Host = {
     environment: {},
     cwd: process.cwd(),
+    platform: 'linux',
     terminal: { out: sink('out'), error: sink('error'), unicode: true },
     signal: new AbortController().signal,
     now: () => 0,
