@@ -343,6 +343,17 @@ test('a checkout asks before it replaces, keeps other files, and follows no link
   await assert.rejects(checkoutRevision(world.store, without, join(world.folder, 'x')), failsWith('checkout.noCode'));
 });
 
+test('a checkout that was killed is finished by the next', async (t) => {
+  const world = await makeWorld(t);
+  const { revision } = await world.deploy();
+  const out = join(world.folder, 'out');
+  await mkdir(join(out, `.aksml-999999999-${'0'.repeat(36)}`, 'project'), { recursive: true });
+  await writeFile(join(out, 'score.py'), 'half');
+  await checkoutRevision(world.store, revision, out);
+  assert.deepEqual(await readdir(out), ['score.py']);
+  assert.equal(await readFile(join(out, 'score.py'), 'utf8'), 'def run(data):\n    return 1\n');
+});
+
 test('code becomes an app root, whole or not at all', async (t) => {
   const world = await makeWorld(t);
   await world.write({ 'lib/a.py': 'a' });

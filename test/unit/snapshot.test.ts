@@ -239,12 +239,29 @@ test('links are read through, and those that lead nowhere or back are refused to
   assert.equal((await world.take()).ignored.count, 4);
 });
 
+test("aksml's own files are left out when they lie in the source directory", async (t) => {
+  const world = await makeWorld(t);
+  const home = openHome({ AKSML_HOME: join(world.project, 'state', 'aksml') });
+  const store = { home, registry: openLayout(home, join(home.workspaces, 'test')) };
+  const request = { sourceDirectory: world.project, entryScript: 'score.py', namedFiles: [] };
+  await mkdir(home.root, { recursive: true });
+  const first = await takeSnapshot(store, request, LATER);
+  assert.deepEqual(
+    first.problems.map(({ severity, code, file }) => [severity, code, file]),
+    [['notice', 'snapshot.ownHome', 'state/aksml']],
+  );
+  const again = await takeSnapshot(store, request, LATER);
+  assert.deepEqual([again.reused, again.layer], [true, first.layer]);
+});
+
 test('faulty rules and a missing entry script are refused together', async (t) => {
   const world = await makeWorld(t, { 'other.py': '', '.amlignore': 'a\\\n' });
   assert.deepEqual(await refusal(world.take()), [
     'ignore.badPattern .amlignore 1',
     'snapshot.entryScriptMissing score.py',
   ]);
+  const alone = { entryScript: join(world.project, 'gone', 'score.py'), namedFiles: [] };
+  assert.deepEqual(await refusal(takeSnapshot(world.store, alone)), ['snapshot.entryScriptMissing score.py']);
   const gone = world.take({ sourceDirectory: join(world.project, 'gone') });
   await assert.rejects(gone, (error) => AksmlError.is(error, 'snapshot.sourceMissing'));
 });

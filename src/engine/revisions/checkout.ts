@@ -2,6 +2,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { Revision } from '../../contract/revision.ts';
+import { isLeftover, removeLeftovers } from '../registry/leftover.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { hasCode } from '../snapshot/tree.ts';
 import { moveInto, unpackBeside } from './materialize.ts';
@@ -42,7 +43,11 @@ export async function checkoutRevision(
 async function prepare(target: string, overwrite: boolean): Promise<void> {
   try {
     await mkdir(target, { recursive: true });
-    if (overwrite || (await readdir(target)).length === 0) return;
+    const names = await readdir(target);
+    // What a checkout that was killed has brought so far is no reason to refuse the next.
+    const isUnfinished = names.some(isLeftover);
+    if (isUnfinished) await removeLeftovers(target);
+    if (overwrite || isUnfinished || names.length === 0) return;
   } catch (error) {
     if (!hasCode(error, 'EEXIST', 'ENOTDIR')) throw asStorageError(error, 'The checkout', target);
     throw new AksmlError('checkout.notAFolder', `${target} is not a folder.`, {

@@ -14,6 +14,8 @@ export interface ScanRequest {
   readonly namedFiles: ReadonlySet<string>;
   /** Whether to look up every file's stamp, which takes most of the time. */
   readonly stamps: boolean;
+  /** A folder that is left out: aksml's own. */
+  readonly ownHome?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -186,6 +188,10 @@ class Scan {
     name: string,
     chain: readonly string[],
   ): Promise<void> {
+    if (path === this.#request.ownHome) {
+      this.#ownHome(path);
+      return;
+    }
     const ignored = this.#isIgnored(path);
     if (this.#request.rules.ignoresAllBelow(path) && !this.#holdsNamed(path)) {
       this.#leaveOut(`${path}/`, 0);
@@ -217,6 +223,15 @@ class Scan {
       code: 'snapshot.specialFile',
       file: path,
       message: 'It is a socket, a pipe or a device, which cannot be packed, and is left out.',
+    });
+  }
+
+  #ownHome(path: string): void {
+    this.#problems.push({
+      severity: 'notice',
+      code: 'snapshot.ownHome',
+      file: path,
+      message: 'This is where aksml keeps its own files (AKSML_HOME), so it is left out.',
     });
   }
 

@@ -1,5 +1,4 @@
-import { realpathSync } from 'node:fs';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import type { Problem } from '../../contract/problem.ts';
@@ -71,7 +70,7 @@ export async function takeSnapshot(
   request: SnapshotRequest,
   options: SnapshotOptions = {},
 ): Promise<Snapshot> {
-  const source = await openSource(request);
+  const source = await openSource(request, store.home);
   for (let attempt = 1; ; attempt += 1) {
     options.signal?.throwIfAborted();
     try {
@@ -96,8 +95,7 @@ export async function isIgnored(sourceDirectory: string, relativePath: string): 
 
 async function attemptSnapshot(store: SnapshotStore, source: Source, options: SnapshotOptions): Promise<Snapshot> {
   const startedMs = (options.clock?.() ?? new Date()).getTime();
-  const location = join(realpathSync(source.root), source.folderName === undefined ? source.entryScript : '');
-  const known = await readKnownLayer(store.home, location);
+  const known = await readKnownLayer(store.home, source.location);
   const tree = await scan(source, known !== undefined, options.signal);
   refuseIfFaulty(source, tree);
   const reused =
@@ -106,7 +104,7 @@ async function attemptSnapshot(store: SnapshotStore, source: Source, options: Sn
     (await store.registry.hasBlob(SNAPSHOTS, known.digest, options.signal));
   const packed = reused ? sameAsBefore(known, tree) : await storeLayer(store, source, tree, options);
   checkUnreadable(source, packed.unreadable);
-  if (!reused) await remember(store.home, location, source, tree, packed, startedMs);
+  if (!reused) await remember(store.home, source, tree, packed, startedMs);
   return {
     layer: packed.layer,
     code: codeReference(source, packed),
@@ -123,9 +121,8 @@ async function attemptSnapshot(store: SnapshotStore, source: Source, options: Sn
 }
 
 function scan(source: Source, stamps: boolean, signal: AbortSignal | undefined): ScannedTree | Promise<ScannedTree> {
-  const { root, rules, namedFiles, folderName, entryScript } = source;
-  if (folderName === undefined) return scanFile(root, entryScript);
-  return scanTree({ root, rules, namedFiles, stamps, ...(signal === undefined ? {} : { signal }) });
+  if (source.folderName === undefined) return scanFile(source.root, source.entryScript);
+  return scanTree({ ...source, stamps, ...(signal === undefined ? {} : { signal }) });
 }
 
 interface Packed {
@@ -170,8 +167,7 @@ async function storeLayer(
 
 async function remember(
   home: Home,
-  location: string,
-  { prefix }: Source,
+  { prefix, location }: Source,
   tree: ScannedTree,
   { layer, files, unreadable }: Packed,
   startedMs: number,

@@ -1,6 +1,7 @@
-import { lstatSync, realpathSync } from 'node:fs';
-import { basename, dirname, posix } from 'node:path';
+import { existsSync, lstatSync, realpathSync } from 'node:fs';
+import { basename, dirname, isAbsolute, posix, relative, sep } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
+import type { Home } from '../../home/home.ts';
 import { type IgnoreRules, parseIgnoreRules, readIgnoreRules } from './ignore.ts';
 import { hasCode } from './tree.ts';
 
@@ -25,6 +26,10 @@ export interface Source {
   /** Where paths lie in the archive. */
   readonly prefix: string;
   readonly folderName?: string;
+  /** What the layer is remembered by. */
+  readonly location: string;
+  /** Below `root`: the home folder of aksml, which grows while it is packed. */
+  readonly ownHome?: string;
   /** Below `root`. */
   readonly entryScript: string;
   readonly namedFiles: ReadonlySet<string>;
@@ -32,15 +37,17 @@ export interface Source {
   readonly liftLimits: boolean;
 }
 
-export async function openSource(request: SnapshotRequest): Promise<Source> {
+export async function openSource(request: SnapshotRequest, home: Home): Promise<Source> {
   const { sourceDirectory, entryScript, liftLimits = false } = request;
   if (sourceDirectory === undefined) {
     const root = dirname(entryScript);
     const script = basename(entryScript);
     const rules = parseIgnoreRules('', undefined);
-    return { root, prefix: `${APP_ROOT}/`, entryScript: script, namedFiles: new Set(), rules, liftLimits };
+    const namedFiles = new Set<string>();
+    return { root, prefix: `${APP_ROOT}/`, location: entryScript, entryScript: script, namedFiles, rules, liftLimits };
   }
-  const folderName = basename(realFolder(sourceDirectory));
+  const location = realFolder(sourceDirectory);
+  const folderName = basename(location);
   if (folderName === '') {
     throw new AksmlError('snapshot.sourceMissing', 'The root of a file system cannot be the source directory.', {
       fault: 'input',
@@ -53,11 +60,19 @@ export async function openSource(request: SnapshotRequest): Promise<Source> {
     root: sourceDirectory,
     prefix: `${APP_ROOT}/${folderName}/`,
     folderName,
+    location,
+    ...ownHomeBelow(location, home),
     entryScript: script,
     namedFiles: new Set([script, ...request.namedFiles.map((path) => posix.normalize(path))]),
     rules: await readIgnoreRules(sourceDirectory),
     liftLimits,
   };
+}
+
+function ownHomeBelow(folder: string, home: Home): Pick<Source, 'ownHome'> {
+  if (!existsSync(home.root)) return {};
+  const path = relative(folder, realpathSync(home.root)).replaceAll(sep, '/');
+  return path === '' || path.startsWith('../') || isAbsolute(path) ? {} : { ownHome: path };
 }
 
 /** v1 took the real path's name, so that `.` and links have one. */
