@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type CryptoKey, compactVerify, importJWK } from 'jose';
+import { AksmlError } from '../contract/error.ts';
 import type { GatewayAuth } from './gateway-protocol.ts';
 
 /** Says whether an `Authorization` header opens an endpoint. `now` is in milliseconds since the epoch. */
@@ -8,7 +9,7 @@ export interface Authenticator {
   admits(authorization: string | undefined, now: number): boolean | Promise<boolean>;
 }
 
-/** @throws when a key of the configuration is not an RSA public key */
+/** @throws AksmlError `gateway.configuration` when a key of the configuration is not an RSA public key */
 export async function createAuthenticator(auth: GatewayAuth): Promise<Authenticator> {
   switch (auth.mode) {
     case 'none':
@@ -40,14 +41,24 @@ export interface VerificationKey {
   readonly key: CryptoKey | Uint8Array;
 }
 
-/** Public RSA keys in JWK form, for RS256 and nothing else. */
+/**
+ * Public RSA keys in JWK form, for RS256 signatures and nothing else: a key that is meant for something else is not taken.
+ * @throws AksmlError `gateway.configuration`
+ */
 export async function importKeys(jwks: readonly Readonly<Record<string, unknown>>[]): Promise<VerificationKey[]> {
-  return Promise.all(
-    jwks.map(async (jwk) => ({
-      kid: typeof jwk['kid'] === 'string' ? jwk['kid'] : undefined,
-      key: await importJWK({ kty: 'RSA', n: String(jwk['n']), e: String(jwk['e']), alg: 'RS256' }),
-    })),
-  );
+  return Promise.all(jwks.map(importKey));
+}
+
+async function importKey(jwk: Readonly<Record<string, unknown>>): Promise<VerificationKey> {
+  const { kty, n, e, kid } = jwk;
+  const isForUs = (jwk['alg'] ?? 'RS256') === 'RS256' && (jwk['use'] ?? 'sig') === 'sig';
+  if (kty !== 'RSA' || typeof n !== 'string' || typeof e !== 'string' || !isForUs) {
+    throw new AksmlError('gateway.configuration', 'A token key is not an RSA public key for RS256 signatures.', {
+      fault: 'input',
+    });
+  }
+  const key = await importJWK({ kty, n, e, alg: 'RS256' });
+  return { kid: typeof kid === 'string' ? kid : undefined, key };
 }
 
 const LONGEST_TOKEN = 8192;

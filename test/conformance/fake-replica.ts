@@ -25,7 +25,9 @@ export class FakeReplica {
   private constructor(id: string, answer: Answer) {
     this.id = id;
     this.answer = answer;
-    this.#server = createServer((request, response) => void this.#take(request, response));
+    this.#server = createServer((request, response) => {
+      this.#take(request, response).catch(() => response.destroy());
+    });
   }
 
   static async start(id: string, answer: Answer = echo): Promise<FakeReplica> {
