@@ -55,7 +55,7 @@ describe('the life of a service on this machine', () => {
     const keys = async () =>
       (await world.aksml('service', 'get-keys', '-n', 'journey', '-o', 'json')).json<Record<string, string>>();
     const before = await keys();
-    await world.aksml('service', 'regen-key', '-n', 'journey', '-k', 'Secondary', '-s', 'a-key-of-my-own', '--yes');
+    await world.aksml('service', 'regen-key', '-n', 'journey', '-k', 'Secondary', '-s', 'a-key-of-my-own');
     assert.deepEqual(await keys(), { ...before, secondaryKey: 'a-key-of-my-own' });
   });
 
@@ -77,14 +77,14 @@ describe('the life of a service on this machine', () => {
   test('the history says what changed, and the first code can be had back', async () => {
     const history = await world.aksml('service', 'history', '-n', 'journey', '-o', 'json');
     assert.deepEqual(
-      history.json<{ revision: number }[]>().map(({ revision }) => revision),
+      history.json<{ number: number }[]>().map(({ number }) => number),
       [2, 1],
     );
     const diff = await world.aksml('service', 'diff', '-n', 'journey', '1', '2');
-    assert.match(diff.stdout, /"answer": 2/);
+    assert.match(diff.json<{ code: { patch: string }[] }>().code[0]?.patch ?? '', /^\+ .*"answer": 2/m);
     const checkout = await world.aksml('service', 'checkout', '-n', 'journey', '1', 'first');
     assert.equal(checkout.code, 0, checkout.stderr);
-    assert.equal(await readFile(join(world.project, 'first', 'source', 'score.py'), 'utf8'), ANSWER(1));
+    assert.equal(await readFile(join(world.project, 'first', 'score.py'), 'utf8'), ANSWER(1));
   });
 
   test('a rollback brings the first answer back', async () => {

@@ -64,7 +64,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   const recipe = await recipeOf(engine, request.source);
   const code = await packCode(engine, request, recipe, options);
   const environment = recipe.definition
-    ? await installEnvironment(engine, recipe.definition, recipe.noCode, request.build, options)
+    ? await installEnvironment(engine, recipe.definition, recipe.recorded, request.build, options)
     : undefined;
   const variables = { ...environment?.environmentVariables, ...request.environmentVariables };
   const split = splitVariables(variables, engine.environment, request.secretsMayBeStored);
@@ -153,6 +153,8 @@ interface Recipe {
   readonly inference?: Pick<InferenceSpec, 'sourceDirectory' | 'entryScript' | 'namedFiles'>;
   readonly code?: CodeReference;
   readonly definition?: EnvironmentDefinition;
+  /** What an earlier revision installed for that definition; installed again exactly. */
+  readonly recorded?: Revision['environment'];
   readonly noCode?: NoCodeFramework;
   readonly container?: CustomContainer;
 }
@@ -180,7 +182,9 @@ async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
       const { revision } = source;
       return {
         ...(revision.code === undefined ? {} : { code: revision.code }),
-        ...(revision.environment.hash === '' ? {} : { definition: revision.environment.definition }),
+        ...(revision.environment.hash === ''
+          ? {}
+          : { definition: revision.environment.definition, recorded: revision.environment }),
         ...(revision.noCode === undefined ? {} : { noCode: revision.noCode }),
         ...(revision.container === undefined ? {} : { container: revision.container }),
       };
@@ -236,14 +240,14 @@ async function packCode(
 async function installEnvironment(
   engine: Engine,
   definition: EnvironmentDefinition,
-  noCode: NoCodeFramework | undefined,
+  recorded: Revision['environment'] | undefined,
   build: BuildOptions,
   options: RunOptions,
 ): Promise<PreparedEnvironment> {
   return runStage('environment', 'Preparing the environment', options, async () => {
     const prepared = await prepareEnvironment(engine, definition, {
       ...options,
-      ...(noCode === undefined ? {} : { noCode }),
+      ...(recorded === undefined || build.refreshEnvironment ? {} : { recorded }),
       ...(build.python === undefined ? {} : { pythonOverride: build.python }),
       refresh: build.refreshEnvironment ?? false,
     });

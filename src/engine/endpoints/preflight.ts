@@ -4,6 +4,7 @@ import { type Endpoint, MAX_MODELS_PER_DEPLOYMENT } from '../../contract/endpoin
 import type { Model } from '../../contract/model.ts';
 import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
 import type { Problem } from '../../contract/problem.ts';
+import { noCodeFramework } from '../environments/no-code.ts';
 
 /** What the checks judge; gathered once. */
 export interface PreflightFacts {
@@ -102,19 +103,11 @@ const modelNamedTwice: Check = ({ models }) => {
       };
 };
 
-const NO_CODE_FRAMEWORKS = new Set(['ScikitLearn', 'Onnx', 'TensorFlow', 'Multi']);
-
 /** v1: without an inference configuration, exactly one model of a framework that it knew how to serve. */
 const codeOrNoCode: Check = ({ inference, deployment, models, unregisteredModels }) => {
   if (inference !== undefined || deployment.container !== undefined) return undefined;
   const [model] = models;
-  if (
-    models.length === 1 &&
-    unregisteredModels === 0 &&
-    model &&
-    (NO_CODE_FRAMEWORKS.has(model.framework) || model.isMlflow)
-  )
-    return undefined;
+  if (models.length === 1 && unregisteredModels === 0 && model && noCodeFramework(model)) return undefined;
   return {
     severity: 'error',
     code: 'inferenceConfig.missing',

@@ -8,6 +8,7 @@ import {
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
+import { validateTraffic } from '../../serving/traffic.ts';
 import { type Configuration, effectiveSettings, mergeSettings, validateUpdate } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
@@ -53,6 +54,7 @@ export async function updateVersion(
     ...change.configuration.problems,
     ...validateUpdate(deployment, { settings }),
     ...tagProblems(current, version, change),
+    ...trafficProblems(current.spec, version, change),
   ];
   const { models: given, registerAll } = await changedModels(engine, change, problems);
   if (!changesSomething(change)) problems.push(NOTHING_TO_CHANGE);
@@ -79,11 +81,11 @@ export async function updateVersion(
     options,
   );
   const changed = withBuild(engine, version, change, built, models, versionSettings(merged));
-  const spec = withVersion(current.spec, changed, change);
   const wanted: Endpoint = {
     ...current,
     spec: {
-      ...spec,
+      ...current.spec,
+      versions: withVersion(current.spec.versions, changed, change),
       auth: merged.auth,
       appInsightsEnabled: merged.appInsightsEnabled,
       ...(current.spec.form === 'service' ? serviceLabels(current.spec, change) : {}),
@@ -105,7 +107,11 @@ export async function createVersion(
 ): Promise<Endpoint> {
   const current = await engine.target.getEndpoint(change.name, options.signal);
   const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aksendpoint' };
-  const problems: Problem[] = [...change.configuration.problems, ...createProblems(current, change)];
+  const problems: Problem[] = [
+    ...change.configuration.problems,
+    ...createProblems(current, change),
+    ...trafficProblems(current.spec, { name: change.versionName, isDefault: false }, change),
+  ];
   const {
     models: given = [],
     paths,
@@ -162,7 +168,10 @@ export async function createVersion(
     ...(deployment.container === undefined ? {} : { container: deployment.container }),
   };
   const version = withBuild(engine, blank, change, built, models, versionSettings(settings));
-  const wanted: Endpoint = { ...current, spec: withVersion(current.spec, version, change) };
+  const wanted: Endpoint = {
+    ...current,
+    spec: { ...current.spec, versions: withVersion(current.spec.versions, version, change) },
+  };
   return applyAndWait(
     engine,
     wanted,
@@ -337,19 +346,18 @@ function withBuild(
 }
 
 /** v1: making one version the default, or the control, takes that from every other. */
-function withVersion(
-  spec: EndpointSpec,
-  version: VersionSpec,
+function withVersion<V extends Pick<VersionSpec, 'name' | 'isDefault' | 'type'>>(
+  versions: readonly V[],
+  version: V,
   change: Pick<VersionChange, 'isDefault' | 'isControl'>,
-): EndpointSpec {
-  const first = spec.versions.length === 0;
-  const makeDefault = change.isDefault === true || first;
-  const flagged: VersionSpec = {
+): V[] {
+  const makeDefault = change.isDefault === true || versions.length === 0;
+  const flagged: V = {
     ...version,
     isDefault: makeDefault || version.isDefault,
     ...(change.isControl === undefined ? {} : { type: change.isControl ? 'Control' : 'Treatment' }),
   };
-  const others = spec.versions.map((other): VersionSpec => {
+  const all = versions.map((other): V => {
     if (other.name === version.name) return flagged;
     return {
       ...other,
@@ -357,8 +365,19 @@ function withVersion(
       ...(change.isControl === true ? { type: 'Treatment' } : {}),
     };
   });
-  const known = spec.versions.some(({ name }) => name === version.name);
-  return { ...spec, versions: known ? others : [...others, flagged] };
+  return versions.some(({ name }) => name === version.name) ? all : [...all, flagged];
+}
+
+/** Judged before anything is built; the compute target judges again. */
+function trafficProblems(
+  spec: EndpointSpec,
+  version: Pick<VersionSpec, 'name' | 'isDefault' | 'trafficPercentile'>,
+  change: VersionChange,
+): Problem[] {
+  if (spec.form === 'service') return [];
+  const { trafficPercentile = version.trafficPercentile } = change;
+  const changed = { ...version, ...(trafficPercentile === undefined ? {} : { trafficPercentile }) };
+  return validateTraffic(withVersion<typeof changed>(spec.versions, changed, change));
 }
 
 function serviceLabels(
