@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   AccessToken,
@@ -174,8 +174,9 @@ class Client implements LocalTarget {
   }
 
   async start(): Promise<void> {
-    const records = await readEndpointRecords(this.#options.home);
-    if (records.length > 0) await this.#connection.call({ method: 'GET', path: '/status' });
+    const { home } = this.#options;
+    await rm(stoppedMarkPath(home), { force: true });
+    if ((await readEndpointRecords(home)).length > 0) await this.#connection.call({ method: 'GET', path: '/status' });
   }
 
   async stop(): Promise<void> {

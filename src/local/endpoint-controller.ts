@@ -6,7 +6,7 @@ import type { GatewayAuth, GatewayEndpoint, GatewaySample } from './gateway-prot
 import type { LogSource } from './log-reader.ts';
 import type { ReplicaProcess } from './replica-process.ts';
 import type { ReplicaRecord } from './replica-record.ts';
-import { gatewayEndpoint, scoringUri } from './routes.ts';
+import { gatewayEndpoint, presentTraffic, scoringUri } from './routes.ts';
 import { VersionController, type VersionHost } from './version-controller.ts';
 
 export interface EndpointHost extends Omit<VersionHost, 'served'> {
@@ -127,7 +127,7 @@ export class EndpointController {
 
   route(auth: GatewayAuth): GatewayEndpoint {
     const versions = [...this.#versions.values()].map((version) => version.routed());
-    return gatewayEndpoint(this.#record.endpoint, this.#record.ownPort, auth, versions);
+    return gatewayEndpoint(this.#record, auth, versions);
   }
 
   logSources(): LogSource[] {
@@ -144,7 +144,7 @@ export class EndpointController {
 
   #status(): Omit<EndpointStatus, 'updatedTime'> {
     const { endpoint, ownPort, deleting } = this.#record;
-    const shares = effectiveShares(endpoint.spec.versions);
+    const shares = effectiveShares(presentTraffic(this.#record));
     const versions = endpoint.spec.versions.flatMap(({ name }) => {
       const version = this.#versions.get(name);
       return version ? [version.status(shares.get(name) ?? 0)] : [];

@@ -17,6 +17,8 @@ export interface EndpointRecord {
   readonly ownPort?: number;
   /** Per version: the last image all of whose replicas were ready. It serves until the wanted one does. */
   readonly served: Readonly<Record<string, string>>;
+  /** The default version that has served last: it stays in charge until a new default has its replicas. */
+  readonly lastDefault?: string;
   readonly deleting: boolean;
   /** Of the last write, so that a write whose answer was lost can be repeated. */
   readonly requestId: string;
@@ -68,7 +70,7 @@ export class EndpointStore {
     }
     if (present?.deleting) throw conflict(name, false);
     const versions = new Set(wish.spec.versions.map((version) => version.name));
-    return {
+    return withLastDefault({
       ...present,
       endpoint: {
         apiVersion: ENDPOINT_API_VERSION,
@@ -79,7 +81,7 @@ export class EndpointStore {
       served: Object.fromEntries(Object.entries(present?.served ?? {}).filter(([version]) => versions.has(version))),
       deleting: false,
       requestId,
-    };
+    });
   }
 
   async put(record: EndpointRecord): Promise<void> {
@@ -92,6 +94,16 @@ export class EndpointStore {
     await rm(join(endpointsFolder(this.#home), `${name}.json`), { force: true });
     this.#records.delete(name);
   }
+}
+
+/** The record after a version has come to serve with an image. */
+export function withServed(record: EndpointRecord, version: string, image: string): EndpointRecord {
+  return withLastDefault({ ...record, served: { ...record.served, [version]: image } });
+}
+
+function withLastDefault(record: EndpointRecord): EndpointRecord {
+  const present = record.endpoint.spec.versions.find(({ isDefault }) => isDefault)?.name;
+  return present !== undefined && present in record.served ? { ...record, lastDefault: present } : record;
 }
 
 /** What is deployed, read without a supervisor. */

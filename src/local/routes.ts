@@ -1,4 +1,6 @@
 import type { Endpoint, VersionSpec } from '../contract/endpoint.ts';
+import type { TrafficVersion } from '../serving/traffic.ts';
+import type { EndpointRecord } from './endpoint-store.ts';
 import type { GatewayAuth, GatewayEndpoint, GatewayReplica, GatewayVersion } from './gateway-protocol.ts';
 
 /** v1's limit of a request body. */
@@ -18,33 +20,50 @@ export interface RoutedVersion {
   readonly name: string;
   /** The present one, or the last one of a version that goes. */
   readonly spec: VersionSpec;
-  readonly isGoing: boolean;
   readonly replicas: readonly RoutedReplica[];
+}
+
+/**
+ * Who gets which traffic now. A version gets its share once it has had all its replicas, so that creating one fails no request; until a
+ * new default has, the one before stays in charge.
+ */
+export function presentTraffic({ endpoint, served, lastDefault }: EndpointRecord): TrafficVersion[] {
+  const { versions } = endpoint.spec;
+  const serves = (name: string | undefined) => name !== undefined && name in served;
+  const wanted = versions.find(({ isDefault }) => isDefault)?.name;
+  const isThere = versions.some(({ name }) => name === lastDefault);
+  const inCharge = serves(wanted) || !serves(lastDefault) || !isThere ? wanted : lastDefault;
+  return versions.map(({ name, trafficPercentile }) => ({
+    name,
+    isDefault: name === inCharge,
+    trafficPercentile: serves(name) ? (trafficPercentile ?? 0) : 0,
+  }));
 }
 
 /** One endpoint of the gateway's configuration. */
 export function gatewayEndpoint(
-  endpoint: Endpoint,
-  ownPort: number | undefined,
+  record: EndpointRecord,
   auth: GatewayAuth,
   versions: readonly RoutedVersion[],
 ): GatewayEndpoint {
-  const { metadata, spec } = endpoint;
+  const { endpoint, ownPort } = record;
+  const traffic = new Map(presentTraffic(record).map((version) => [version.name, version]));
   return {
-    name: metadata.name,
+    name: endpoint.metadata.name,
     ...(ownPort === undefined ? {} : { ownPort }),
     auth,
-    corsAllowedOrigins: spec.corsAllowedOrigins,
+    corsAllowedOrigins: endpoint.spec.corsAllowedOrigins,
     maxBodyBytes: MAX_BODY_BYTES,
-    versions: versions.map(gatewayVersion),
+    versions: versions.map((version) => gatewayVersion(version, traffic.get(version.name))),
   };
 }
 
-function gatewayVersion({ name, spec, isGoing, replicas }: RoutedVersion): GatewayVersion {
+/** `traffic` is absent for a version that goes. */
+function gatewayVersion({ name, spec, replicas }: RoutedVersion, traffic: TrafficVersion | undefined): GatewayVersion {
   return {
     name,
-    isDefault: spec.isDefault && !isGoing,
-    ...(isGoing ? { trafficPercentile: 0 } : trafficOf(spec)),
+    isDefault: traffic?.isDefault ?? false,
+    trafficPercentile: traffic?.trafficPercentile ?? 0,
     maxConcurrentRequestsPerContainer: spec.maxConcurrentRequestsPerContainer,
     maxQueueWaitMs: spec.maxQueueWaitMs,
     scoringTimeoutMs: spec.scoringTimeoutMs,
@@ -57,10 +76,6 @@ function gatewayVersion({ name, spec, isGoing, replicas }: RoutedVersion): Gatew
 function gatewayReplica({ id, port, isReady, isDraining }: RoutedReplica): GatewayReplica[] {
   if (port === undefined) return [];
   return [{ id, port, state: isReady && !isDraining ? 'ready' : 'draining' }];
-}
-
-function trafficOf({ trafficPercentile }: VersionSpec): { trafficPercentile?: number } {
-  return trafficPercentile === undefined ? {} : { trafficPercentile };
 }
 
 /** v1's two URL forms, and the one of its local service. */

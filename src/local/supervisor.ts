@@ -9,7 +9,7 @@ import type { ApplyRequest, SupervisorStatus } from './control-protocol.ts';
 import { VERSION } from './control-protocol.ts';
 import { DataPlane } from './data-plane.ts';
 import { EndpointController, type EndpointHost } from './endpoint-controller.ts';
-import { type EndpointRecord, EndpointStore, notFound } from './endpoint-store.ts';
+import { type EndpointRecord, EndpointStore, notFound, withServed } from './endpoint-store.ts';
 import type { GatewayAuth } from './gateway-protocol.ts';
 import { bindOnce, Launcher } from './launcher.ts';
 import type { LogSource } from './log-reader.ts';
@@ -332,9 +332,10 @@ export class Supervisor {
     this.#alone(async () => {
       const record = this.#store.find(name);
       if (!record) return;
-      const changed = { ...record, served: { ...record.served, [version]: image } };
+      const changed = withServed(record, version, image);
       await this.#store.put(changed);
       this.#controllers.get(name)?.remark(changed);
+      this.#changed();
     }).catch((error: unknown) => this.#options.log(`${name}: ${String(error)}`));
   }
 

@@ -156,7 +156,6 @@ export class VersionController {
     return {
       name: this.name,
       spec: this.#spec,
-      isGoing: this.#going,
       replicas: this.#replicas.map((replica) => ({
         id: replica.id,
         image: replica.record.image,

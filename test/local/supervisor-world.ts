@@ -213,12 +213,14 @@ const NEW_VERSION: VersionSpec = {
   updatedTime: '2026-01-01T00:00:00Z',
 };
 
+export interface Load {
+  /** Every different answer so far. */
+  readonly bodies: ReadonlySet<string>;
+  stop(): Promise<{ sent: number; failed: string[]; bodies: ReadonlySet<string> }>;
+}
+
 /** Requests one after the other on kept connections, until told to stop; counts what was not 200. */
-export function load(
-  uri: string,
-  key: string,
-  clients = 2,
-): { stop(): Promise<{ sent: number; failed: string[]; bodies: Set<string> }> } {
+export function load(uri: string, key: string, clients = 2): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const failed: string[] = [];
   const bodies = new Set<string>();
@@ -238,6 +240,7 @@ export function load(
   };
   const running = Promise.all(Array.from({ length: clients }, client));
   return {
+    bodies,
     stop: async () => {
       stopping = true;
       await running;
