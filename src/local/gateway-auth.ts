@@ -51,7 +51,11 @@ export async function importKeys(jwks: readonly Readonly<Record<string, unknown>
 
 async function importKey(jwk: Readonly<Record<string, unknown>>): Promise<VerificationKey> {
   const { kty, n, e, kid } = jwk;
-  const isForUs = (jwk['alg'] ?? 'RS256') === 'RS256' && (jwk['use'] ?? 'sig') === 'sig';
+  const operations = jwk['key_ops'];
+  const isForUs =
+    (jwk['alg'] ?? 'RS256') === 'RS256' &&
+    (jwk['use'] ?? 'sig') === 'sig' &&
+    (!Array.isArray(operations) || operations.includes('verify'));
   if (kty !== 'RSA' || typeof n !== 'string' || typeof e !== 'string' || !isForUs) {
     throw new AksmlError('gateway.configuration', 'A token key is not an RSA public key for RS256 signatures.', {
       fault: 'input',
