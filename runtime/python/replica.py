@@ -83,9 +83,9 @@ status = Status()
 
 def prepare_environment():
     """What `azmlinfsrv` does between its arguments and the server."""
-    from azureml_inference_server_http import __version__, constants, log_config
+    from azureml_inference_server_http import __version__
 
-    log_config.load_logging_config(constants.PACKAGE_ROOT)
+    configure_logging()
     os.environ.setdefault("AML_APP_ROOT", os.getcwd())
     if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
         os.environ.setdefault("HTTP_X_MS_SERVER_VERSION", "azmlinfsrv/{}".format(__version__))
@@ -93,6 +93,17 @@ def prepare_environment():
     sys.path.append(os.environ["AML_APP_ROOT"])
     print("Azure ML Inferencing HTTP server v{}".format(__version__))
     print_trap()
+
+
+def configure_logging():
+    try:
+        from azureml_inference_server_http import constants, log_config
+    except ImportError:  # the last server for Python 3.6 left it to its command line
+        import logging
+
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+        return
+    log_config.load_logging_config(constants.PACKAGE_ROOT)
 
 
 def app_insights_wanted():
