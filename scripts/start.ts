@@ -28,11 +28,23 @@ if (trained || !(await succeeds(['model', 'show', '-n', 'diabetes', '-o', 'none'
     'ScikitLearn',
     '--tag',
     'source=sample',
+    '-o',
+    'table',
   ]);
 }
 await aksml('Deploying it to this machine', [
   ...['model', 'deploy', '-n', 'diabetes', '-m', 'diabetes', '-ct', 'local'],
-  ...['-ic', 'inferenceconfig.json', '-dc', 'deploymentconfig.json', '--overwrite'],
+  ...[
+    '-ic',
+    'inferenceconfig.json',
+    '-dc',
+    'deploymentconfig.json',
+    '--overwrite',
+    '--python',
+    'nearest',
+    '-o',
+    'table',
+  ],
 ]);
 await aksml('Scoring two patients with the key', ['service', 'run', '-n', 'diabetes', '-d', '@sample-request.json']);
 await aksml('Where it is', [
@@ -80,7 +92,7 @@ async function preparePython(): Promise<string> {
   });
   if (inference?.environment.kind !== 'inline') throw new Error('The sample names no environment of its own.');
   const tools = { home: openHome(process.env), environment: process.env, clock: () => new Date() };
-  return (await prepareEnvironment(tools, inference.environment.definition, {})).python;
+  return (await prepareEnvironment(tools, inference.environment.definition, { pythonOverride: 'nearest' })).python;
 }
 
 async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
