@@ -1,19 +1,26 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
+import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
+
+const root = join(import.meta.dirname, '..');
 
 /**
- * Bundles everything that is shipped into `dist/`. Shared code is split off, so that each command loads only what it needs.
+ * Bundles everything that is shipped into `dist/`, with the licences of what others wrote. Shared code is split off, so that each command
+ * loads only what it needs.
  * Chunks of earlier builds stay, because a running process may still load them; the build script itself begins with an empty folder.
  */
-export async function buildAll(): Promise<void> {
-  await build({
+export async function buildAll(folder = join(root, 'dist')): Promise<readonly BundledPackage[]> {
+  const { metafile } = await build({
+    absWorkingDir: root,
     entryPoints: {
       cli: 'src/cli/main.ts',
       supervisor: 'src/local/supervisor-main.ts',
       gateway: 'src/local/gateway-main.ts',
     },
-    outdir: 'dist',
+    outdir: folder,
+    metafile: true,
     bundle: true,
     splitting: true,
     format: 'esm',
@@ -21,6 +28,7 @@ export async function buildAll(): Promise<void> {
     target: 'node22',
     minify: true,
     sourcemap: false,
+    // Code that a package took over from elsewhere is credited beside the bundle.
     legalComments: 'linked',
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
     banner: {
@@ -28,9 +36,12 @@ export async function buildAll(): Promise<void> {
     },
     loader: { '.py': 'text', '.in': 'text' },
   });
+  const packages = await bundledPackages(metafile, root);
+  await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
+  return packages;
 }
 
 if (import.meta.main) {
-  await rm('dist', { recursive: true, force: true });
+  await rm(join(root, 'dist'), { recursive: true, force: true });
   await buildAll();
 }
