@@ -68,7 +68,7 @@ export class RequestHandler {
     this.#context = context;
   }
 
-  /** Requests whose client waits for an answer. */
+  /** Requests whose client has not got its whole answer. */
   get active(): number {
     return this.#active;
   }
@@ -83,15 +83,16 @@ export class RequestHandler {
     const arrival = { time: Date.now(), at: performance.now() };
     const ids = requestIds(request.headers);
     this.#active += 1;
+    response.once('close', () => {
+      this.#active -= 1;
+    });
     const admittance = await this.#preflightOrAdmit(request, response, ownEndpoint, ids);
-    if (!admittance) return this.#over();
+    if (!admittance) return;
 
     const { endpoint, route } = admittance;
     const cors = endpoint ? corsHeaders(endpoint.configuration.corsAllowedOrigins, request.headers) : [];
-    const done = (result: ExchangeResult, bytesIn: number) => {
-      this.#over();
+    const done = (result: ExchangeResult, bytesIn: number) =>
       this.#record(request, endpoint?.name ?? '', route, ids, arrival, result, bytesIn);
-    };
     const refuseWith = (refusal: Refusal) => {
       const headers = addIds([...cors], ids);
       // Without its "100 Continue" the client sends no body, so the connection cannot be used again.
@@ -178,10 +179,6 @@ export class RequestHandler {
       response.end('Healthy');
     }
     done(withoutReplica(healthy ? 200 : 503), 0);
-  }
-
-  #over(): void {
-    this.#active -= 1;
   }
 
   #record(

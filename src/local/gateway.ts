@@ -12,6 +12,8 @@ import { type RequestContext, RequestHandler } from './gateway-request.ts';
 import { handleUpgrade } from './gateway-upgrade.ts';
 import type { RunningVersion } from './gateway-version.ts';
 
+const LONGEST_STOP_MS = 60_000;
+
 /** No endpoint has this name: for a port between two configurations. */
 const NOBODY = '';
 
@@ -72,13 +74,14 @@ export class Gateway {
     return { time: performance.now(), port: this.port, versions };
   }
 
-  /** Takes nothing new, answers what it holds, and ends. */
+  /** Takes nothing new, answers what it holds, and ends; a stream without an end is cut after a minute. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.#configuring;
     const listeners = [...this.#listeners()];
     for (const listener of listeners) listener.close();
-    while (this.#handler.active > 0) {
+    const deadline = performance.now() + LONGEST_STOP_MS;
+    while (this.#handler.active > 0 && performance.now() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 10));
       for (const listener of listeners) listener.closeIdleConnections();
     }

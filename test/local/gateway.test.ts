@@ -240,6 +240,15 @@ test('killed, it comes back on the same port with nothing left of the old one', 
   assert.equal((await readdir(join(first.home.local, 'bodies'))).length, 0);
 });
 
+test('a body that the disk cannot take is 507; what needs no disk goes on', async (t) => {
+  const gateway = await gatewayFor(t);
+  await gateway.configure(serving(await replicaFor(t)));
+  await rm(join(gateway.home.local, 'bodies'), { recursive: true });
+  const url = `http://127.0.0.1:${gateway.port}/api/v1/service/svc/score`;
+  assert.equal((await call(url, { body: Buffer.alloc(3_000_000) })).status, 507);
+  assert.equal((await call(url, { body: 'small' })).status, 200);
+});
+
 test('there is one gateway a home, and none without a home', async (t) => {
   const gateway = await gatewayFor(t);
   await assert.rejects(startGateway({ root: gateway.home.root }), /ended before it was ready/);
