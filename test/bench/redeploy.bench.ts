@@ -49,7 +49,7 @@ async function redeploy(uri: string, key: string, answer: number): Promise<numbe
 }
 
 async function startByHand(answer: number): Promise<number> {
-  const bin = join(await environmentFolder(), 'bin');
+  const python = await replicaPython();
   const folder = join(world.project, 'by-hand');
   await mkdir(join(folder, 'model'), { recursive: true });
   await copyFile(join(world.project, 'model', 'weights.txt'), join(folder, 'model', 'weights.txt'));
@@ -57,7 +57,7 @@ async function startByHand(answer: number): Promise<number> {
   const port = await freePort();
   const started = performance.now();
   const server: ChildProcess = spawn(
-    join(bin, 'python'),
+    python,
     [
       '-m',
       'azureml_inference_server_http.amlserver',
@@ -90,9 +90,13 @@ async function firstAnswer(uri: string, headers: Record<string, string>, answer:
   throw new Error(`${uri} never answered ${answer}`);
 }
 
-async function environmentFolder(): Promise<string> {
-  const [hash] = await readdir(join(world.home, 'environments'));
-  return join(world.home, 'environments', hash ?? '');
+/** The interpreter that the replicas of this world run on. */
+async function replicaPython(): Promise<string> {
+  const [image = ''] = await readdir(join(world.home, 'bundles'));
+  const bundle = JSON.parse(await readFile(join(world.home, 'bundles', image, 'bundle.json'), 'utf8')) as {
+    python: string;
+  };
+  return bundle.python;
 }
 
 async function freePort(): Promise<number> {
