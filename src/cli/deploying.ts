@@ -4,9 +4,8 @@ import { type Configuration, loadConfiguration } from '../engine/config/configur
 import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
-import { pythonSearch } from '../engine/environments/environment.ts';
-import { findPython } from '../engine/environments/python.ts';
-import { checkSyntax, type SyntaxVerdict } from '../engine/environments/syntax.ts';
+import { openScriptCheck } from '../engine/environments/script-check.ts';
+import type { SyntaxVerdict } from '../engine/environments/syntax.ts';
 import { readModelMetadata } from '../engine/models/metadata-file.ts';
 import { isIgnored } from '../engine/snapshot/snapshot.ts';
 import type { CommandContext } from './context.ts';
@@ -36,13 +35,11 @@ export async function configurationOf(context: CommandContext, options: Deployme
   });
 }
 
-/** By any Python of this machine; where there is none, the deployment itself will say so. */
+/** Where there is no Python at all, the deployment itself will say so. */
 async function checkScript(context: CommandContext, script: string): Promise<SyntaxVerdict> {
-  const { environment } = context.host;
-  const python = await findPython(
-    pythonSearch({ home: context.home, environment, clock: () => new Date() }, context.run.signal),
-  );
-  return python === undefined ? { ok: true } : checkSyntax(python.path, environment)(script);
+  const tools = { home: context.home, environment: context.host.environment, clock: () => new Date() };
+  const check = await openScriptCheck(tools, context.run.signal);
+  return check === undefined ? { ok: true } : check(script);
 }
 
 export interface BuildingOptions {

@@ -60,6 +60,7 @@ export interface BuiltVersion {
 
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */
 export async function buildVersion(engine: Engine, request: BuildRequest, options: RunOptions): Promise<BuiltVersion> {
+  const git = gitFacts(engine, request.source);
   const models = await placeModels(engine, request.models, options);
   const recipe = await recipeOf(engine, request.source);
   const code = await packCode(engine, request, recipe, options);
@@ -102,7 +103,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
         lock: environment?.lock ?? [],
       },
       settings: request.settings,
-      git: code?.folder === undefined ? {} : await gitProperties(code.folder, engine.environment),
+      git: await git,
       ...(code === undefined ? {} : { code: code.reference }),
       ...(recipe.container === undefined ? {} : { container: recipe.container }),
       ...(recipe.noCode === undefined ? {} : { noCode: recipe.noCode }),
@@ -121,6 +122,21 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
       ...(definition.version === undefined ? {} : { version: definition.version }),
     },
   };
+}
+
+/** Begun first and awaited last, because git may be slow. */
+async function gitFacts(engine: Engine, source: CodeSource): Promise<Readonly<Record<string, string>>> {
+  switch (source.kind) {
+    case 'inference': {
+      const { sourceDirectory, entryScript } = source.inference;
+      return gitProperties(sourceDirectory ?? dirname(entryScript), engine.environment);
+    }
+    case 'revision':
+      return source.revision.git;
+    case 'noCode':
+    case 'container':
+      return {};
+  }
 }
 
 const EMPTY_ENVIRONMENT: EnvironmentDefinition = {
@@ -201,7 +217,6 @@ async function resolveDefinition(engine: Engine, source: EnvironmentSource): Pro
 interface PackedCode {
   readonly reference: CodeReference;
   readonly layer?: Descriptor;
-  readonly folder?: string;
 }
 
 async function packCode(
@@ -224,11 +239,7 @@ async function packCode(
       snapshot.ignored.count === 0
         ? ''
         : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
-    const value: PackedCode = {
-      reference: snapshot.code,
-      layer: snapshot.layer,
-      folder: inference.sourceDirectory ?? dirname(inference.entryScript),
-    };
+    const value: PackedCode = { reference: snapshot.code, layer: snapshot.layer };
     return {
       value,
       reused: snapshot.reused,
