@@ -1,29 +1,140 @@
 import { AksmlError } from '../contract/error.ts';
-import { listWorkspaces as list, type Workspace, attachFolder as writeFolder } from '../engine/workspace/workspace.ts';
+import { parseRegistryAddress } from '../engine/registry/image-reference.ts';
+import { openLayout } from '../engine/registry/layout.ts';
+import { getRevision } from '../engine/revisions/revisions.ts';
+import {
+  createWorkspace as create,
+  findWorkspace as find,
+  listWorkspaces as list,
+  deleteWorkspace as remove,
+  showWorkspace as show,
+  type Workspace,
+  type WorkspaceRecord,
+  attachFolder as writeFolder,
+} from '../engine/workspace/workspace.ts';
 import type { CommandContext } from './context.ts';
+import { defined } from './defined.ts';
 import { writeMetadataFile } from './metadata-file.ts';
-import { type Result, valueResult } from './result.ts';
+import { NOTHING, type Result, valueResult } from './result.ts';
 
-export async function listWorkspaces(context: CommandContext): Promise<Result> {
-  const found = await list(context.home);
-  return valueResult(
-    found.map(({ name, resourceGroup, subscriptionId, registry, folder }) => ({
-      workspaceName: name,
-      resourceGroup: resourceGroup ?? null,
-      subscriptionId: subscriptionId ?? null,
-      registry: registry ?? null,
-      folder,
-    })),
+interface CreateOptions {
+  readonly registry: string | undefined;
+  readonly existOk: boolean | undefined;
+  readonly outputMetadataFile: string | undefined;
+}
+
+export async function createWorkspace(context: CommandContext, options: CreateOptions): Promise<Result> {
+  const { resourceGroup, subscriptionId } = context.globals;
+  const name = namedWorkspace(context, 'create');
+  if (options.registry !== undefined) parseRegistryAddress(options.registry);
+  const wanted = defined({ name, resourceGroup, subscriptionId, registry: options.registry });
+  const existing = options.existOk ? await find(context.home, name) : undefined;
+  if (existing) refuseOther(existing, options.registry);
+  else await create(context.home, wanted);
+  const made = await show(context.home, name);
+  const value = asValue(made);
+  await writeMetadataFile(context, options.outputMetadataFile, value);
+  return valueResult(value, {
+    kind: 'facts',
+    facts: [
+      ['Name', made.name],
+      ['Content', made.registry ?? made.folder],
+    ],
+    note: `Tie a project folder to it: aksml folder attach -w ${made.name}`,
+  });
+}
+
+/** Content that is looked for in another place would not be found. */
+function refuseOther(existing: WorkspaceRecord, registry: string | undefined): void {
+  if (registry === undefined || existing.registry === registry) return;
+  throw new AksmlError(
+    'workspace.exists',
+    `There is a workspace ${existing.name} already, and its content is in ${existing.registry ?? 'a folder of this machine'}.`,
+    { fault: 'input', subject: '--registry', remedy: 'Choose another name, or leave --registry out.' },
+  );
+}
+
+interface DeleteOptions {
+  readonly force: boolean | undefined;
+  readonly allResources: boolean | undefined;
+  readonly yes: boolean | undefined;
+}
+
+export async function deleteWorkspace(context: CommandContext, options: DeleteOptions): Promise<Result> {
+  const { home } = context;
+  const { name, folder } = await show(home, namedWorkspace(context, 'delete'));
+  const force = options.force === true || options.allResources === true;
+  const services = force ? await servicesFrom(context, folder) : [];
+  const loss =
+    services.length === 0 ? '' : ` The history of ${services.join(', ')} is lost, too; what is deployed keeps running.`;
+  await context.confirm(`Delete the workspace ${name}${force ? ' and everything in it' : ''}?${loss}`, options.yes);
+  await remove(home, name, { force });
+  context.say(`The workspace ${name} is deleted.`);
+  return NOTHING;
+}
+
+/** Services of this machine that were deployed from a workspace. */
+async function servicesFrom(context: CommandContext, folder: string): Promise<string[]> {
+  const registry = openLayout(context.home, folder);
+  const names: string[] = [];
+  for (const { metadata, spec } of await (await context.local()).listEndpoints(context.run.signal)) {
+    for (const { name, revision } of spec.versions) {
+      const known = await getRevision({ registry }, metadata.name, name, revision).catch((error: unknown) => {
+        if (AksmlError.is(error)) return undefined;
+        throw error;
+      });
+      if (known && !names.includes(metadata.name)) names.push(metadata.name);
+    }
+  }
+  return names;
+}
+
+/** v1 listed the keys of the storage account and of the registry. */
+export function listKeys(): never {
+  throw new AksmlError(
+    'workspace.noKeys',
+    'A workspace on this machine has no keys: it is a folder of yours, or a registry that docker login knows.',
     {
-      kind: 'rows',
-      columns: ['NAME', 'RESOURCE GROUP', 'CONTENT'],
-      rows: found.map(({ name, resourceGroup, registry, folder }) => [name, resourceGroup, registry ?? folder]),
-      empty: 'There are no workspaces yet. The first command that stores something makes one.',
+      fault: 'input',
+      subject: 'workspace list-keys',
+      remedy: 'For the keys of a service, see "aksml service get-keys -n NAME".',
     },
   );
 }
 
+function namedWorkspace({ globals }: CommandContext, command: string): string {
+  if (globals.workspaceName !== undefined) return globals.workspaceName;
+  throw new AksmlError('option.missing', 'No workspace is named: --workspace-name/-w is missing.', {
+    fault: 'input',
+    subject: '--workspace-name',
+    remedy: `Name the workspace: aksml workspace ${command} -w NAME.`,
+  });
+}
+
+function asValue({ name, resourceGroup, subscriptionId, registry, folder }: WorkspaceRecord & { folder: string }) {
+  return {
+    workspaceName: name,
+    resourceGroup: resourceGroup ?? null,
+    subscriptionId: subscriptionId ?? null,
+    registry: registry ?? null,
+    folder,
+  };
+}
+
+export async function listWorkspaces(context: CommandContext): Promise<Result> {
+  const found = await list(context.home);
+  return valueResult(found.map(asValue), {
+    kind: 'rows',
+    columns: ['NAME', 'RESOURCE GROUP', 'CONTENT'],
+    rows: found.map(({ name, resourceGroup, registry, folder }) => [name, resourceGroup, registry ?? folder]),
+    empty: 'There are no workspaces yet. The first command that stores something makes one.',
+  });
+}
+
 export async function showWorkspace(context: CommandContext, metadataFile: string | undefined): Promise<Result> {
+  const { workspaceName } = context.globals;
+  // Looking at a workspace must not make one.
+  if (workspaceName !== undefined) await show(context.home, workspaceName);
   const workspace = await context.workspace();
   const value = {
     workspaceName: workspace.name,

@@ -8,7 +8,7 @@ import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { allModels } from '../models/catalog.ts';
 import { MODEL_REPOSITORIES } from '../models/record.ts';
-import { openLayout } from '../registry/layout.ts';
+import { openLayout, withLayoutLock } from '../registry/layout.ts';
 import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
 import type { Registry } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
@@ -128,10 +128,17 @@ export async function listWorkspaces(home: Home): Promise<(WorkspaceRecord & { r
   return found.filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+export async function findWorkspace(
+  home: Home,
+  name: string,
+): Promise<(WorkspaceRecord & { readonly folder: string }) | undefined> {
+  const folder = await findFolder(home, name);
+  return folder === undefined ? undefined : readRecord(folder);
+}
+
 /** @throws AksmlError `workspace.notFound` */
 export async function showWorkspace(home: Home, name: string): Promise<WorkspaceRecord & { readonly folder: string }> {
-  const folder = await findFolder(home, name);
-  const record = folder && (await readRecord(folder));
+  const record = await findWorkspace(home, name);
   if (record) return record;
   const known = (await listWorkspaces(home)).map((workspace) => workspace.name);
   throw new AksmlError('workspace.notFound', `There is no workspace ${JSON.stringify(name)} on this machine.`, {
@@ -151,19 +158,24 @@ export async function deleteWorkspace(
   options: { readonly force?: boolean } = {},
 ): Promise<void> {
   const { folder, name: exact } = await showWorkspace(home, name);
-  if (!options.force && !(await isEmpty(openLayout(home, folder)))) {
-    throw new AksmlError('workspace.notEmpty', `The workspace ${exact} holds models, environments or deployments.`, {
-      fault: 'input',
-      subject: `workspace/${exact}`,
-      remedy: 'Delete them first, or force it: everything in the workspace is lost then.',
-    });
-  }
   await withLock(home, LOCK, async () => {
     // Renamed first: half of a workspace must never be found under its name.
     const doomed = join(home.workspaces, unfinishedName());
-    await rename(folder, doomed);
+    // Nobody can put something in between the look and the end.
+    await withLayoutLock(home, folder, async () => {
+      if (!options.force && !(await isEmpty(openLayout(home, folder)))) throw notEmpty(exact);
+      await rename(folder, doomed);
+    });
     await rm(doomed, { recursive: true, force: true });
     await removeLeftovers(home.workspaces);
+  });
+}
+
+function notEmpty(name: string): AksmlError {
+  return new AksmlError('workspace.notEmpty', `The workspace ${name} holds models, environments or deployments.`, {
+    fault: 'input',
+    subject: `workspace/${name}`,
+    remedy: 'Delete them first, or add --force: everything in the workspace is lost then.',
   });
 }
 
