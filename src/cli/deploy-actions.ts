@@ -1,6 +1,7 @@
 import { AksmlError } from '../contract/error.ts';
 import type { Configuration } from '../engine/config/configuration.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
+import type { ModelReference } from '../engine/endpoints/models.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
@@ -37,7 +38,7 @@ type DeployOptions = DeploymentOptions &
 
 interface Described {
   readonly configuration: Configuration;
-  readonly models?: readonly string[];
+  readonly models?: readonly ModelReference[];
   readonly description?: string | undefined;
   readonly tags?: Readonly<Record<string, string>>;
 }
@@ -92,7 +93,7 @@ async function fromV2(context: CommandContext, options: DeployOptions, file: str
   const configuration: Configuration = { valid, problems, ...defined({ inference, deployment: spec }), spec: {} };
   return {
     configuration,
-    models: models.map((model) => (model.kind === 'registered' ? model.id : model.path)),
+    models: models.map((model) => (model.kind === 'registered' ? model.id : model)),
     description: imported.description ?? endpoint.description,
     tags: { ...endpoint.tags, ...tags },
   };

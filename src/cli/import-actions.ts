@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
-import { relative, resolve } from 'node:path';
+import { basename, parse, relative, resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
+import { isModuleName } from '../engine/config/paths.ts';
 import { importV2 as readV2, type V2Import } from '../engine/config/v2.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { CommandContext } from './context.ts';
@@ -41,16 +42,13 @@ export async function readDeployment(
 export async function importV2(context: CommandContext, options: ImportOptions): Promise<Result> {
   const imported = await readDeployment(context, options.deployment, options.endpointFile);
   for (const problem of imported.problems) context.warn(problem);
-  if (imported.container) {
-    throw new AksmlError(
-      'import.container',
-      'The deployment is a container of its own, which no v1 configuration file can describe.',
-      {
-        fault: 'input',
-        subject: options.deployment,
-        remedy: `Deploy it as it is: aksml model deploy -n ${imported.endpoint.name ?? 'NAME'} --v2-deployment ${options.deployment}`,
-      },
-    );
+  const hindrance = hindranceToV1(imported);
+  if (hindrance) {
+    throw new AksmlError(hindrance.code, hindrance.message, {
+      fault: 'input',
+      subject: options.deployment,
+      remedy: `Deploy it as it is: aksml model deploy -n ${imported.endpoint.name ?? 'NAME'} --v2-deployment ${options.deployment}`,
+    });
   }
   const inferenceConfigFile = options.inferenceConfigFile ?? 'inferenceconfig.json';
   const deployConfigFile = options.deployConfigFile ?? 'deploymentconfig.json';
@@ -67,6 +65,24 @@ export async function importV2(context: CommandContext, options: ImportOptions):
     { files: files.map(({ file }) => resolve(context.host.cwd, file)), deployCommand: next },
     { kind: 'facts', facts: files.map(({ file }) => ['Written', file] as const), note: `Deploy it: ${next.join(' ')}` },
   );
+}
+
+function hindranceToV1({
+  container,
+  inference,
+}: V2Import): { readonly code: string; readonly message: string } | undefined {
+  if (container) {
+    return {
+      code: 'import.container',
+      message: 'The deployment is a container of its own, which no v1 configuration file can describe.',
+    };
+  }
+  const script = inference && basename(inference.entryScript);
+  if (script === undefined || isModuleName(parse(script).name)) return undefined;
+  return {
+    code: 'import.entryScript',
+    message: `v1's configuration files take no scoring script of the name ${script}: it would have to be a Python identifier.`,
+  };
 }
 
 function deployCommand(

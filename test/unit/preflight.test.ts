@@ -31,12 +31,15 @@ const GOOD: PreflightFacts = {
   current: undefined,
   overwrite: false,
   models: [MODEL],
-  unregisteredModels: 0,
-  inference: {
-    entryScript: 'score.py',
-    sourceDirectory: '/project',
-    environment: { kind: 'registered', name: 'sklearn' },
-    namedFiles: ['score.py'],
+  unregistered: [],
+  configuration: {
+    valid: true,
+    inference: {
+      entryScript: 'score.py',
+      sourceDirectory: '/project',
+      environment: { kind: 'registered', name: 'sklearn' },
+      namedFiles: ['score.py'],
+    },
   },
   deployment: { computeType: 'aks' },
   settings: {
@@ -59,7 +62,14 @@ const GOOD: PreflightFacts = {
   machine: { totalMemory: 8 * GIB, freeMemory: 4 * GIB },
 };
 
-const WITHOUT_SCRIPT: PreflightFacts = { ...GOOD, inference: undefined };
+const WITHOUT_SCRIPT: PreflightFacts = { ...GOOD, configuration: { valid: true } };
+const CONTAINER = {
+  image: 'tensorflow/serving',
+  port: 8501,
+  scoringRoute: '/',
+  livenessRoute: '/',
+  readinessRoute: '/',
+};
 
 const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
   ['a plain deployment has no problem', GOOD, []],
@@ -76,12 +86,19 @@ const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] =
     { ...GOOD, current: endpoint(['diabetes', 'candidate']), overwrite: true },
     ['endpoint.hasVersions'],
   ],
-  ['1,000 models fit', { ...GOOD, models: [], unregisteredModels: 1000 }, []],
-  ['1,001 do not', { ...GOOD, models: [MODEL], unregisteredModels: 1000 }, ['models.tooMany']],
+  ['1,000 models fit', { ...GOOD, models: [], unregistered: paths(1000) }, []],
+  ['1,001 do not', { ...GOOD, models: [MODEL], unregistered: paths(1000) }, ['models.tooMany']],
   ['a model is given once', { ...GOOD, models: [MODEL, MODEL] }, ['models.duplicate']],
   ['a custom model needs a scoring script', WITHOUT_SCRIPT, ['inferenceConfig.missing']],
   ['a scikit-learn model does not', { ...WITHOUT_SCRIPT, models: [{ ...MODEL, framework: 'ScikitLearn' }] }, []],
   ['an MLflow model does not', { ...WITHOUT_SCRIPT, models: [{ ...MODEL, isMlflow: true }] }, []],
+  ['the folder of an MLflow model does not', { ...WITHOUT_SCRIPT, models: [], unregistered: [{ isMlflow: true }] }, []],
+  ['a script that was refused is not missing, too', { ...GOOD, configuration: { valid: false } }, []],
+  [
+    'this machine runs commands, not images',
+    { ...WITHOUT_SCRIPT, deployment: { computeType: 'aks', container: CONTAINER } },
+    ['container.noCommand'],
+  ],
   ['no model and no script is nothing', { ...WITHOUT_SCRIPT, models: [] }, ['inferenceConfig.missing']],
   [
     'more memory than the machine has is told',
@@ -102,6 +119,10 @@ for (const [sentence, facts, codes] of CASES) {
       codes,
     );
   });
+}
+
+function paths(count: number): PreflightFacts['unregistered'] {
+  return Array.from({ length: count }, () => ({ isMlflow: false }));
 }
 
 function endpoint(names: readonly string[]): Endpoint {

@@ -7,7 +7,7 @@ import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
-import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
+import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import { versionSettings } from './settings.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -16,8 +16,8 @@ import { waitUntilHealthy } from './watch.ts';
 /** `aksml model deploy`. */
 export interface DeployRequest {
   readonly name: string;
-  /** Ids, names (the latest version) or paths (registered first). */
-  readonly models: readonly string[];
+  /** Paths are registered first. */
+  readonly models: readonly ModelReference[];
   readonly configuration: Configuration;
   readonly description?: string;
   readonly tags?: Readonly<Record<string, string>>;
@@ -49,7 +49,6 @@ interface Prepared {
   readonly current: Endpoint | undefined;
   readonly resolved: ResolvedModels;
   readonly deployment: DeploymentSpec;
-  readonly source: CodeSource | undefined;
 }
 
 /** All checks, and what would be done. Problems of severity `error` would stop the deployment. */
@@ -67,18 +66,18 @@ export async function planDeployment(
  * @throws AksmlError `deployment.invalid` with every problem | `deployment.failed` | what the parts throw
  */
 export async function deploy(engine: Engine, request: DeployRequest, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, resolved, deployment, source } = await prepare(engine, request, options.signal);
+  const { plan, current, resolved, deployment } = await prepare(engine, request, options.signal);
   const errors = plan.problems.filter(({ severity }) => severity === 'error');
-  if (errors.length > 0 || source === undefined) {
-    const [first] = errors;
+  const [first] = errors;
+  if (first) {
     throw new AksmlError(
       'deployment.invalid',
-      first && errors.length === 1 ? first.message : `${errors.length} problems were found.`,
+      errors.length === 1 ? first.message : `${errors.length} problems were found.`,
       {
         fault: 'input',
         subject: request.name,
         problems: plan.problems,
-        ...(errors.length === 1 && first?.remedy !== undefined ? { remedy: first.remedy } : {}),
+        ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
       },
     );
   }
@@ -90,7 +89,7 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
     {
       endpoint: plan.name,
       version: plan.versionName,
-      source,
+      source: newSource(request.configuration, deployment, models),
       models,
       settings: plan.settings,
       secretsMayBeStored: current?.spec.versions.some((version) => version.name === plan.versionName) ?? false,
@@ -154,52 +153,54 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       current,
       overwrite: request.overwrite,
       models,
-      unregisteredModels: resolved.paths.length,
-      inference: configuration.inference,
+      unregistered: resolved.paths,
+      configuration,
       deployment,
       settings,
       machine: machineFacts(),
     }),
   ];
-  const source = codeSource(configuration, deployment, onlyModel);
   const plan: DeploymentPlan = {
     action: current === undefined ? 'create' : 'replace',
     name,
     target: engine.target.name,
     form,
     versionName,
-    models: [...models.map(({ id }) => id), ...resolved.paths],
-    code: describeCode(source),
+    models: [...models.map(({ id }) => id), ...resolved.paths.map(({ path }) => path)],
+    code: describeCode(configuration, deployment, resolved),
     environment: describeEnvironment(configuration),
     settings,
     problems,
   };
-  return { plan, current, resolved, deployment, source };
+  return { plan, current, resolved, deployment };
 }
 
-function codeSource(
+export function newSource(
   configuration: Configuration,
   deployment: DeploymentSpec,
-  model: Model | undefined,
-): CodeSource | undefined {
+  models: readonly Model[],
+): CodeSource {
+  const [model] = models;
   if (deployment.container) return { kind: 'container', container: deployment.container };
   if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
-  return model && { kind: 'noCode', model };
+  if (model) return { kind: 'noCode', model };
+  throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', {
+    fault: 'input',
+  });
 }
 
-function describeCode(source: CodeSource | undefined): string {
-  switch (source?.kind) {
-    case 'inference': {
-      const { sourceDirectory, entryScript } = source.inference;
-      return sourceDirectory === undefined ? entryScript : `${entryScript} in ${sourceDirectory}`;
-    }
-    case 'container':
-      return source.container.command?.join(' ') ?? source.container.image ?? 'custom container';
-    case 'noCode':
-      return `none: aksml's own scoring script for ${source.model.isMlflow ? 'MLflow' : source.model.framework}`;
-    default:
-      return 'none';
+function describeCode(
+  { inference }: Configuration,
+  { container }: DeploymentSpec,
+  { registered, paths }: ResolvedModels,
+): string {
+  if (container) return container.command?.join(' ') ?? container.image ?? 'custom container';
+  if (inference) {
+    const { sourceDirectory, entryScript } = inference;
+    return sourceDirectory === undefined ? entryScript : `${entryScript} in ${sourceDirectory}`;
   }
+  const [model] = [...registered, ...paths.map((path) => ({ ...path, framework: 'Custom' }))];
+  return model ? `none: aksml's own scoring script for ${model.isMlflow ? 'MLflow' : model.framework}` : 'none';
 }
 
 function describeEnvironment(configuration: Configuration): string {

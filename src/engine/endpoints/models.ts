@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
@@ -10,49 +10,78 @@ import type { RunOptions } from './stages.ts';
 /** v1 named a model that was given as a path by the first characters of its basename. */
 const AUTO_NAME_LENGTH = 30;
 
+/** What a deployment may call a model: an id, a name (its latest version), a path, or a path with the name to register it under. */
+export type ModelReference = string | ModelPath;
+
+export interface ModelPath {
+  readonly path: string;
+  readonly name?: string;
+}
+
+/** Stands for a model that {@link registerPaths} will make. */
+export interface UnregisteredModel {
+  /** Absolute. */
+  readonly path: string;
+  readonly name: string;
+  readonly isMlflow: boolean;
+}
+
 export interface ResolvedModels {
   readonly registered: readonly Model[];
-  /** Absolute paths that stand for models which {@link registerPaths} will make. */
-  readonly paths: readonly string[];
+  readonly paths: readonly UnregisteredModel[];
   readonly problems: readonly Problem[];
 }
 
-/** Finds the models of a deployment: an id, a name (its latest version), or, as in v1, a path. What cannot be found becomes a problem each. */
+/** Finds the models of a deployment; a path is v1's, too. What cannot be found becomes a problem each. */
 export async function resolveModels(
   engine: Engine,
-  references: readonly string[],
+  references: readonly ModelReference[],
   cwd: string,
 ): Promise<ResolvedModels> {
   const registered: Model[] = [];
-  const paths: string[] = [];
+  const paths: UnregisteredModel[] = [];
   const problems: Problem[] = [];
   for (const reference of references) {
+    if (typeof reference !== 'string') {
+      paths.push(await unregistered(resolve(cwd, reference.path), reference.name));
+      continue;
+    }
     try {
       registered.push(await getModel(engine, reference));
     } catch (error) {
       if (!AksmlError.is(error) || error.fault !== 'input') throw error;
       const path = resolve(cwd, reference);
-      if (await stat(path).catch(() => undefined)) paths.push(path);
+      if (await exists(path)) paths.push(await unregistered(path));
       else problems.push(notFound(error, reference));
     }
   }
   return { registered, paths, problems };
 }
 
+async function unregistered(
+  path: string,
+  name = basename(path).slice(0, AUTO_NAME_LENGTH),
+): Promise<UnregisteredModel> {
+  return { path, name, isMlflow: await exists(join(path, 'MLmodel')) };
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Registers what was given as a path, and tells so. */
 export async function registerPaths(
   engine: Engine,
-  paths: readonly string[],
+  paths: readonly UnregisteredModel[],
   cwd: string,
   options: RunOptions,
 ): Promise<Model[]> {
   const models: Model[] = [];
-  for (const path of paths) {
-    const { model, notices } = await registerModel(
-      engine,
-      { name: basename(path).slice(0, AUTO_NAME_LENGTH), path, cwd },
-      options,
-    );
+  for (const { path, name } of paths) {
+    const { model, notices } = await registerModel(engine, { name, path, cwd }, options);
     const notice: Problem = {
       severity: 'notice',
       code: 'model.registered',

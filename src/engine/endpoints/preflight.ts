@@ -1,10 +1,12 @@
 import { freemem, totalmem } from 'node:os';
-import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../../contract/deployment.ts';
+import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
 import { type Endpoint, MAX_MODELS_PER_DEPLOYMENT } from '../../contract/endpoint.ts';
 import type { Model } from '../../contract/model.ts';
 import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
 import type { Problem } from '../../contract/problem.ts';
+import type { Configuration } from '../config/configuration.ts';
 import { noCodeFramework } from '../environments/no-code.ts';
+import type { UnregisteredModel } from './models.ts';
 
 /** What the checks judge; gathered once. */
 export interface PreflightFacts {
@@ -15,8 +17,8 @@ export interface PreflightFacts {
   readonly overwrite: boolean;
   readonly models: readonly Model[];
   /** Models given as paths, registered once the checks have passed. */
-  readonly unregisteredModels: number;
-  readonly inference: InferenceSpec | undefined;
+  readonly unregistered: readonly Pick<UnregisteredModel, 'isMlflow'>[];
+  readonly configuration: Pick<Configuration, 'valid' | 'inference'>;
   readonly deployment: DeploymentSpec;
   readonly settings: EffectiveSettings;
   readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
@@ -62,7 +64,7 @@ const nameIsFree: Check = ({ current, overwrite, name }) =>
         severity: 'error',
         code: 'service.exists',
         path: '--name',
-        message: `A ${current.spec.form} named ${name} already exists.`,
+        message: `The ${current.spec.form} ${name} already exists.`,
         remedy: 'Choose another name, or deploy with --overwrite to replace what it runs.',
       };
 
@@ -79,14 +81,14 @@ const keepsOtherVersions: Check = ({ current, versionName }) => {
       };
 };
 
-const modelsFit: Check = ({ models, unregisteredModels }) =>
-  models.length + unregisteredModels <= MAX_MODELS_PER_DEPLOYMENT
+const modelsFit: Check = ({ models, unregistered }) =>
+  models.length + unregistered.length <= MAX_MODELS_PER_DEPLOYMENT
     ? undefined
     : {
         severity: 'error',
         code: 'models.tooMany',
         path: '--model',
-        message: `${models.length + unregisteredModels} models are given, and a deployment holds at most ${MAX_MODELS_PER_DEPLOYMENT}.`,
+        message: `${models.length + unregistered.length} models are given, and a deployment holds at most ${MAX_MODELS_PER_DEPLOYMENT}.`,
         remedy: 'Register several files as one model folder, or deploy several services.',
       };
 
@@ -104,22 +106,37 @@ const modelNamedTwice: Check = ({ models }) => {
 };
 
 /** v1: without an inference configuration, exactly one model of a framework that it knew how to serve. */
-const codeOrNoCode: Check = ({ inference, deployment, models, unregisteredModels }) => {
-  if (inference !== undefined || deployment.container !== undefined) return undefined;
+const codeOrNoCode: Check = ({ configuration, deployment, models, unregistered }) => {
+  const { inference, valid } = configuration;
+  // What was refused is absent, too, and its own problems say why.
+  if (inference !== undefined || !valid || deployment.container !== undefined) return undefined;
   const [model] = models;
-  if (models.length === 1 && unregisteredModels === 0 && model && noCodeFramework(model)) return undefined;
+  const [path] = unregistered;
+  const isOnly = models.length + unregistered.length === 1;
+  if (isOnly && (model ? noCodeFramework(model) : path?.isMlflow)) return undefined;
   return {
     severity: 'error',
     code: 'inferenceConfig.missing',
     path: '--inference-config-file',
     message:
-      models.length === 1 && model
+      isOnly && model
         ? `The model ${model.id} has the framework ${model.framework}, which cannot be served without a scoring script.`
         : 'Without an inference configuration, exactly one model must be given.',
     remedy:
       'Give an inference configuration (-ic) or an entry script (-es), or register the model with --model-framework ScikitLearn, Onnx or TensorFlow.',
   };
 };
+
+const containerHasCommand: Check = ({ targetKind, deployment: { container } }) =>
+  targetKind !== 'local' || container === undefined || container.command !== undefined
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'container.noCommand',
+        path: 'environment.image',
+        message: `The compute target local runs commands, not images, so that it cannot serve ${container.image ?? 'this container'}.`,
+        remedy: 'Leave inference_config out and name a scoring script with its packages, or deploy to a cluster.',
+      };
 
 const GIB = 1024 ** 3;
 
@@ -166,6 +183,7 @@ const CHECKS: readonly Check[] = [
   modelsFit,
   modelNamedTwice,
   codeOrNoCode,
+  containerHasCommand,
   fitsThisMachine,
   namespaceHasNoEffect,
   gpuIsNotReserved,

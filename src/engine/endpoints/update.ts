@@ -14,7 +14,7 @@ import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
-import { applyAndWait, secretVariables } from './deploy.ts';
+import { applyAndWait, newSource, secretVariables } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import { settingsOf, versionSettings } from './settings.ts';
@@ -126,8 +126,8 @@ export async function createVersion(
       current: undefined,
       overwrite: false,
       models: given,
-      unregisteredModels: paths.length,
-      inference: change.configuration.inference,
+      unregistered: paths,
+      configuration: change.configuration,
       deployment,
       settings,
       machine: machineFacts(),
@@ -309,16 +309,6 @@ async function updateSource(
   const { revision } = await getRevision(engine, endpoint, version.name, version.revision);
   if (revision.noCode !== undefined && model) return { kind: 'noCode', model };
   return { kind: 'revision', revision };
-}
-
-function newSource(configuration: Configuration, deployment: DeploymentSpec, models: readonly Model[]): CodeSource {
-  const [model] = models;
-  if (deployment.container) return { kind: 'container', container: deployment.container };
-  if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
-  if (model) return { kind: 'noCode', model };
-  throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', {
-    fault: 'input',
-  });
 }
 
 function withBuild(
