@@ -18,7 +18,7 @@ export async function adoptReplicas(
   const takeOver = async ({ folder, record }: ReplicaFolder) => {
     const controller = record && controllers.get(record.endpoint);
     const process = record?.process && (await adoptProcess(record.process));
-    if (record && process && controller?.adopt(folder, record, process)) {
+    if (record && process && (await controller?.adopt(folder, record, process))) {
       log(`replica ${record.id} of ${record.endpoint}/${record.version} goes on (process ${process.identity.pid})`);
       return;
     }

@@ -16,7 +16,7 @@ import { AksmlError } from '../contract/error.ts';
 import type { Home } from '../home/home.ts';
 import { effectiveShares } from '../serving/traffic.ts';
 import type { ApplyRequest, RegenerateRequest, SupervisorStatus } from './control-protocol.ts';
-import { notFound, readEndpointRecords } from './endpoint-store.ts';
+import { damaged, damagedEndpoints, notFound, readEndpointRecords } from './endpoint-store.ts';
 import type { LocatedLine, LogRequest } from './log-reader.ts';
 import { findReplicaFolders } from './replica-record.ts';
 import { SupervisorConnection } from './supervisor-connection.ts';
@@ -40,6 +40,8 @@ export interface LocalStatus {
   readonly stopped: boolean;
   /** Names of the endpoints there are. */
   readonly endpoints: readonly string[];
+  /** Names of the endpoints whose records cannot be read. */
+  readonly damaged: readonly string[];
   readonly logFile: string;
 }
 
@@ -80,11 +82,16 @@ class Client implements LocalTarget {
   }
 
   async getEndpoint(name: string, signal?: AbortSignal): Promise<Endpoint> {
-    const resting = await this.#resting();
-    if (!resting) return (await this.#connection.call({ method: 'GET', path: pathOf(name), signal })) as Endpoint;
-    const endpoint = resting.find(({ metadata }) => metadata.name === name);
-    if (!endpoint) throw notFound(name);
-    return endpoint;
+    try {
+      const resting = await this.#resting();
+      if (!resting) return (await this.#connection.call({ method: 'GET', path: pathOf(name), signal })) as Endpoint;
+      const endpoint = resting.find(({ metadata }) => metadata.name === name);
+      if (!endpoint) throw notFound(name);
+      return endpoint;
+    } catch (error) {
+      if (!AksmlError.is(error, 'service.notFound')) throw error;
+      throw (await damagedEndpoints(this.#options.home)).includes(name) ? damaged(this.#options.home, name) : error;
+    }
   }
 
   async applyEndpoint(endpoint: Endpoint, secrets?: EndpointSecrets, signal?: AbortSignal): Promise<Endpoint> {
@@ -169,6 +176,7 @@ class Client implements LocalTarget {
         : {}),
       stopped: !running && (await this.#isStopped()),
       endpoints: records.map(({ endpoint }) => endpoint.metadata.name),
+      damaged: await damagedEndpoints(this.#options.home),
       logFile: supervisorLogPath(this.#options.home),
     };
   }

@@ -208,7 +208,7 @@ function asAksmlError(error: unknown): AksmlError {
   if (AksmlError.is(error)) return error;
   if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
     return new AksmlError('disk.full', 'The disk that holds the home folder of aksml is full. Nothing was changed.', {
-      remedy: 'Free some space, for example with "aksml model gc", then run the command again.',
+      remedy: 'Free some space, for example with "aksml gc", then run the command again.',
       cause: error,
     });
   }

@@ -56,9 +56,10 @@ export class EndpointController {
     return this.#gone.promise;
   }
 
-  adopt(folder: string, record: ReplicaRecord, process: ReplicaProcess): boolean {
+  /** Whether it has taken it. */
+  async adopt(folder: string, record: ReplicaRecord, process: ReplicaProcess): Promise<boolean> {
     const version = this.#versions.get(record.version);
-    version?.adopt(folder, record, process);
+    await version?.adopt(folder, record, process);
     return version !== undefined;
   }
 

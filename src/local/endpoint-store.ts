@@ -86,12 +86,12 @@ export class EndpointStore {
 
   async put(record: EndpointRecord): Promise<void> {
     const { name } = record.endpoint.metadata;
-    await writeFileAtomic(join(endpointsFolder(this.#home), `${name}.json`), `${JSON.stringify(record, null, 2)}\n`);
+    await writeFileAtomic(recordPath(this.#home, name), `${JSON.stringify(record, null, 2)}\n`);
     this.#records.set(name, record);
   }
 
   async remove(name: string): Promise<void> {
-    await rm(join(endpointsFolder(this.#home), `${name}.json`), { force: true });
+    await rm(recordPath(this.#home, name), { force: true });
     this.#records.delete(name);
   }
 }
@@ -106,15 +106,47 @@ function withLastDefault(record: EndpointRecord): EndpointRecord {
   return present !== undefined && present in record.served ? { ...record, lastDefault: present } : record;
 }
 
-/** What is deployed, read without a supervisor. */
+/** What is deployed, read without a supervisor. Damaged records, which {@link damagedEndpoints} names, do not hold up the others. */
 export async function readEndpointRecords(home: Home): Promise<EndpointRecord[]> {
-  const folder = endpointsFolder(home);
-  const names = (await readdir(folder).catch(() => [])).filter(
-    (name) => name.endsWith('.json') && !name.startsWith('.'),
-  );
-  return Promise.all(
-    names.sort().map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as EndpointRecord),
-  );
+  const records = await Promise.all((await recordNames(home)).map((name) => readRecord(home, name)));
+  return records.filter((record) => record !== undefined);
+}
+
+/** Names of the endpoints whose records cannot be read. Deploying one again replaces its record. */
+export async function damagedEndpoints(home: Home): Promise<string[]> {
+  const names = await recordNames(home);
+  const records = await Promise.all(names.map((name) => readRecord(home, name)));
+  return names.filter((_, index) => records[index] === undefined);
+}
+
+export function damaged(home: Home, name: string): AksmlError {
+  const file = recordPath(home, name);
+  return new AksmlError('service.notFound', `What is known of "${name}" cannot be read: ${file} is damaged.`, {
+    subject: name,
+    remedy: `Deploy "${name}" again, which keeps its keys and its history; or delete that file.`,
+  });
+}
+
+async function recordNames(home: Home): Promise<string[]> {
+  return (await readdir(endpointsFolder(home)).catch(() => []))
+    .filter((name) => name.endsWith('.json') && !name.startsWith('.'))
+    .map((name) => name.slice(0, -'.json'.length))
+    .sort();
+}
+
+async function readRecord(home: Home, name: string): Promise<EndpointRecord | undefined> {
+  try {
+    const record = JSON.parse(await readFile(recordPath(home, name), 'utf8')) as EndpointRecord | null;
+    const { metadata, spec } = record?.endpoint ?? {};
+    return record && metadata?.name === name && Array.isArray(spec?.versions) ? record : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function recordPath(home: Home, name: string): string {
+  return join(endpointsFolder(home), `${name}.json`);
 }
 
 export function notFound(name: string): AksmlError {

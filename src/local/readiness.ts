@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readLauncherStatus } from './replica-record.ts';
+import { type LauncherStatus, type ReplicaRecord, readLauncherStatus } from './replica-record.ts';
 
 /** What a replica says of itself. */
 export interface Observation {
@@ -28,13 +28,9 @@ export async function* observeStatus(folder: string, signal: AbortSignal): Async
       const text = JSON.stringify(status);
       if (status && text !== last) {
         last = text;
-        ready = status.phase === 'ready' && status.ready.length > 0;
-        yield {
-          ready,
-          ...(status.port === undefined ? {} : { port: status.port }),
-          ...(status.readyTime === undefined ? {} : { readyTime: status.readyTime * 1000 }),
-          ...(status.workerDeaths === undefined ? {} : { workerDeaths: status.workerDeaths }),
-        };
+        const observation = observationOf(status);
+        ready = observation.ready;
+        yield observation;
       } else yield undefined;
       const pause = new AbortController();
       const poll = sleep(ready ? READY_POLL_MS : STARTING_POLL_MS, undefined, {
@@ -46,6 +42,25 @@ export async function* observeStatus(folder: string, signal: AbortSignal): Async
   } finally {
     changes.close();
   }
+}
+
+function observationOf({ phase, ready, port, readyTime, workerDeaths }: LauncherStatus): Observation {
+  return {
+    ready: phase === 'ready' && ready.length > 0,
+    ...(port === undefined ? {} : { port }),
+    ...(readyTime === undefined ? {} : { readyTime: readyTime * 1000 }),
+    ...(workerDeaths === undefined ? {} : { workerDeaths }),
+  };
+}
+
+/** What is known at once of a replica that an earlier supervisor has seen ready. */
+export async function lastObservation(folder: string, record: ReplicaRecord): Promise<Observation | undefined> {
+  const readiness = record.watch?.readiness;
+  if (readiness?.kind === 'route') {
+    return record.initEnd === undefined ? undefined : { ready: true, port: readiness.port };
+  }
+  const status = await readLauncherStatus(folder);
+  return status && observationOf(status);
 }
 
 /** Asks a server of the user's own until it answers; from then on it counts as ready. */

@@ -14,6 +14,8 @@ export interface ReplicaRecord {
   /** ISO 8601, UTC. */
   readonly createdTime: string;
   readonly restarts: number;
+  /** It gets no new requests any more. */
+  readonly isDraining?: boolean;
   /** Milliseconds since the epoch when `init()` had returned. */
   readonly initEnd?: number;
   readonly process?: ProcessIdentity;

@@ -5,7 +5,7 @@ import type { Cause, LivenessProbe, ReplicaStatus } from '../contract/endpoint.t
 import { causeOfExit } from './failure-cause.ts';
 import { watchLiveness } from './liveness.ts';
 import { LogStream } from './log-stream.ts';
-import { answersAt, type Observation, observeRoute, observeStatus } from './readiness.ts';
+import { answersAt, lastObservation, type Observation, observeRoute, observeStatus } from './readiness.ts';
 import type { ReplicaLaunch } from './replica-launch.ts';
 import { endProcess, type ProcessExit, type ReplicaProcess, startProcess } from './replica-process.ts';
 import { type ReplicaRecord, readLauncherStatus, STATUS_FILE, writeReplicaRecord } from './replica-record.ts';
@@ -58,9 +58,6 @@ interface Attempt {
 export class Replica {
   readonly folder: string;
   readonly logs: { readonly stdout: LogStream; readonly stderr: LogStream };
-  /** Gets no new requests; set by the owner, which stops the replica once it is idle. */
-  drainingSince: number | undefined;
-
   #record: ReplicaRecord;
   #state: 'starting' | 'ready' = 'starting';
   /** Why the last attempt failed; kept until the next one is ready. */
@@ -69,6 +66,8 @@ export class Replica {
   #port: number | undefined;
   #pid: number | undefined;
   #workerDeaths = 0;
+  #wasReady = false;
+  #drainingSince: number | undefined;
   #failures = 0;
   #startedAt: number;
   #ended = false;
@@ -77,6 +76,7 @@ export class Replica {
   #graceMs = GRACE_MS;
   #wake = new AbortController();
   #life: Promise<void> | undefined;
+  #saving: Promise<void> = Promise.resolve();
 
   constructor(folder: string, record: ReplicaRecord, host: ReplicaHost) {
     this.folder = folder;
@@ -103,8 +103,13 @@ export class Replica {
     return this.#port;
   }
 
+  /** Since when it gets no new requests; milliseconds since the epoch. */
+  get drainingSince(): number | undefined {
+    return this.#drainingSince;
+  }
+
   status(): ReplicaStatus {
-    const state = this.drainingSince !== undefined ? 'draining' : this.#cause ? 'failed' : this.#state;
+    const state = this.#drainingSince !== undefined ? 'draining' : this.#cause ? 'failed' : this.#state;
     return {
       id: this.id,
       image: this.#record.image,
@@ -117,9 +122,26 @@ export class Replica {
     };
   }
 
-  /** Begins its life; with a process of an earlier supervisor, goes on with that one. */
-  start(adopted?: ReplicaProcess): void {
-    this.#life ??= this.#live(adopted);
+  /** Begins its life. */
+  start(): void {
+    this.#life ??= this.#live();
+  }
+
+  /** Goes on with a process of an earlier supervisor. What that one knew is known when this returns, so that no request is turned away. */
+  async adopt(process: ReplicaProcess): Promise<void> {
+    if (this.#record.isDraining) this.#drainingSince = this.#host.clock().getTime();
+    const known = await lastObservation(this.folder, this.#record);
+    if (known) this.#take(known);
+    this.#life ??= this.#live(process);
+  }
+
+  /** From now on it gets no new requests, also under another supervisor, and is not started again. The owner stops it once it is idle. */
+  drain(): void {
+    if (this.#drainingSince !== undefined) return;
+    this.#drainingSince = this.#host.clock().getTime();
+    this.#record = { ...this.#record, isDraining: true };
+    void this.#save();
+    this.#host.changed();
   }
 
   /** Forgets earlier failures and tries again at once. */
@@ -144,7 +166,7 @@ export class Replica {
       this.#wake = new AbortController();
       const { cause, wasReady, lasted } = await this.#attempt(process);
       process = undefined;
-      if (this.#stopping.signal.aborted || this.drainingSince !== undefined) break;
+      if (this.#stopping.signal.aborted || this.#drainingSince !== undefined) break;
       this.#failures = lasted > STABLE_MS ? 1 : this.#failures + 1;
       this.#cause = cause;
       this.#state = 'starting';
@@ -163,13 +185,11 @@ export class Replica {
   async #attempt(adopted: ReplicaProcess | undefined): Promise<Attempt> {
     const began = this.#host.clock().getTime();
     const logStart = { stdout: await this.logs.stdout.end(), stderr: await this.logs.stderr.end() };
-    let wasReady = false;
     try {
       const process = adopted ?? (await this.#spawn());
       this.#pid = process.identity.pid;
-      const late = await this.#watch(process, () => {
-        wasReady = true;
-      });
+      const late = await this.#watch(process);
+      const wasReady = this.#wasReady;
       const exit = await this.#end(process);
       const cause = late ?? (await this.#readCause(exit, wasReady, adopted ? { stdout: 0, stderr: 0 } : logStart));
       return { cause, wasReady, lasted: this.#host.clock().getTime() - began };
@@ -188,6 +208,7 @@ export class Replica {
     const process = await startProcess(launch, { stdout: this.logs.stdout.path, stderr: this.logs.stderr.path });
     this.#startedAt = this.#host.clock().getTime();
     this.#workerDeaths = 0;
+    this.#wasReady = false;
     const { readiness, livenessRoute } = launch;
     this.#record = { ...this.#record, process: process.identity, watch: { readiness, livenessRoute } };
     await this.#save();
@@ -195,14 +216,14 @@ export class Replica {
   }
 
   /** Returns when the process has ended or must be ended; with the cause if that is this supervisor's judgement. */
-  async #watch(process: ReplicaProcess, onReady: () => void): Promise<Cause | undefined> {
+  async #watch(process: ReplicaProcess): Promise<Cause | undefined> {
     const { readiness, livenessRoute } = this.#record.watch ?? SCORING_SERVER;
     const done = new AbortController();
     const signal = AbortSignal.any([done.signal, this.#stopping.signal]);
     try {
       return await Promise.race([
         process.exited.then(() => undefined),
-        this.#observe(readiness, signal, onReady),
+        this.#observe(readiness, signal),
         this.#checkLiveness(livenessRoute, signal),
       ]);
     } finally {
@@ -211,18 +232,14 @@ export class Replica {
   }
 
   /** Follows what the replica says of itself. Returns the cause when it takes too long. */
-  async #observe(
-    readiness: ReplicaLaunch['readiness'],
-    signal: AbortSignal,
-    onReady: () => void,
-  ): Promise<Cause | undefined> {
+  async #observe(readiness: ReplicaLaunch['readiness'], signal: AbortSignal): Promise<Cause | undefined> {
     const observations =
       readiness.kind === 'status' ? observeStatus(this.folder, signal) : observeRoute(readiness, signal);
     let notReadySince = this.#host.clock().getTime();
     let told = 0;
     for await (const observation of observations) {
       const now = this.#host.clock().getTime();
-      if (observation) this.#take(observation, onReady);
+      if (observation) this.#take(observation);
       if (this.#state === 'ready') {
         notReadySince = now;
         continue;
@@ -239,7 +256,7 @@ export class Replica {
     return undefined;
   }
 
-  #take(observation: Observation, onReady: () => void): void {
+  #take(observation: Observation): void {
     const workerDeaths = observation.workerDeaths ?? 0;
     const isReady = observation.port !== undefined && observation.ready;
     const same = isReady === this.isReady && workerDeaths === this.#workerDeaths;
@@ -247,7 +264,7 @@ export class Replica {
     this.#workerDeaths = workerDeaths;
     this.#state = isReady ? 'ready' : 'starting';
     if (isReady) {
-      onReady();
+      this.#wasReady = true;
       this.#port = observation.port;
       this.#cause = undefined;
       this.#message = undefined;
@@ -310,7 +327,9 @@ export class Replica {
 
   #save(): Promise<void> {
     // Without its record a replica still runs; a later supervisor would end it and start another.
-    return writeReplicaRecord(this.folder, this.#record).catch(() => undefined);
+    const write = () => writeReplicaRecord(this.folder, this.#record).catch(() => undefined);
+    this.#saving = this.#saving.then(write);
+    return this.#saving;
   }
 }
 

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EndpointSecrets, Keys } from '../contract/compute-target.ts';
+import { AksmlError } from '../contract/error.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { Home } from '../home/home.ts';
 
@@ -63,7 +64,14 @@ export class SecretStore {
     if (cached) return cached;
     const text = await readFile(this.#path(name), 'utf8').catch(() => undefined);
     if (text === undefined) return undefined;
-    const secrets = JSON.parse(text) as StoredSecrets;
+    const secrets = parseSecrets(text);
+    if (!secrets) {
+      throw new AksmlError('secrets.damaged', `The keys of "${name}" cannot be read: ${this.#path(name)} is damaged.`, {
+        subject: name,
+        remedy:
+          'Delete that file and deploy again: new keys are made, and secret environment variables are stored anew.',
+      });
+    }
     this.#cache.set(name, secrets);
     return secrets;
   }
@@ -75,6 +83,18 @@ export class SecretStore {
 
   #path(name: string): string {
     return join(this.#home.local, 'secrets', `${name}.json`);
+  }
+}
+
+/** A parser's message would quote the content. */
+function parseSecrets(text: string): StoredSecrets | undefined {
+  try {
+    const secrets = JSON.parse(text) as Partial<StoredSecrets> | null;
+    const { primaryKey, secondaryKey } = secrets?.keys ?? {};
+    if (typeof primaryKey !== 'string' || typeof secondaryKey !== 'string') return undefined;
+    return { keys: { primaryKey, secondaryKey }, environmentVariables: secrets?.environmentVariables ?? {} };
+  } catch {
+    return undefined;
   }
 }
 

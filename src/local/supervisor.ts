@@ -48,6 +48,8 @@ export class Supervisor {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #started: Date;
   #writing: Promise<unknown> = Promise.resolve();
+  /** Not before everything that runs is known: acting on half of it would end the other half. */
+  #begun = false;
   #scheduled = false;
   #publishing: Promise<void> | undefined;
   #maintaining = false;
@@ -70,6 +72,7 @@ export class Supervisor {
     const supervisor = new Supervisor(options, store, (self) => self.#newPlane(port));
     for (const record of store.list()) supervisor.#control(record);
     await adoptReplicas(options.home, supervisor.#controllers, options.log);
+    supervisor.#begun = true;
     for (const record of store.list())
       if (record.deleting) supervisor.#controllers.get(record.endpoint.metadata.name)?.delete(record);
     supervisor.#timers.push(
@@ -252,7 +255,7 @@ export class Supervisor {
 
   /** Soon after the last of many events: acts on what is, tells what is different, and configures the gateway. */
   #changed(): void {
-    if (this.#scheduled || this.#stopped) return;
+    if (this.#scheduled || this.#stopped || !this.#begun) return;
     this.#scheduled = true;
     setImmediate(() => {
       this.#scheduled = false;
@@ -311,8 +314,14 @@ export class Supervisor {
       case 'token':
         return this.#tokens.verification(metadata);
       case 'key': {
-        const { primaryKey, secondaryKey } = await this.#secrets.keys(metadata.name);
-        return { mode: 'key', keyHashes: [keyHash(primaryKey), keyHash(secondaryKey)] };
+        try {
+          const { primaryKey, secondaryKey } = await this.#secrets.keys(metadata.name);
+          return { mode: 'key', keyHashes: [keyHash(primaryKey), keyHash(secondaryKey)] };
+        } catch (error) {
+          // Nobody gets in here, and the other endpoints go on.
+          this.#options.log(`${metadata.name}: ${error instanceof Error ? error.message : String(error)}`);
+          return { mode: 'key', keyHashes: [] };
+        }
       }
     }
   }

@@ -69,10 +69,11 @@ export class VersionController {
   }
 
   /** Takes over a replica of an earlier supervisor. */
-  adopt(folder: string, record: ReplicaRecord, process: ReplicaProcess): void {
+  async adopt(folder: string, record: ReplicaRecord, process: ReplicaProcess): Promise<void> {
     const replica = new Replica(folder, record, this.#replicaHost());
+    await replica.adopt(process);
     this.#replicas.push(replica);
-    replica.start(process);
+    this.#replicas.sort((a, b) => a.record.createdTime.localeCompare(b.record.createdTime));
   }
 
   /** Keeps the logs of a replica that an earlier supervisor had. */
@@ -225,17 +226,13 @@ export class VersionController {
   }
 
   #drain(id: string): void {
-    const replica = this.#replicas.find((candidate) => candidate.id === id);
-    if (!replica || replica.drainingSince !== undefined) return;
-    replica.drainingSince = this.#host.clock().getTime();
-    this.#host.changed();
+    this.#replicas.find((replica) => replica.id === id)?.drain();
   }
 
   #retire(id: string): void {
     const replica = this.#replicas.find((candidate) => candidate.id === id);
-    if (!replica) return;
-    replica.drainingSince ??= this.#host.clock().getTime();
-    void replica.stop(UNREADY_GRACE_MS);
+    replica?.drain();
+    void replica?.stop(UNREADY_GRACE_MS);
   }
 
   #stopDrained(): void {

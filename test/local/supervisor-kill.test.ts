@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Endpoint } from '../../src/contract/endpoint.ts';
+import { processesMarked } from '../../src/local/process-identity.ts';
+import { replicasFolder } from '../../src/local/replica-record.ts';
+import { seededRandom } from '../../src/serving/random.ts';
 import { eventually, gone, load, openSupervisorWorld, scriptAnswering } from './supervisor-world.ts';
 
 const pidsOf = (endpoint: Endpoint) => endpoint.status?.versions[0]?.replicas.map(({ pid }) => pid) ?? [];
@@ -12,7 +18,7 @@ test('nobody notices that the supervisor was killed, and its successor adopts wh
   const world = await openSupervisorWorld(t);
   const endpoint = await world.deploy('steady', scriptAnswering('one'), { scale: { kind: 'fixed', replicas: 2 } });
   const { primaryKey } = await world.target.getKeys('steady');
-  const requests = load(endpoint.status?.scoringUri ?? '', primaryKey);
+  const requests = load(t, endpoint.status?.scoringUri ?? '', primaryKey);
 
   const first = await world.supervisorPid();
   process.kill(first, 'SIGKILL');
@@ -78,7 +84,7 @@ test('ten redeploys under load fail no request', async (t) => {
   const world = await openSupervisorWorld(t);
   const endpoint = await world.deploy('steady', scriptAnswering('0'));
   const { primaryKey } = await world.target.getKeys('steady');
-  const requests = load(endpoint.status?.scoringUri ?? '', primaryKey);
+  const requests = load(t, endpoint.status?.scoringUri ?? '', primaryKey);
   for (let turn = 1; turn <= 10; turn++) await world.deploy('steady', scriptAnswering(String(turn)));
   const { sent, failed, bodies } = await requests.stop();
   assert.deepEqual(failed, []);
@@ -86,6 +92,31 @@ test('ten redeploys under load fail no request', async (t) => {
   // The load may have ended before it met the last one.
   assert.ok(bodies.size >= 10, [...bodies].join());
   assert.ok(sent > 500, `${sent} requests`);
+});
+
+test('a supervisor killed at any moment of a redeploy loses nothing and leaves nothing behind', async (t) => {
+  const world = await openSupervisorWorld(t);
+  const random = seededRandom(42);
+  const endpoint = await world.deploy('steady', scriptAnswering('0'));
+  const { primaryKey } = await world.target.getKeys('steady');
+  const requests = load(t, endpoint.status?.scoringUri ?? '', primaryKey);
+  for (let turn = 1; turn <= 5; turn++) {
+    const pid = await world.supervisorPid();
+    const killed = sleep(random() * 1500).then(() => process.kill(pid, 'SIGKILL'));
+    await world.deploy('steady', scriptAnswering(String(turn)));
+    await killed;
+    await eventually('a new supervisor', async () => (await world.supervisorPid().catch(() => pid)) !== pid);
+    const after = await world.until('steady', ({ status }) => status?.state === 'Healthy');
+    assert.equal((await world.score(after)).body, `"${turn}"`);
+    // The master and its one worker; whoever was half started or half drained is gone.
+    const folder = join(replicasFolder(world.home), 'steady', 'steady');
+    await eventually('one replica', async () => {
+      const ids = await readdir(folder);
+      const counts = await Promise.all(ids.map((id) => processesMarked('AKSML_REPLICA_FOLDER', join(folder, id))));
+      return counts.flat().length === 2;
+    });
+  }
+  assert.deepEqual((await requests.stop()).failed, []);
 });
 
 test('only one supervisor looks after a home', async (t) => {

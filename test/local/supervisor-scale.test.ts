@@ -11,7 +11,7 @@ test('a version comes, takes its share and goes under load without a failed requ
   const { primaryKey } = await world.target.getKeys('shop');
   const uri = (await world.target.getEndpoint('shop')).status?.scoringUri ?? '';
   assert.match(uri, /\/api\/v1\/endpoint\/shop\/score$/);
-  const requests = load(uri, primaryKey);
+  const requests = load(t, uri, primaryKey);
 
   await world.apply('shop', { name: 'green', image, isDefault: false, trafficPercentile: 50 });
   const two = await world.until('shop', ({ status }) => status?.versions[1]?.effectiveTraffic === 50);
@@ -44,7 +44,7 @@ test('load above the target adds replicas', async (t) => {
   } as const;
   const endpoint = await world.deploy('elastic', scriptAnswering('x', 'pass', 'time.sleep(0.1)'), { scale });
   const { primaryKey } = await world.target.getKeys('elastic');
-  const requests = load(endpoint.status?.scoringUri ?? '', primaryKey, 4);
+  const requests = load(t, endpoint.status?.scoringUri ?? '', primaryKey, 4);
   const grown = await world.until('elastic', ({ status }) => status?.versions[0]?.availableReplicas === 3);
   assert.equal(grown.status?.versions[0]?.desiredReplicas, 3);
   assert.deepEqual((await requests.stop()).failed, []);

@@ -220,7 +220,7 @@ export interface Load {
 }
 
 /** Requests one after the other on kept connections, until told to stop; counts what was not 200. */
-export function load(uri: string, key: string, clients = 2): Load {
+export function load(t: TestContext, uri: string, key: string, clients = 2): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: clients });
   const failed: string[] = [];
   const bodies = new Set<string>();
@@ -239,6 +239,9 @@ export function load(uri: string, key: string, clients = 2): Load {
     }
   };
   const running = Promise.all(Array.from({ length: clients }, client));
+  t.after(() => {
+    stopping = true;
+  });
   return {
     bodies,
     stop: async () => {
