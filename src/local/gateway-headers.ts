@@ -80,7 +80,11 @@ export function headersForReplica(request: IncomingMessage, ids: RequestIds): Fl
     if (NOT_TO_REPLICA.has(name) || named?.has(name)) continue;
     flat.push(name, rawHeaders[at + 1] ?? '');
   }
-  return addIds(flat, ids);
+  flat.push('x-request-id', ids.requestId);
+  // The scoring server warns of `x-ms-request-id` in every request that has it, so only the client's own is passed on.
+  if (request.headers['x-ms-request-id'] !== undefined) flat.push('x-ms-request-id', ids.msRequestId);
+  if (ids.clientRequestId !== undefined) flat.push('x-ms-client-request-id', ids.clientRequestId);
+  return flat;
 }
 
 /** What the client gets of the replica's headers. */
