@@ -157,6 +157,7 @@ test("v1's packages become the scoring server and what scripts use of them", () 
     'numpy',
     CORE_NEEDS,
     ...SERVER,
+    'numpy<2',
   ]);
   assert.deepEqual(plan.indexes.extraIndexUrls, ['https://h/s']);
   assert.deepEqual(
@@ -167,8 +168,30 @@ test("v1's packages become the scoring server and what scripts use of them", () 
       'notice environment.umbrellaReplaced',
       'notice environment.superseded',
       'notice environment.unpinned',
+      'notice environment.numpyOne',
     ],
   );
+});
+
+test('NumPy stays below 2 for pinned packages that were compiled for NumPy 1, unless its version was chosen', () => {
+  const table: [pip: string[], held: boolean][] = [
+    [['onnxruntime==1.15.1'], true],
+    [['scikit-learn==1.4.1.post1'], true],
+    [['scikit-learn==1.4.2'], false],
+    [['scikit-learn'], false],
+    [['scikit-learn>=0.22'], false],
+    [['pandas~=1.3'], true],
+    [['pandas~=2.2'], false],
+    [['pandas==2.*'], false],
+    [['scikit-learn>=1.0,<1.2; python_version < "3.12"'], true],
+    [['xgboost<=2.0.3', 'numpy'], true],
+    [['onnxruntime==1.15.1', 'numpy==2.0.1'], false],
+  ];
+  for (const [pip, held] of table) {
+    assert.equal(planEnvironment(definition([], pip)).requirements.includes('numpy<2'), held, pip.join(' '));
+  }
+  const fromConda = planEnvironment(definition(['scikit-learn=0.24.2'], []));
+  assert.ok(fromConda.requirements.includes('numpy<2'));
 });
 
 test('the scoring server is added with a notice, and a version of it that the user names is kept', () => {

@@ -2,6 +2,7 @@ import type { CondaSpecification, EnvironmentDefinition } from '../../contract/e
 import type { Problem } from '../../contract/problem.ts';
 import { withScoringServer } from './azureml-packages.ts';
 import { classifyCondaPackage, type MatchSpec, parseMatchSpec, toPypiSpecifier } from './conda-packages.ts';
+import { compiledForNumpyOne, NUMPY_ONE } from './numpy-two.ts';
 import { NO_INDEXES, type PackageIndexes } from './package-indexes.ts';
 import { ANY_PYTHON, type PythonRequest, parsePythonRequest } from './python-version.ts';
 import { normalizeName, type PipLine, parsePipLine } from './requirement.ts';
@@ -39,11 +40,13 @@ export function planEnvironment(definition: EnvironmentDefinition): EnvironmentP
   const named = new Set([...conda.requirements, ...pip.requirements].map(({ name }) => name));
   const installer = userManaged ? 'none' : conda.only.length > 0 ? 'conda' : 'uv';
   const fromPypi = installer === 'uv' ? conda.requirements : [];
-  const serving = withScoringServer([...fromPypi, ...pip.requirements], named);
+  const asked = [...fromPypi, ...pip.requirements];
+  const serving = withScoringServer(asked, named);
+  const numpyOne = installer === 'uv' ? compiledForNumpyOne(asked) : [];
   return {
     installer,
     python: conda.python,
-    requirements: [...serving.requirements, ...pip.urls],
+    requirements: [...serving.requirements, ...(numpyOne.length > 0 ? [NUMPY_ONE] : []), ...pip.urls],
     indexes: pip.indexes,
     conda: { channels: specification.channels, dependencies: specification.dependencies, only: conda.only },
     interpreterPath: definition.python.interpreterPath ?? 'python',
@@ -60,6 +63,7 @@ export function planEnvironment(definition: EnvironmentDefinition): EnvironmentP
               conda.ignored,
               serving,
             ),
+            ...(numpyOne.length > 0 ? [numpyNotice(numpyOne.map(({ text }) => text))] : []),
           ]),
     ],
   };
@@ -231,6 +235,11 @@ function packageNotices(
       : undefined,
   ];
   return notices.filter((problem) => problem !== undefined);
+}
+
+function numpyNotice(packages: readonly string[]): Problem {
+  const verb = packages.length === 1 ? 'is' : 'are';
+  return notice('environment.numpyOne', `NumPy is held below 2, for which ${packages.join(', ')} ${verb} too old.`);
 }
 
 /** What builds an image says nothing about a process on the user's own machine. */
