@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { access, link, mkdir, readdir, rm, symlink, utimes } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { access, link, mkdir, readdir, readFile, rm, symlink, utimes } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
 import type { Bundle } from '../../contract/bundle.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { CustomContainer } from '../../contract/endpoint.ts';
@@ -30,6 +30,11 @@ export interface ImageParts {
 /** v1's place of the registered files below the app root: facts of the container's contract. */
 const MODELS_FOLDER = 'azureml-models';
 
+/** Below the bundle's folder. The marker is written last. */
+const MARKER = 'bundle.json';
+const FILES = 'files.json';
+const APP_ROOT = 'app';
+
 /**
  * Composes what a replica of the embedded target runs from and returns its digest. Files of models are hard-linked, not copied.
  * Composing the same parts again costs one look-up.
@@ -43,8 +48,9 @@ export async function composeBundle(
   if (await reuseBundle(store.home, image)) return { image, reused: true };
   return withLock(store.home, `bundle-${image.slice(7, 23)}`, async () => {
     if (await reuseBundle(store.home, image)) return { image, reused: true };
-    await rm(folder, { recursive: true, force: true });
-    const appRoot = join(folder, 'app');
+    // One that was finished once and has lost files may still be run from: it is mended where it stands.
+    if (!(await isThere(join(folder, MARKER)))) await rm(folder, { recursive: true, force: true });
+    const appRoot = join(folder, APP_ROOT);
     await mkdir(appRoot, { recursive: true, mode: 0o700 });
     if (parts.code) await materializeCode(store, parts.code, appRoot);
     for (const { model, folder: source } of parts.models) {
@@ -63,7 +69,8 @@ export async function composeBundle(
       ...(parts.environment.python === undefined ? {} : { python: parts.environment.python }),
       ...(parts.container === undefined ? {} : { container: parts.container }),
     };
-    await writeFileAtomic(join(folder, 'bundle.json'), `${JSON.stringify(bundle, null, 2)}\n`);
+    await writeFileAtomic(join(folder, FILES), JSON.stringify(await filesIn(appRoot)));
+    await writeFileAtomic(join(folder, MARKER), `${JSON.stringify(bundle, null, 2)}\n`);
     return { image, reused: false };
   });
 }
@@ -77,12 +84,29 @@ async function reuseBundle(home: Home, image: string): Promise<boolean> {
   const folder = bundleFolder(home, image);
   const now = new Date();
   try {
-    await access(join(folder, 'bundle.json'));
+    await access(join(folder, MARKER));
     await utimes(folder, now, now);
-    return true;
+    const wanted = JSON.parse(await readFile(join(folder, FILES), 'utf8')) as readonly string[];
+    const present = new Set(await filesIn(join(folder, APP_ROOT)));
+    return wanted.every((path) => present.has(path));
   } catch {
     return false;
   }
+}
+
+/** `/`-separated. */
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'));
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 function imageDigest(parts: ImageParts): string {
@@ -132,14 +156,15 @@ async function linkFile(source: string, target: string): Promise<void> {
   try {
     await link(source, target);
   } catch (error) {
+    if (hasCode(error, ['EEXIST'])) return;
     // A file system without hard links, or a model cache on another one.
-    if (!isLinkRefused(error)) throw error;
+    if (!hasCode(error, LINK_REFUSALS)) throw error;
     await symlink(source, target, 'file');
   }
 }
 
-function isLinkRefused(error: unknown): boolean {
-  return (
-    error instanceof Error && 'code' in error && ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'].includes(String(error.code))
-  );
+const LINK_REFUSALS = ['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP'];
+
+function hasCode(error: unknown, codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { access, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join, sep } from 'node:path';
 import type { Problem } from '../../contract/problem.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
@@ -14,6 +14,8 @@ export interface InstalledEnvironment {
   readonly lock: readonly string[];
   /** ISO 8601, UTC. */
   readonly createdTime: string;
+  /** What lies in its `site-packages`, so that an environment that has lost packages is told from a whole one. */
+  readonly sitePackages?: readonly string[];
 }
 
 /** What a definition was resolved to, so that it gives the same packages the next time, without the network. */
@@ -35,17 +37,34 @@ export function environmentFolder(home: Home, hash: string): string {
 export async function readInstalled(home: Home, hash: string): Promise<InstalledEnvironment | undefined> {
   const installed = await readJson<InstalledEnvironment>(join(environmentFolder(home, hash), MARKER));
   if (!installed) return undefined;
-  return access(installed.python).then(
-    () => installed,
-    () => undefined,
-  );
+  try {
+    await access(installed.python);
+  } catch {
+    return undefined;
+  }
+  const present = new Set(await listSitePackages(installed.python));
+  return (installed.sitePackages ?? []).every((name) => present.has(name)) ? installed : undefined;
 }
 
 export async function writeInstalled(home: Home, installed: InstalledEnvironment): Promise<void> {
-  await writeFileAtomic(
-    join(environmentFolder(home, installed.hash), MARKER),
-    `${JSON.stringify(installed, undefined, 2)}\n`,
+  const folder = environmentFolder(home, installed.hash);
+  // What the user installs and removes in a Python of their own is not ours to judge.
+  const isOurs = installed.python.startsWith(folder + sep);
+  const complete = { ...installed, ...(isOurs ? { sitePackages: await listSitePackages(installed.python) } : {}) };
+  await writeFileAtomic(join(folder, MARKER), `${JSON.stringify(complete, undefined, 2)}\n`);
+}
+
+/** Without what Python itself writes there. Empty where the layout is another. */
+async function listSitePackages(python: string): Promise<string[]> {
+  const folder = dirname(python);
+  // venv and conda: `bin/python` beside `lib/python3.11`; on Windows `Scripts` or the root itself beside `Lib`.
+  const prefix = /^(bin|Scripts)$/.test(basename(folder)) ? dirname(folder) : folder;
+  const versions = (await readdir(join(prefix, 'lib')).catch(() => [])).filter((name) => /^python\d/.test(name));
+  const candidates = [...versions.map((name) => join('lib', name, 'site-packages')), join('Lib', 'site-packages')];
+  const listings = await Promise.all(
+    candidates.map((candidate) => readdir(join(prefix, candidate)).catch((): string[] => [])),
   );
+  return [...new Set(listings.flat())].filter((name) => name !== '__pycache__').sort();
 }
 
 export function readLockRecord(home: Home, key: string): Promise<LockRecord | undefined> {

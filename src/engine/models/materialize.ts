@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
@@ -20,26 +20,31 @@ import { treeFolder, unpackTree } from './tree-layer.ts';
  */
 export async function materializeModel(store: ModelStore, model: Model, options: ModelOptions = {}): Promise<string> {
   const folder = join(store.home.models, model.treeDigest.slice('sha256:'.length));
-  if (!(await isKept(store, folder))) {
+  if (!(await isKept(store, folder, model))) {
     const record = await findModel(store, model.id);
     await unpackAside(store, record, store.home.models, { ...options, readOnly: true }, async (unpacked) => {
       await rename(unpacked, folder).catch(async (error: unknown) => {
         // Another process was faster: its tree is the same.
-        if (!(await isKept(store, folder))) throw error;
+        if (!(await isKept(store, folder, model))) throw error;
       });
     });
   }
   return join(folder, model.basename);
 }
 
-/** A tree that is asked for counts as new again, so that garbage collection leaves it. */
-async function isKept(store: ModelStore, folder: string): Promise<boolean> {
+/** A tree that is asked for counts as new again, so that garbage collection leaves it. One that has lost files is removed. */
+async function isKept(store: ModelStore, folder: string, model: Model): Promise<boolean> {
   return await withLock(store.home, MODEL_TREES_LOCK, async () => {
     const now = new Date();
-    return await utimes(folder, now, now).then(
-      () => true,
-      () => false,
-    );
+    try {
+      await utimes(folder, now, now);
+    } catch {
+      return false;
+    }
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    if (entries.filter((entry) => !entry.isDirectory()).length === model.fileCount) return true;
+    await rm(folder, { recursive: true, force: true });
+    return false;
   });
 }
 
