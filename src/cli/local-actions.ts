@@ -10,7 +10,7 @@ import { localTime } from './service-view.ts';
 
 export async function localStatus(context: CommandContext): Promise<Result> {
   const status = await (await context.local()).status();
-  const { supervisor, stopped, endpoints, logFile } = status;
+  const { supervisor, stopped, endpoints, damaged, logFile } = status;
   const services = supervisor?.endpoints ?? [];
   return valueResult(status, {
     kind: 'facts',
@@ -34,6 +34,7 @@ export async function localStatus(context: CommandContext): Promise<Result> {
         `  ${name}`,
         `${state}, ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
       ]),
+      ...(damaged.length === 0 ? [] : [['Damaged', damaged.join(', ')] as const]),
       ['Log', logFile],
       ['Home', context.home.root],
     ],

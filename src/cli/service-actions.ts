@@ -41,6 +41,14 @@ export async function listServices(
     },
     context.run.signal,
   );
+  for (const name of (await (await context.local()).status()).damaged) {
+    context.warn({
+      severity: 'warning',
+      code: 'service.damaged',
+      message: `What is known of "${name}" cannot be read, so it is missing here.`,
+      remedy: `See "aksml service show -n ${name}".`,
+    });
+  }
   return endpointsResult(engine, found, form === 'service' ? 'services' : 'endpoints');
 }
 
