@@ -110,19 +110,25 @@ async function loadDeployment(input: ConfigurationInput, report: Report): Promis
   );
 }
 
+const CORRECT_THE_PATH = 'Correct the path; it is relative to the working directory.';
+
+const UNREADABLE: Readonly<Record<string, readonly [reason: string, remedy: string]>> = {
+  ENOENT: ['does not exist', CORRECT_THE_PATH],
+  ENOTDIR: ['does not exist: a part of its path is a file', CORRECT_THE_PATH],
+  EISDIR: ['is a folder', 'Name the file in it.'],
+  ELOOP: ['is a symbolic link that leads back to itself', 'Let the link lead to the file.'],
+  EACCES: ['may not be read', 'Change its permissions.'],
+  EPERM: ['may not be read', 'Change its permissions.'],
+};
+
 async function readContent(file: string, cwd: string, report: Report): Promise<SourceValue | undefined> {
   let content: Uint8Array;
   try {
     content = await readFile(resolve(cwd, file));
   } catch (error) {
-    const reason =
-      error instanceof Error && 'code' in error && error.code === 'ENOENT' ? 'does not exist' : 'cannot be read';
-    report.error(
-      'file.notFound',
-      { file },
-      `The file ${file} ${reason}.`,
-      'Correct the path; it is relative to the working directory.',
-    );
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const [reason, remedy] = UNREADABLE[code] ?? [`cannot be read (${code})`, 'Check the file.'];
+    report.error('file.notFound', { file }, `The file ${file} ${reason}.`, remedy);
     return undefined;
   }
   const result = readConfiguration(file, content);

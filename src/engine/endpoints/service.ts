@@ -93,7 +93,7 @@ export interface RunResult {
 
 /**
  * Scores one request with the primary key or a fresh token. Sent once: unlike v1, which repeated a failed call up to three times.
- * @throws AksmlError `service.noUri` | `run.failed` with status and body
+ * @throws AksmlError `service.noUri` | `service.unreachable` | `run.failed` with status and body
  */
 export async function runService(engine: Engine, request: RunRequest, signal?: AbortSignal): Promise<RunResult> {
   const endpoint = await engine.target.getEndpoint(request.name, signal);
@@ -109,7 +109,7 @@ export async function runService(engine: Engine, request: RunRequest, signal?: A
     );
   }
   const started = performance.now();
-  const response = await engine.fetch(uri, {
+  const response = await send(engine, request.name, uri, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
@@ -134,6 +134,20 @@ export async function runService(engine: Engine, request: RunRequest, signal?: A
     output: parseJson(text),
     milliseconds,
   };
+}
+
+async function send(engine: Engine, name: string, uri: string, init: RequestInit): Promise<Response> {
+  try {
+    return await engine.fetch(uri, init);
+  } catch (error) {
+    if (AksmlError.isCancelled(error) || init.signal?.aborted) throw error;
+    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new AksmlError('service.unreachable', `${name} did not answer at ${uri}: ${reason}`, {
+      subject: name,
+      remedy: `Run the command again in a moment; if it stays so, see "aksml service show -n ${name}".`,
+      cause: error,
+    });
+  }
 }
 
 async function authorization(engine: Engine, endpoint: Endpoint): Promise<Record<string, string>> {

@@ -78,6 +78,7 @@ export async function registerModel(
   checkModelName(request.name);
   const framework = checkFramework(request.framework, request.frameworkVersion);
   if (request.resourceRequirements) checkResources(request.resourceRequirements);
+  if (request.path === '') throw noPath(request.name);
   const path = resolve(request.cwd, request.path);
   const notices = noticesOnPath(path, request.cwd);
 
@@ -93,6 +94,15 @@ export async function registerModel(
   const model = await claimVersion(store, repository, draftOf(store, request, framework, tree), layer, listing, signal);
   options.onProgress?.({ type: 'done', stage: 'models', reused, detail: model.id });
   return { model, notices, reused };
+}
+
+/** An unset shell variable gives an empty path, which would mean the whole current folder. */
+function noPath(name: string): AksmlError {
+  return new AksmlError('model.pathMissing', `The path of the files of ${name} is empty.`, {
+    fault: 'input',
+    subject: name,
+    remedy: 'Name the file or folder to register; "." is the current folder.',
+  });
 }
 
 type Draft = Omit<Model, 'id' | 'version'>;
