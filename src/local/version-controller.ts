@@ -83,11 +83,11 @@ export class VersionController {
   }
 
   update(spec: VersionSpec): void {
-    const redeployed = spec.revision !== this.#spec.revision;
     this.#spec = spec;
     this.#going = false;
-    // Who deploys again has changed something: do not make them wait for the next attempt, nor judge by the last one.
-    if (redeployed) for (const replica of this.#replicas) replica.retry();
+    // Who deploys again has changed something, perhaps around the deployment and not in it: do not make them wait for the next attempt, nor
+    // judge by the last one.
+    for (const replica of this.#replicas) replica.retry();
     this.reconcile();
   }
 
