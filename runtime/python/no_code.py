@@ -356,12 +356,33 @@ class MLflow:
         if is_tensor_model or (self.columns is None and not request.is_table()):
             return request.array(self.schema.inputs[0].type if is_tensor_model else None)
         frame = request.frame(None if is_records(request.rows) else self.columns)
-        # JSON writers shorten 2.0 to 2, which MLflow's schema then refuses as an integer.
         for column in [] if self.schema is None else self.schema.inputs:
-            if column.name in frame.columns and str(column.type).endswith(("double", "float")):
-                if frame[column.name].dtype.kind in "iu":
-                    frame[column.name] = frame[column.name].astype("float64")
+            if column.name in frame.columns:
+                frame[column.name] = cast_column(frame[column.name], getattr(column.type, "name", ""))
         return frame
+
+
+# By the types of MLflow's schemas.
+COLUMN_TYPES = {
+    "double": "float64",
+    "float": "float32",
+    "integer": "int32",
+    "string": "object",
+    "datetime": "datetime64[ns]",
+}
+
+
+def cast_column(values, wanted):
+    """JSON knows fewer types than MLflow's schemas, which refuse what is not exactly theirs. Left alone: what would lose something."""
+    if wanted == "binary":
+        import base64
+
+        return values.map(lambda value: base64.b64decode(value) if isinstance(value, str) else value)
+    try:
+        cast = values.astype(COLUMN_TYPES.get(wanted, values.dtype))
+    except (TypeError, ValueError):
+        return values
+    return values if wanted == "integer" and not (cast == values).all() else cast
 
 
 def native_mlflow(root):

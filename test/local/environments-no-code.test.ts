@@ -145,6 +145,29 @@ mlflow.sklearn.save_model(model, os.path.join(sys.argv[1], "iris"), signature=in
   assert.equal((wrong as { status: number }).status, 400);
 });
 
+test("what JSON writes takes the types of an MLflow model's signature", async (t) => {
+  const specification = await mlflowSpecification(async (name) =>
+    name === 'requirements.txt' ? 'mlflow-skinny\nscikit-learn\nskops\n' : undefined,
+  );
+  const scene = await setUp(t, 'MLflow', specification);
+  await scene.train(`
+import os, sys, mlflow.pyfunc
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+class Types(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return [type(value).__name__ for value in model_input.iloc[0]]
+signature = ModelSignature(inputs=Schema([ColSpec(kind, kind) for kind in ("string", "double", "float", "integer", "long", "datetime")]))
+mlflow.pyfunc.save_model(os.path.join(sys.argv[1], "types"), python_model=Types(), signature=signature, pip_requirements=[])`);
+  const columns = ['string', 'double', 'float', 'integer', 'long', 'datetime'];
+  const [types, lossy] = await scene.score(
+    { input_data: { columns, data: [[2, 1, 1.5, 3, 4, '2020-01-01']] } },
+    { input_data: { columns, data: [['2', 1, 1.5, 3.5, 4, '2020-01-01']] } },
+  );
+  assert.deepEqual(types, ['int', 'float64', 'float32', 'int32', 'int64', 'Timestamp']);
+  assert.equal((lossy as { status: number }).status, 400);
+});
+
 test('a scikit-learn MLflow model is served where mlflow is not installed', async (t) => {
   const scene = await setUp(t, 'MLflow', { channels: [], dependencies: [], pip: ['scikit-learn', 'pandas', 'pyyaml'] });
   await scene.train(`${TRAIN_IRIS}
