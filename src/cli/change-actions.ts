@@ -1,4 +1,5 @@
 import * as engineUpdate from '../engine/endpoints/update.ts';
+import type { VersionChange } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { CommandContext } from './context.ts';
 import {
@@ -87,11 +88,7 @@ export async function updateEndpoint(
   return endpointResult(engine, await engineUpdate.updateEndpoint(engine, change, context.run));
 }
 
-async function versionChange(
-  context: CommandContext,
-  engine: Engine,
-  options: UpdateOptions,
-): Promise<engineUpdate.VersionChange> {
+async function versionChange(context: CommandContext, engine: Engine, options: UpdateOptions): Promise<VersionChange> {
   const models = await modelReferences(context, engine, options);
   return {
     name: options.name,
@@ -104,10 +101,7 @@ async function versionChange(
   };
 }
 
-function versionRole(options: VersionOptions): Pick<
-  engineUpdate.VersionChange,
-  'isDefault' | 'isControl' | 'trafficPercentile'
-> & {
+function versionRole(options: VersionOptions): Pick<VersionChange, 'isDefault' | 'isControl' | 'trafficPercentile'> & {
   readonly versionName: string;
 } {
   return {
@@ -120,7 +114,7 @@ function versionRole(options: VersionOptions): Pick<
 
 function labelChange(
   options: LabelOptions,
-): Pick<engineUpdate.VersionChange, 'description' | 'addTags' | 'removeTags' | 'addProperties'> {
+): Pick<VersionChange, 'description' | 'addTags' | 'removeTags' | 'addProperties'> {
   return {
     ...(options.description === undefined ? {} : { description: options.description }),
     ...(options.addTag === undefined ? {} : { addTags: options.addTag }),

@@ -4,7 +4,7 @@ import { AksmlError } from '../contract/error.ts';
 import type { Revision } from '../contract/revision.ts';
 import { findEndpoint } from '../engine/endpoints/deploy.ts';
 import * as history from '../engine/endpoints/history.ts';
-import { pickVersion } from '../engine/endpoints/update.ts';
+import { pickVersion } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
 import { checkoutRevision } from '../engine/revisions/checkout.ts';
 import { diffRevisions, diffWithWorkingTree, type FileChange, type RevisionDiff } from '../engine/revisions/diff.ts';

@@ -8,7 +8,7 @@ import { buildVersion } from './build.ts';
 import { applyAndWait, secretVariables } from './deploy.ts';
 import { versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
-import { pickVersion } from './update.ts';
+import { pickVersion } from './versions.ts';
 
 export interface HistoryEntry {
   readonly revision: Revision;

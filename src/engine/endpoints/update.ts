@@ -1,44 +1,31 @@
 import type { DeploymentSpec } from '../../contract/deployment.ts';
-import {
-  type Endpoint,
-  type EndpointSpec,
-  MAX_VERSIONS_PER_ENDPOINT,
-  type VersionSpec,
-} from '../../contract/endpoint.ts';
+import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
-import { validateTraffic } from '../../serving/traffic.ts';
 import { type Configuration, effectiveSettings, mergeSettings, validateUpdate } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
-import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
+import { type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
 import { applyAndWait, newSource, secretVariables } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
-
-/** `service update`, `endpoint realtime create-version` and `update-version`: what is absent keeps what is there. */
-export interface VersionChange {
-  readonly name: string;
-  /** Absent: the only version, of a service. */
-  readonly versionName?: string;
-  readonly configuration: Configuration;
-  /** Absent: keep. */
-  readonly models?: readonly string[];
-  readonly description?: string;
-  readonly addTags?: Readonly<Record<string, string>>;
-  readonly removeTags?: readonly string[];
-  readonly addProperties?: Readonly<Record<string, string>>;
-  readonly isDefault?: boolean;
-  readonly isControl?: boolean;
-  readonly trafficPercentile?: number;
-  readonly wait: boolean;
-  readonly build: BuildOptions;
-  readonly cwd: string;
-}
+import {
+  changesSomething,
+  createProblems,
+  NOTHING_TO_CHANGE,
+  pickVersion,
+  propertyProblems,
+  serviceLabels,
+  tagProblems,
+  trafficProblems,
+  type VersionChange,
+  withTags,
+  withVersion,
+} from './versions.ts';
 
 /** @throws AksmlError `update.invalid` | `version.notFound` | what {@link buildVersion} and {@link applyAndWait} throw */
 export async function updateVersion(
@@ -239,46 +226,6 @@ export async function updateEndpoint(
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
 }
 
-export function pickVersion(endpoint: Endpoint, versionName: string | undefined): VersionSpec {
-  const { versions } = endpoint.spec;
-  const [only] = versions;
-  if (versionName === undefined && versions.length === 1 && only) return only;
-  const version = versions.find(({ name }) => name === versionName);
-  if (version) return version;
-  const names = versions.map(({ name }) => name).join(', ');
-  throw new AksmlError(
-    'version.notFound',
-    versionName === undefined
-      ? `${endpoint.metadata.name} has several versions.`
-      : `${endpoint.metadata.name} has no version ${JSON.stringify(versionName)}.`,
-    {
-      fault: 'input',
-      subject: endpoint.metadata.name,
-      remedy: `Name one of its versions with --version-name: ${names}.`,
-    },
-  );
-}
-
-const NOTHING_TO_CHANGE: Problem = {
-  severity: 'error',
-  code: 'update.nothing',
-  message: 'Nothing to change was given.',
-  remedy: 'Give at least one setting, a model, an inference configuration, a tag or a description.',
-};
-
-function changesSomething(change: VersionChange): boolean {
-  const { name, versionName, configuration, wait, build, cwd, models, ...rest } = change;
-  const { computeType, ...settings } = configuration.deployment ?? { computeType: 'aks' };
-  return (
-    configuration.inference !== undefined ||
-    (models?.length ?? 0) > 0 ||
-    Object.values(settings).some((value) => value !== undefined) ||
-    Object.values(rest).some((value) => value !== undefined) ||
-    build.refreshEnvironment === true ||
-    build.python !== undefined
-  );
-}
-
 async function changedModels(engine: Engine, change: VersionChange, problems: Problem[]) {
   if (change.models === undefined || (change.models.length === 0 && change.versionName === undefined)) {
     return { models: undefined, paths: [], registerAll: async () => [] as Model[] };
@@ -333,113 +280,6 @@ function withBuild(
     image: built.image,
     updatedTime: engine.clock().toISOString(),
   };
-}
-
-/** v1: making one version the default, or the control, takes that from every other. */
-function withVersion<V extends Pick<VersionSpec, 'name' | 'isDefault' | 'type'>>(
-  versions: readonly V[],
-  version: V,
-  change: Pick<VersionChange, 'isDefault' | 'isControl'>,
-): V[] {
-  const makeDefault = change.isDefault === true || versions.length === 0;
-  const flagged: V = {
-    ...version,
-    isDefault: makeDefault || version.isDefault,
-    ...(change.isControl === undefined ? {} : { type: change.isControl ? 'Control' : 'Treatment' }),
-  };
-  const all = versions.map((other): V => {
-    if (other.name === version.name) return flagged;
-    return {
-      ...other,
-      isDefault: makeDefault ? false : other.isDefault,
-      ...(change.isControl === true ? { type: 'Treatment' } : {}),
-    };
-  });
-  return versions.some(({ name }) => name === version.name) ? all : [...all, flagged];
-}
-
-/** Judged before anything is built; the compute target judges again. */
-function trafficProblems(
-  spec: EndpointSpec,
-  version: Pick<VersionSpec, 'name' | 'isDefault' | 'trafficPercentile'>,
-  change: VersionChange,
-): Problem[] {
-  if (spec.form === 'service') return [];
-  const { trafficPercentile = version.trafficPercentile } = change;
-  const changed = { ...version, ...(trafficPercentile === undefined ? {} : { trafficPercentile }) };
-  return validateTraffic(withVersion<typeof changed>(spec.versions, changed, change));
-}
-
-function serviceLabels(
-  spec: EndpointSpec,
-  change: Pick<VersionChange, 'description' | 'addTags' | 'removeTags' | 'addProperties'>,
-): Partial<EndpointSpec> {
-  return {
-    ...(change.description === undefined ? {} : { description: change.description }),
-    tags: withTags(spec.tags, change),
-    properties: { ...spec.properties, ...change.addProperties },
-  };
-}
-
-function withTags(
-  tags: Readonly<Record<string, string>>,
-  change: Pick<VersionChange, 'addTags' | 'removeTags'>,
-): Record<string, string> {
-  const kept = Object.entries(tags).filter(([key]) => !change.removeTags?.includes(key));
-  return { ...Object.fromEntries(kept), ...change.addTags };
-}
-
-function tagProblems(current: Endpoint, version: VersionSpec, change: VersionChange): Problem[] {
-  const properties = current.spec.form === 'service' ? current.spec.properties : version.properties;
-  return propertyProblems(properties, change.addProperties);
-}
-
-/** v1: a property key can never be changed. */
-function propertyProblems(
-  present: Readonly<Record<string, string>>,
-  added: Readonly<Record<string, string>> = {},
-): Problem[] {
-  return Object.keys(added)
-    .filter((key) => key in present && present[key] !== added[key])
-    .map((key) => ({
-      severity: 'error',
-      code: 'property.immutable',
-      path: '--add-property',
-      message: `The property ${JSON.stringify(key)} is set already, and properties never change.`,
-      remedy: 'Use a tag for what changes.',
-    }));
-}
-
-function createProblems(current: Endpoint, change: VersionChange & { readonly versionName: string }): Problem[] {
-  const problems: Problem[] = [];
-  if (current.spec.form !== 'endpoint') {
-    problems.push({
-      severity: 'error',
-      code: 'endpoint.isService',
-      path: '--name',
-      message: `${change.name} is a service, which has one version only.`,
-      remedy: 'Deploy an endpoint: set computeType to aksendpoint in the deployment configuration.',
-    });
-  }
-  if (current.spec.versions.some(({ name }) => name === change.versionName)) {
-    problems.push({
-      severity: 'error',
-      code: 'version.exists',
-      path: '--version-name',
-      message: `${change.name} already has a version ${change.versionName}.`,
-      remedy: 'Use update-version, or another name.',
-    });
-  }
-  if (current.spec.versions.length >= MAX_VERSIONS_PER_ENDPOINT) {
-    problems.push({
-      severity: 'error',
-      code: 'endpoint.full',
-      path: '--name',
-      message: `${change.name} has ${current.spec.versions.length} versions, the most that an endpoint holds.`,
-      remedy: 'Delete one with delete-version.',
-    });
-  }
-  return problems;
 }
 
 function refuseErrors(problems: readonly Problem[], subject: string, options: RunOptions): void {
