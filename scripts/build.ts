@@ -18,6 +18,7 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
       cli: 'src/cli/main.ts',
       supervisor: 'src/local/supervisor-main.ts',
       gateway: 'src/local/gateway-main.ts',
+      'hash-worker': 'src/engine/registry/hash-worker.ts',
     },
     outdir: folder,
     metafile: true,

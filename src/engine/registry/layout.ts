@@ -6,10 +6,11 @@ import { AksmlError } from '../../contract/error.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
+import { writeHashed } from './blob-file.ts';
 import { type IndexEntry, LayoutIndex, without, withTag, withUntagged } from './layout-index.ts';
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
-import type { Descriptor, Manifest, OnBytes, Registry } from './registry.ts';
+import type { Descriptor, Manifest, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
 
 const READ_CHUNK = 1 << 20;
@@ -295,30 +296,6 @@ class Layout implements Registry {
       remedy: 'Register or deploy what it belongs to again.',
     });
   }
-}
-
-async function writeHashed(
-  path: string,
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  onBytes: OnBytes | undefined,
-  signal: AbortSignal | undefined,
-): Promise<{ digest: string; size: number }> {
-  const hash = createHash('sha256');
-  let size = 0;
-  const file = await open(path, 'wx', 0o600);
-  try {
-    for await (const chunk of chunks) {
-      signal?.throwIfAborted();
-      hash.update(chunk);
-      await file.writeFile(chunk);
-      size += chunk.byteLength;
-      onBytes?.(size);
-    }
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  return { digest: `sha256:${hash.digest('hex')}`, size };
 }
 
 /** Makes renames durable. Windows cannot open folders and needs no such call. */
