@@ -51,6 +51,16 @@ describe('the life of a service on this machine', () => {
     assert.equal((await fetch(scoringUri, { method: 'POST', body: '{}' })).status, 401);
   });
 
+  test('a page of an allowed origin may ask before it scores, another may not', async () => {
+    const { scoringUri } = (await world.aksml('service', 'show', '-n', 'journey', '-o', 'json')).json<Service>();
+    const allowed = async (origin: string) =>
+      (
+        await fetch(scoringUri, { method: 'OPTIONS', headers: { origin, 'access-control-request-method': 'POST' } })
+      ).headers.get('access-control-allow-origin');
+    assert.equal(await allowed('https://app.example'), 'https://app.example');
+    assert.equal(await allowed('https://elsewhere.example'), null);
+  });
+
   test('its keys are stable across a redeploy, and one is regenerated at a time', async () => {
     const keys = async () =>
       (await world.aksml('service', 'get-keys', '-n', 'journey', '-o', 'json')).json<Record<string, string>>();

@@ -106,6 +106,25 @@ const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] =
     ['memory.exceedsMachine'],
   ],
   [
+    'limits are not enforced on local',
+    { ...GOOD, settings: { ...GOOD.settings, resources: { ...GOOD.settings.resources, cpuLimit: 1 } } },
+    ['limits.notEnforced'],
+  ],
+  [
+    'data is not collected on local',
+    { ...GOOD, settings: { ...GOOD.settings, dataCollection: true } },
+    ['dataCollection.noEffect'],
+  ],
+  [
+    'Application Insights needs its key',
+    {
+      ...WITHOUT_SCRIPT,
+      models: [{ ...MODEL, framework: 'Onnx' }],
+      settings: { ...GOOD.settings, appInsightsEnabled: true },
+    },
+    ['appInsights.noKey'],
+  ],
+  [
     'a namespace has no effect on local',
     { ...GOOD, deployment: { computeType: 'aks', namespace: 'ml' } },
     ['namespace.noEffect'],

@@ -54,6 +54,8 @@ export interface BuiltVersion {
   readonly revision: Revision;
   readonly revisionDigest: string;
   readonly environment: { readonly name?: string; readonly version?: string; readonly hash: string };
+  /** The origins that the scoring server's own variable `AML_CORS_ORIGINS` allows; absent when it is not set. */
+  readonly corsAllowedOrigins?: readonly string[];
   /** Values for the compute target's secret store, by variable name. */
   readonly secretVariables: Readonly<Record<string, string>>;
 }
@@ -116,12 +118,18 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
     revision,
     revisionDigest: digest,
     secretVariables: split.secret,
+    ...corsOrigins(split.plain['AML_CORS_ORIGINS']),
     environment: {
       hash: environment?.hash ?? '',
       ...(definition.name === undefined ? {} : { name: definition.name }),
       ...(definition.version === undefined ? {} : { version: definition.version }),
     },
   };
+}
+
+function corsOrigins(list: string | undefined): Pick<BuiltVersion, 'corsAllowedOrigins'> {
+  const origins = list?.split(',').map((origin) => origin.trim());
+  return origins === undefined ? {} : { corsAllowedOrigins: origins.filter((origin) => origin !== '') };
 }
 
 /** Begun first and awaited last, because git may be slow. */

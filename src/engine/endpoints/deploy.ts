@@ -255,7 +255,7 @@ function composeEndpoint(
       properties: { ...current?.spec.properties, ...built.revision.git, ...request.properties },
       auth: plan.settings.auth,
       appInsightsEnabled: plan.settings.appInsightsEnabled,
-      corsAllowedOrigins: current?.spec.corsAllowedOrigins ?? [],
+      corsAllowedOrigins: built.corsAllowedOrigins ?? [],
       versions: [version],
       ...(deployment.port === undefined ? {} : { port: deployment.port }),
       ...(description === undefined ? {} : { description }),

@@ -118,6 +118,7 @@ function imageDigest(parts: ImageParts): string {
     variables: Object.entries(parts.environment.variables).sort(([a], [b]) => (a < b ? -1 : 1)),
     workers: parts.settings.maxConcurrentRequestsPerContainer,
     scoringTimeoutMs: parts.settings.scoringTimeoutMs,
+    appInsights: parts.settings.appInsightsEnabled,
     container: parts.container,
     secrets: parts.secretsNonce,
   };
@@ -128,6 +129,7 @@ function imageDigest(parts: ImageParts): string {
 function replicaVariables(parts: ImageParts): Record<string, string> {
   return {
     ...(parts.models.length === 0 ? {} : { AZUREML_MODEL_DIR: modelDirectory(parts.models.map(({ model }) => model)) }),
+    ...(parts.settings.appInsightsEnabled ? { AML_APP_INSIGHTS_ENABLED: 'true' } : {}),
     ...parts.environment.variables,
     ...(parts.code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: parts.code.entryScript }),
     ...(parts.code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: parts.code.sourceDirectory }),

@@ -175,6 +175,46 @@ const gpuIsNotReserved: Check = ({ targetKind, settings }) =>
         message: `The compute target local reserves no GPU: the replicas see whatever GPUs this machine has.`,
       };
 
+const limitsAreNotEnforced: Check = ({ targetKind, settings: { resources } }) =>
+  targetKind !== 'local' || (resources.cpuLimit === undefined && resources.memoryInGBLimit === undefined)
+    ? undefined
+    : {
+        severity: 'notice',
+        code: 'limits.notEnforced',
+        path: 'containerResourceRequirements',
+        message: 'The compute target local limits neither CPU nor memory of a replica.',
+      };
+
+const dataIsNotCollected: Check = ({ targetKind, settings }) =>
+  targetKind !== 'local' || !settings.dataCollection
+    ? undefined
+    : {
+        severity: 'warning',
+        code: 'dataCollection.noEffect',
+        path: 'dataCollection.storageEnabled',
+        message: 'On the compute target local no data of requests is collected.',
+        remedy: 'Remove the setting, or log what you need in run().',
+      };
+
+/** The scoring server itself sends to Application Insights, with this key. */
+const INSIGHTS_KEY = 'AML_APP_INSIGHTS_KEY';
+
+const insightsNeedKey: Check = ({ targetKind, settings, configuration, deployment }) => {
+  if (targetKind !== 'local' || !settings.appInsightsEnabled) return undefined;
+  const environment = configuration.inference?.environment;
+  if (environment?.kind === 'registered') return undefined;
+  const variables = { ...environment?.definition.environmentVariables, ...deployment.environmentVariables };
+  return INSIGHTS_KEY in variables
+    ? undefined
+    : {
+        severity: 'warning',
+        code: 'appInsights.noKey',
+        path: 'appInsightsEnabled',
+        message: `Nothing is sent to Application Insights: the environment variable ${INSIGHTS_KEY} is not set.`,
+        remedy: `Set it in the environment's environmentVariables, for example to \${secret:${INSIGHTS_KEY}}.`,
+      };
+};
+
 const CHECKS: readonly Check[] = [
   nameFollowsRule,
   versionNameFollowsRule,
@@ -187,4 +227,7 @@ const CHECKS: readonly Check[] = [
   fitsThisMachine,
   namespaceHasNoEffect,
   gpuIsNotReserved,
+  limitsAreNotEnforced,
+  dataIsNotCollected,
+  insightsNeedKey,
 ];

@@ -73,6 +73,7 @@ export async function updateVersion(
     spec: {
       ...current.spec,
       versions: withVersion(current.spec.versions, changed, change),
+      corsAllowedOrigins: built.corsAllowedOrigins ?? current.spec.corsAllowedOrigins,
       auth: merged.auth,
       appInsightsEnabled: merged.appInsightsEnabled,
       ...(current.spec.form === 'service' ? serviceLabels(current.spec, change) : {}),
