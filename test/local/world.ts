@@ -19,6 +19,8 @@ export interface World {
   readonly project: string;
   readonly environment: NodeJS.ProcessEnv;
   aksml(...args: readonly string[]): Promise<Outcome>;
+  /** The same in a folder of the project. */
+  aksmlIn(folder: string, ...args: readonly string[]): Promise<Outcome>;
   /** The command as a process, to be killed or read from while it runs. */
   start(...args: readonly string[]): ReturnType<typeof spawn>;
   write(path: string, content: string): Promise<void>;
@@ -38,12 +40,13 @@ export async function openWorld(variables: NodeJS.ProcessEnv = {}): Promise<Worl
     NO_COLOR: '1',
     ...variables,
   };
-  const start: World['start'] = (...args) =>
+  const startIn = (folder: string, args: readonly string[]) =>
     spawn(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], {
-      cwd: project,
+      cwd: join(project, folder),
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+  const start: World['start'] = (...args) => startIn('.', args);
   const aksml: World['aksml'] = (...args) => outcomeOf(start(...args));
   return {
     home,
@@ -51,6 +54,7 @@ export async function openWorld(variables: NodeJS.ProcessEnv = {}): Promise<Worl
     environment,
     start,
     aksml,
+    aksmlIn: (folder, ...args) => outcomeOf(startIn(folder, args)),
     async write(path, content) {
       const file = join(project, path);
       await mkdir(dirname(file), { recursive: true });
@@ -101,14 +105,12 @@ export async function writeProject(world: World, script = ANSWER(1)): Promise<vo
       sourceDirectory: 'source',
       environment: {
         name: 'bare',
+        environmentVariables: { AML_CORS_ORIGINS: 'https://app.example' },
         python: { condaDependencies: { name: 'bare', dependencies: [{ pip: ['azureml-inference-server-http'] }] } },
       },
     }),
   );
-  await world.write(
-    'deploymentconfig.json',
-    JSON.stringify({ computeType: 'aks', numReplicas: 1, autoScaler: undefined }),
-  );
+  await world.write('deploymentconfig.json', JSON.stringify({ computeType: 'aks', numReplicas: 1 }));
 }
 
 /** A scoring script that answers with a number, the model's content and what it was sent. */
