@@ -1,5 +1,7 @@
+import { mkdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
 
 /** Where everything of aksml on this machine lives: `AKSML_HOME`, else `~/.aksml`. Folders are made by their users, mode 0700. */
 export interface Home {
@@ -34,4 +36,64 @@ export function openHome(environment: Readonly<Record<string, string | undefined
     local: join(root, 'local'),
     locks: join(root, 'locks'),
   };
+}
+
+/**
+ * Makes a folder of the home, and the home itself.
+ * @throws AksmlError `home.unusable`
+ */
+export async function makeFolder(home: Home, folder: string): Promise<void> {
+  try {
+    await makeWithParents(folder);
+  } catch (error) {
+    throw unusable(home, error);
+  }
+}
+
+/** The home cannot be what it has to be: a folder of this user's that can be written, at a path that is not too long. */
+export function unusable(home: Home, cause: unknown): AksmlError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new AksmlError('disk.full', `The disk that holds ${home.root} is full.`, {
+      subject: home.root,
+      remedy: 'Free some space there, or set AKSML_HOME to a folder on another disk, then run the command again.',
+      cause,
+    });
+  }
+  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause));
+  return new AksmlError('home.unusable', `${home.root} cannot be the folder of aksml: ${reason}.`, {
+    fault: 'input',
+    subject: home.root,
+    remedy: 'Set AKSML_HOME to a folder that can be written.',
+    cause,
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'it may not be written',
+  EPERM: 'it may not be written',
+  EROFS: 'its disk is read-only',
+  ENOTDIR: 'a part of its path is a file',
+  EEXIST: 'it is a file',
+  ENAMETOOLONG: 'its path is too long',
+  ENOENT: 'it cannot be made there',
+};
+
+/** Not `mkdir` with `recursive`: where a file system refuses with "not found", such as below /proc, Node never returns from it. */
+async function makeWithParents(folder: string): Promise<void> {
+  if (await isFolder(folder)) return;
+  if (dirname(folder) !== folder) await makeWithParents(dirname(folder));
+  try {
+    await mkdir(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process was faster.
+    if (!(await isFolder(folder))) throw error;
+  }
+}
+
+function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
 }

@@ -1,8 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../contract/error.ts';
-import type { Home } from './home.ts';
+import { type Home, makeFolder, unusable } from './home.ts';
 
 export interface LockOptions {
   readonly signal?: AbortSignal;
@@ -43,8 +42,8 @@ export async function acquireLock(home: Home, name: string, options: LockOptions
 /** The lock, or undefined when another process, or another part of this one, has it. */
 export async function tryLock(home: Home, name: string): Promise<HeldLock | undefined> {
   const { DatabaseSync } = await import('node:sqlite');
-  await mkdir(home.locks, { recursive: true, mode: 0o700 });
-  const database = new DatabaseSync(join(home.locks, `${name}.lock`));
+  await makeFolder(home, home.locks);
+  const database = openDatabase(home, () => new DatabaseSync(join(home.locks, `${name}.lock`)));
   try {
     database.exec('PRAGMA busy_timeout=0; BEGIN EXCLUSIVE');
   } catch (error) {
@@ -53,6 +52,15 @@ export async function tryLock(home: Home, name: string): Promise<HeldLock | unde
     throw error;
   }
   return { release: () => database.close() };
+}
+
+/** SQLite takes paths of 512 bytes at most. */
+function openDatabase<T>(home: Home, open: () => T): T {
+  try {
+    return open();
+  } catch (error) {
+    throw unusable(home, home.locks.length > 400 ? new Error('its path is too long', { cause: error }) : error);
+  }
 }
 
 /** Runs `work` while holding the lock. */
