@@ -69,10 +69,8 @@ export function renderError(
   const only = single.length === 1 ? single[0] : undefined;
   const repeatsProblem = only !== undefined && only.message === error.message;
   if (!repeatsProblem) {
-    const named = error.subject === undefined || error.message.includes(error.subject.split('/').at(-1) ?? '');
-    const subject = named ? '' : ` (${error.subject})`;
     lines.push(
-      `${paint(sink, ['bold', 'red'], error.fault === 'cancelled' ? 'Cancelled:' : 'Error:')} ${printableLines(error.message + subject, unicode)}`,
+      `${paint(sink, ['bold', 'red'], error.fault === 'cancelled' ? 'Cancelled:' : 'Error:')} ${printableLines(error.message, unicode)}${subjectOf(error, unicode)}`,
     );
   }
   for (const problem of error.problems) lines.push(renderProblem(problem, terminal));
@@ -83,6 +81,12 @@ export function renderError(
   if (error.remedy !== undefined && error.remedy !== only?.remedy) lines.push(printableLines(error.remedy, unicode));
   if (wishes.debug) lines.push(paint(sink, 'dim', printableLines(stackOf(error), unicode)));
   return lines.map((line) => `${line}\n`).join('');
+}
+
+/** What it is about, unless the message says so, as it is or in quotation marks. */
+function subjectOf({ subject, message }: AksmlError, unicode: boolean): string {
+  if (subject === undefined || message.includes(subject.split('/').at(-1) ?? '')) return '';
+  return message.includes(JSON.stringify(subject)) ? '' : ` (${printable(subject, unicode)})`;
 }
 
 const LABELS: Readonly<Record<Severity, readonly [label: string, style: Style]>> = {

@@ -10,6 +10,7 @@ import { type Sink, showsUnicode, type Terminal, wantsColor } from './terminal.t
 /** Set by the bundler. */
 declare const AKSML_VERSION: string | undefined;
 
+const TIDY_MS = 10_000;
 const bundled = typeof AKSML_VERSION === 'string';
 const abort = new AbortController();
 const terminal: Terminal = {
@@ -60,14 +61,21 @@ function sinkOf(stream: NodeJS.WriteStream): Sink {
   };
 }
 
-/** The first signal cancels and lets the command tidy up; the second ends it at once. */
+/** The first signal cancels and lets the command tidy up; the second ends it at once, as does what cannot be cancelled after a while. */
 function cancelOnSignals(): void {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.on(signal, () => {
-      if (abort.signal.aborted) process.exit(EXIT.cancelled);
+      if (abort.signal.aborted) endAtOnce();
       abort.abort(AksmlError.cancelled('The command'));
+      setTimeout(endAtOnce, TIDY_MS).unref();
     });
   }
+}
+
+/** Which the shell reports as 130. Exiting would wait for file operations, such as opening a pipe that nobody writes to. */
+function endAtOnce(): void {
+  process.removeAllListeners('SIGINT');
+  process.kill(process.pid, 'SIGINT');
 }
 
 /** `aksml model list | head -1` ends the pipe early, which is no error. */
