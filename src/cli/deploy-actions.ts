@@ -152,11 +152,21 @@ function planResult(plan: deployment.DeploymentPlan): Result {
 
 /** v1: what the profile recommends replaces CPU and memory, whatever files and options say. */
 async function withProfile(context: CommandContext, options: DeployOptions): Promise<DeployOptions> {
-  if (options.profileInput === undefined) return options;
-  const profile = await readMetadata(context, options.profileInput, '--profile-input');
-  const numberOf = (value: unknown) => (typeof value === 'number' && value > 0 ? value : undefined);
-  return {
-    ...options,
-    ...defined({ cpuCores: numberOf(profile['recommendedCpu']), memoryGb: numberOf(profile['recommendedMemoryInGB']) }),
-  };
+  const { profileInput: file } = options;
+  if (file === undefined) return options;
+  const { recommendedCpu: cpuCores, recommendedMemoryInGB: memoryGb } = await readMetadata(
+    context,
+    file,
+    '--profile-input',
+  );
+  if (typeof cpuCores === 'number' && typeof memoryGb === 'number') return { ...options, cpuCores, memoryGb };
+  throw new AksmlError(
+    'profile.noRecommendation',
+    `The file ${JSON.stringify(file)} of --profile-input lacks recommendedCpu or recommendedMemoryInGB.`,
+    {
+      fault: 'input',
+      subject: '--profile-input',
+      remedy: 'Give a file that "model profile -t" wrote when it succeeded.',
+    },
+  );
 }

@@ -229,6 +229,42 @@ export const MODEL_COMMANDS: readonly Command[] = [
     run: async (context, options) => (await import('./deploy-actions.ts')).deployModels(context, options),
   }),
   command({
+    name: 'profile',
+    summary: 'Measure what CPU and memory a model needs',
+    description:
+      'Deploys the model on this machine for the time of the measurement, sends the requests of the input one after the other, and recommends CPU and memory for "model deploy".',
+    options: {
+      name: text({ aliases: ['n'], required: true, placeholder: 'NAME', help: 'Name of the profile.' }),
+      ...MODELS,
+      inputDatasetId: text({
+        aliases: ['idi'],
+        required: true,
+        placeholder: 'FILE',
+        completes: 'file',
+        help: 'File with one request body a line; or a .csv with one column, or a .json array of texts. Stands for the dataset of v1.',
+      }),
+      cpuCores: number({ aliases: ['cc'], help: 'The most CPU to recommend, 0.1 to 3.5. Default: 3.5.' }),
+      memoryInGb: number({ aliases: ['gb'], help: 'The most memory to recommend in GB, 0.1 to 15. Default: 15.' }),
+      description: text({ help: 'Description of the profile.' }),
+      ...METADATA_FILE,
+      ...INFERENCE,
+      baseImage: LEGACY_INFERENCE.baseImage,
+      baseImageRegistry: LEGACY_INFERENCE.baseImageRegistry,
+      ...BUILDING,
+    },
+    examples: [
+      {
+        line: 'aksml model profile -n diabetes -m diabetes:1 -ic inferenceconfig.json --idi requests.jsonl -t profile.json',
+        what: 'Measure',
+      },
+      {
+        line: 'aksml model deploy -n diabetes -m diabetes:1 -ic inferenceconfig.json -dc deploymentconfig.json --pi profile.json',
+        what: 'Deploy with what it recommends',
+      },
+    ],
+    run: async (context, options) => (await import('./profile-actions.ts')).profile(context, options),
+  }),
+  command({
     name: 'package',
     summary: 'Package models with their code and environment as an image or as the context to build one',
     options: {
