@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import type { GatewayAuth, GatewayEndpoint } from '../../src/local/gateway-protocol.ts';
 import { startGateway } from '../local/gateway-process.ts';
+import { alternate } from './gateway/alternate.ts';
 import type { LoadOptions, LoadResult } from './gateway/load.ts';
 
 const ROUNDS = 5;
@@ -50,6 +51,19 @@ const targets: Record<string, Pick<LoadOptions, 'port' | 'path' | 'key'>> = {
 
 try {
   const idleMemory = await memory();
+  const [straight = [], through = []] = await alternate([
+    { port: replicaPort, path: '/fast' },
+    { port: gateway.port, path: '/api/v1/service/open/fast' },
+  ]);
+  console.log('\nOne request at a time, directly and through the gateway in turn; milliseconds');
+  console.table(
+    [0.1, 0.5, 0.9, 0.99].map((part) => {
+      const [direct = Number.NaN, gateway = Number.NaN] = [straight, through].map(
+        (times) => times[Math.floor(times.length * part)],
+      );
+      return { percentile: part * 100, direct: round(direct), gateway: round(gateway), added: round(gateway - direct) };
+    }),
+  );
   const steady = await interleaved({ rate: RATE, seconds: 4, connections: 64 });
   const cpuBefore = await cpuMs();
   const most = await interleaved({ seconds: 3, connections: 32 });
