@@ -53,10 +53,18 @@ function isKnownLayer(value: unknown): value is KnownLayer {
 export function fingerprint(prefix: string, entries: readonly TreeEntry[]): string {
   const numbers = new Float64Array(entries.length * 5);
   const names: string[] = [prefix];
-  for (const [index, entry] of entries.entries()) {
+  let at = 0;
+  for (const entry of entries) {
     names.push(entry.kind === 'folder' ? `${entry.path}/` : entry.path);
     const stamp = entry.kind === 'file' ? entry.stamp : undefined;
-    if (stamp) numbers.set([stamp.size, stamp.mtimeMs, stamp.ctimeMs, stamp.ino, Number(stamp.executable)], index * 5);
+    if (stamp) {
+      numbers[at] = stamp.size;
+      numbers[at + 1] = stamp.mtimeMs;
+      numbers[at + 2] = stamp.ctimeMs;
+      numbers[at + 3] = stamp.ino;
+      numbers[at + 4] = Number(stamp.executable);
+    }
+    at += 5;
   }
   return createHash('sha256').update(names.join('\0')).update(new Uint8Array(numbers.buffer)).digest('hex');
 }

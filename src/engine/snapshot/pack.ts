@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { TAR_END, tarHeader, tarPadding } from './tar-header.ts';
+import { TAR_END, type TarEntry, tarHeaderLength, tarPadding, writeTarHeader } from './tar-header.ts';
 import { hasCode, type ReadFile, sameStamp, stampOf, TreeChanged, type TreeEntry } from './tree.ts';
 
 export interface PackRequest {
@@ -56,10 +56,9 @@ function* pack(request: PackRequest): Generator<Uint8Array, void> {
   for (const entry of request.entries) {
     if (entry.kind === 'file') yield* packFile(request, entry.path, piece);
     else {
-      const path = request.prefix + entry.path;
-      const header = tarHeader({ path, kind: 'folder', executable: false, size: 0 });
-      if (!piece.fits(header.length)) yield piece.take();
-      piece.add(header);
+      const header = { path: request.prefix + entry.path, kind: 'folder', executable: false, size: 0 } as const;
+      if (!piece.fits(tarHeaderLength(header))) yield piece.take();
+      piece.addHeader(header);
     }
   }
   if (!piece.fits(TAR_END.length)) yield piece.take();
@@ -80,6 +79,10 @@ class Piece {
   add(bytes: Uint8Array): void {
     this.#bytes.set(bytes, this.#used);
     this.#used += bytes.length;
+  }
+
+  addHeader(entry: TarEntry): void {
+    this.#used += writeTarHeader(entry, this.#bytes, this.#used);
   }
 
   /** Reads at most `length` bytes, as many as there is room for. */
@@ -109,10 +112,10 @@ function* packFile(request: PackRequest, path: string, piece: Piece): Generator<
     if (!stats.isFile()) throw new TreeChanged(path);
     const stamp = stampOf(stats);
     const { size, executable } = stamp;
-    const header = tarHeader({ path: request.prefix + path, kind: 'file', executable, size });
+    const header = { path: request.prefix + path, kind: 'file', executable, size } as const;
     const padding = tarPadding(size);
-    if (!piece.fits(header.length + size + padding)) yield piece.take();
-    piece.add(header);
+    if (!piece.fits(tarHeaderLength(header) + size + padding)) yield piece.take();
+    piece.addHeader(header);
     for (let left = size; left > 0; ) {
       if (!piece.fits(1)) yield piece.take();
       const count = read(descriptor, path, piece, left);

@@ -176,9 +176,11 @@ async function remember(
     await forgetKnownLayer(home, location);
     return;
   }
-  const read = new Map(files.map((file) => [file.path, file.stamp]));
+  // All were read, in the order of the tree.
+  const read = files.values();
   const entries = tree.entries.map((entry): TreeEntry => {
-    const stamp = read.get(entry.path);
+    if (entry.kind === 'folder') return entry;
+    const stamp = read.next().value?.stamp;
     return stamp === undefined ? entry : { kind: 'file', path: entry.path, stamp };
   });
   const { digest, size } = layer;

@@ -26,26 +26,49 @@ export function tarPadding(size: number): number {
 /** Two empty blocks end an archive. */
 export const TAR_END = new Uint8Array(2 * BLOCK);
 
+/** Bytes that an entry's header takes. */
+export function tarHeaderLength(entry: TarEntry): number {
+  const bytes = Buffer.byteLength(paxRecords(entry), 'utf8');
+  return bytes === 0 ? BLOCK : 2 * BLOCK + bytes + tarPadding(bytes);
+}
+
 /**
  * The header of an entry, which depends on nothing but its arguments: no time, no owner, no machine. POSIX 1003.1 "ustar", with a PAX
  * header before it where the name is long or not ASCII.
  */
 export function tarHeader(entry: TarEntry): Uint8Array {
-  const path = entry.kind === 'folder' ? `${entry.path}/` : entry.path;
-  const records = [
-    ...(isPlain(path) ? [] : [paxRecord('path', path)]),
-    ...(entry.target === undefined || isPlain(entry.target) ? [] : [paxRecord('linkpath', entry.target)]),
-    ...(entry.size > MAX_USTAR_SIZE ? [paxRecord('size', String(entry.size))] : []),
-  ];
-  const own = block(path, TYPE_FLAG[entry.kind], modeOf(entry), entry.size, entry);
-  if (records.length === 0) return own;
-  const extension = Buffer.from(records.join(''), 'utf8');
-  return Buffer.concat([
-    block('PaxHeader', 'x', 0o644, extension.length),
-    extension,
-    Buffer.alloc(tarPadding(extension.length)),
-    own,
-  ]);
+  const header = Buffer.allocUnsafe(tarHeaderLength(entry));
+  writeTarHeader(entry, header, 0);
+  return header;
+}
+
+/** Writes {@link tarHeader} into `target`, which has room for it, and answers its length. */
+export function writeTarHeader(entry: TarEntry, target: Buffer, start: number): number {
+  const records = paxRecords(entry);
+  let at = start;
+  if (records !== '') {
+    const bytes = target.write(records, at + BLOCK, 'utf8');
+    writeBlock(target, at, 'PaxHeader', 'x', 0o644, bytes);
+    const end = at + BLOCK + bytes;
+    at = end + tarPadding(bytes);
+    target.fill(0, end, at);
+  }
+  writeBlock(target, at, pathOf(entry), TYPE_FLAG[entry.kind], modeOf(entry), entry.size, entry);
+  return at + BLOCK - start;
+}
+
+function paxRecords(entry: TarEntry): string {
+  const path = pathOf(entry);
+  const { target, size } = entry;
+  return (
+    (isPlain(path) ? '' : paxRecord('path', path)) +
+    (target === undefined || isPlain(target) ? '' : paxRecord('linkpath', target)) +
+    (size > MAX_USTAR_SIZE ? paxRecord('size', String(size)) : '')
+  );
+}
+
+function pathOf({ kind, path }: TarEntry): string {
+  return kind === 'folder' ? `${path}/` : path;
 }
 
 const TYPE_FLAG = { file: '0', link: '2', folder: '5' } as const;
@@ -57,30 +80,57 @@ function modeOf({ kind, executable, mode }: TarEntry): number {
 }
 
 const TEMPLATE = template();
+const TEMPLATE_SUM = TEMPLATE.reduce((sum, byte) => sum + byte, 0);
 
-function block(
+/** Character by character into place: allocating for each of many small files takes longer than all of this. */
+function writeBlock(
+  header: Buffer,
+  at: number,
   path: string,
   type: string,
   mode: number,
   size: number,
-  { owner, target }: Pick<TarEntry, 'owner' | 'target'> = {},
-): Buffer {
-  const header = Buffer.from(TEMPLATE);
-  header.write(shortened(path), 0, NAME_BYTES, 'latin1');
-  header.write(octal(mode, 7), 100, 'latin1');
-  if (owner !== undefined) header.write(`${octal(owner, 7)}\0${octal(owner, 7)}`, 108, 'latin1');
-  if (target !== undefined) header.write(shortened(target), 157, NAME_BYTES, 'latin1');
-  header.write(octal(Math.min(size, MAX_USTAR_SIZE), 11), 124, 'latin1');
-  header.write(type, 156, 'latin1');
-  let sum = 0;
-  for (let index = 0; index < BLOCK; index += 1) sum += header[index] ?? 0;
-  header.write(`${octal(sum, 6)}\0 `, 148, 'latin1');
-  return header;
+  { owner = 0, target = '' }: Pick<TarEntry, 'owner' | 'target'> = {},
+): void {
+  header.set(TEMPLATE, at);
+  const sum =
+    TEMPLATE_SUM +
+    writeText(header, at, shortened(path)) +
+    writeOctal(header, at + 100, mode, 7) +
+    writeOctal(header, at + 108, owner, 7) +
+    writeOctal(header, at + 116, owner, 7) +
+    writeOctal(header, at + 124, Math.min(size, MAX_USTAR_SIZE), 11) +
+    writeText(header, at + 156, type) +
+    writeText(header, at + 157, shortened(target));
+  writeOctal(header, at + 148, sum, 6);
+  header[at + 154] = 0;
 }
 
-function octal(value: number, digits: number): string {
-  return value.toString(8).padStart(digits, '0');
+/** Answers the sum of what it wrote, for the header's checksum. */
+function writeText(header: Buffer, at: number, text: string): number {
+  let sum = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    header[at + index] = code;
+    sum += code;
+  }
+  return sum;
 }
+
+/** As {@link writeText}. */
+function writeOctal(header: Buffer, at: number, value: number, digits: number): number {
+  let sum = 0;
+  let rest = value;
+  for (let index = at + digits - 1; index >= at; index -= 1) {
+    const code = ZERO + (rest % 8);
+    header[index] = code;
+    sum += code;
+    rest = Math.floor(rest / 8);
+  }
+  return sum;
+}
+
+const ZERO = '0'.charCodeAt(0);
 
 /** For readers that do not know PAX. */
 function shortened(path: string): string {
@@ -89,8 +139,6 @@ function shortened(path: string): string {
 
 function template(): Buffer {
   const header = Buffer.alloc(BLOCK);
-  header.write('0000000', 108, 'latin1');
-  header.write('0000000', 116, 'latin1');
   header.write('00000000000', 136, 'latin1');
   header.write('        ', 148, 'latin1');
   header.write('ustar\x0000', 257, 'latin1');
