@@ -47,7 +47,10 @@ export async function resolveModels(
       continue;
     }
     try {
-      registered.push(await getModel(engine, reference));
+      const model = await getModel(engine, reference);
+      registered.push(model);
+      if (!reference.includes(':') && (await exists(resolve(cwd, reference))))
+        problems.push(notThePath(model, reference));
     } catch (error) {
       if (!AksmlError.is(error) || error.fault !== 'input') throw error;
       const path = resolve(cwd, reference);
@@ -92,6 +95,16 @@ export async function registerPaths(
     models.push(model);
   }
   return models;
+}
+
+function notThePath({ id }: Model, reference: string): Problem {
+  return {
+    severity: 'notice',
+    code: 'model.notThePath',
+    path: '--model',
+    message: `"${reference}" is the registered model ${id}, not the file or folder of this name.`,
+    remedy: `Write "./${reference}" to register what is there.`,
+  };
 }
 
 function notFound(error: AksmlError, reference: string): Problem {

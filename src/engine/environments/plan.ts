@@ -23,6 +23,7 @@ export interface EnvironmentPlan {
   };
   /** Only with `none`. */
   readonly interpreterPath: string;
+  readonly baseImage: string | undefined;
   readonly environmentVariables: Readonly<Record<string, string>>;
   /** With an error among them, the plan cannot be carried out. */
   readonly problems: readonly Problem[];
@@ -50,6 +51,7 @@ export function planEnvironment(definition: EnvironmentDefinition): EnvironmentP
     indexes: pip.indexes,
     conda: { channels: specification.channels, dependencies: specification.dependencies, only: conda.only },
     interpreterPath: definition.python.interpreterPath ?? 'python',
+    baseImage: definition.docker.baseImage,
     environmentVariables: { ...specification.variables, ...definition.environmentVariables },
     problems: [
       ...dockerNotices(definition),

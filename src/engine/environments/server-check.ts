@@ -19,6 +19,8 @@ export async function checkServer(
   tools: Required<EnvironmentTools>,
   python: string,
   signal?: AbortSignal,
+  /** The image that was to bring the packages. */
+  image?: string,
 ): Promise<readonly string[]> {
   const result = await tools.run(
     { command: python, args: ['-I', runtimeFile('check_server.py')], env: tools.environment },
@@ -28,16 +30,20 @@ export async function checkServer(
   if (report && report.error === undefined) return report.packages;
   const tail = report?.traceback ?? result.stderr.trimEnd().split('\n').slice(-8);
   const isMissing = report?.missing === 'azureml_inference_server_http';
+  const because =
+    image === undefined
+      ? ''
+      : `: the environment leaves its packages to the image ${image}, and on this machine no image is used`;
   throw new AksmlError(
     'environment.serverBroken',
     isMissing
-      ? `The scoring server azureml-inference-server-http is not installed for ${python}.`
+      ? `The scoring server azureml-inference-server-http is not installed for ${python}${because}.`
       : `The scoring server cannot be started in this environment: ${report?.error ?? tail.at(-1) ?? 'the interpreter failed'}`,
     {
       fault: 'input',
       subject: python,
       remedy: isMissing
-        ? 'Install it there (pip install azureml-inference-server-http), or let aksml manage the environment.'
+        ? 'Give a conda file with the packages, or name a Python that has them and the server with --python.'
         : "Remove the environment's own pins of what the server needs (Flask, Werkzeug, Jinja2, pydantic, gunicorn); v1's image had its own.",
       logTail: tail,
     },

@@ -12,7 +12,7 @@ import { environmentFolder, shortHash, writeInstalled } from './store.ts';
 export async function prepareUserManaged(preparation: Preparation): Promise<PreparedEnvironment> {
   const { tools, options, plan } = preparation;
   const interpreter = await findInterpreter(preparation);
-  const lock = await checkServer(tools, interpreter.path, options.signal);
+  const lock = await checkServer(tools, interpreter.path, options.signal, plan.baseImage);
   const hash = shortHash({ python: interpreter.path, version: interpreter.version, lock });
   await writeInstalled(tools.home, {
     hash,
