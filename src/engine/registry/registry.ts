@@ -46,7 +46,10 @@ export interface Registry {
   readonly readsInStep?: boolean;
 
   hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean>;
-  /** Streams the content in; with `expected`, content that differs is refused and nothing is kept. Known content is not sent again. */
+  /**
+   * Streams the content in; with `expected`, content that differs is refused and nothing is kept. Known content is not sent again.
+   * A chunk may be valid only until the next is asked for (see `packLayer`): who needs it longer copies it.
+   */
   putBlob(
     repository: string,
     content: AsyncIterable<Uint8Array> | Uint8Array,

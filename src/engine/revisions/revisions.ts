@@ -2,10 +2,10 @@ import { buffer } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference, Revision } from '../../contract/revision.ts';
+import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { encodeName, isDigest } from '../registry/reference.ts';
 import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
-import { openDefinition, openLines } from './open-definition.ts';
 
 export interface RevisionStore {
   readonly registry: Registry;
@@ -40,8 +40,8 @@ export async function createRevision(
     ...draft,
     environment: {
       ...environment,
-      definition: openDefinition(environment.definition),
-      lock: openLines(environment.lock),
+      definition: separateSecrets(environment.definition).open,
+      lock: environment.lock.map(withoutCredentials),
     },
   };
   const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
