@@ -79,6 +79,12 @@ export function bundleFolder(home: Home, image: string): string {
   return join(home.bundles, image.slice('sha256:'.length));
 }
 
+/** Undefined when it is not on this machine. */
+export async function readBundle(home: Home, image: string): Promise<Bundle | undefined> {
+  const text = await readFile(join(bundleFolder(home, image), MARKER), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as Bundle);
+}
+
 /** Garbage collection spares what is young, so a bundle that is about to be named again is made young. */
 async function reuseBundle(home: Home, image: string): Promise<boolean> {
   const folder = bundleFolder(home, image);

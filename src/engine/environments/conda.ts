@@ -12,9 +12,9 @@ import { checkServer } from './server-check.ts';
 import {
   environmentFolder,
   type InstalledEnvironment,
-  readInstalled,
   removeAttempts,
   shortHash,
+  useInstalled,
   writeInstalled,
 } from './store.ts';
 import type { UvSession } from './uv-session.ts';
@@ -44,7 +44,7 @@ export async function installWithConda(
     tools.home,
     `environment-${hash}`,
     async () => {
-      const present = await readInstalled(tools.home, hash);
+      const present = await useInstalled(tools.home, hash);
       if (present) return { installed: present, reused: true };
       await removeAttempts(tools.home, hash);
       const installed = await create(preparation, session, tool, hash);

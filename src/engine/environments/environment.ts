@@ -18,9 +18,9 @@ import { type PythonRequest, parsePythonRequest } from './python-version.ts';
 import {
   environmentFolder,
   type InstalledEnvironment,
-  readInstalled,
   readLockRecord,
   shortHash,
+  useInstalled,
   writeLockRecord,
 } from './store.ts';
 import { prepareUserManaged } from './user-managed.ts';
@@ -151,12 +151,12 @@ function planKey({ tools, options, plan }: Preparation): string {
 async function findInstalled(preparation: Preparation, key: string): Promise<PreparedEnvironment | undefined> {
   const { tools, options, plan } = preparation;
   if (options.recorded) {
-    const installed = await readInstalled(tools.home, options.recorded.hash);
+    const installed = await useInstalled(tools.home, options.recorded.hash);
     return installed && asPrepared(preparation, installed, plan.problems, true);
   }
   if (options.refresh) return undefined;
   const record = await readLockRecord(tools.home, key);
-  const installed = record && (await readInstalled(tools.home, record.hash));
+  const installed = record && (await useInstalled(tools.home, record.hash));
   return installed && asPrepared(preparation, installed, [...plan.problems, ...record.problems], true);
 }
 

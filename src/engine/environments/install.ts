@@ -8,13 +8,7 @@ import { withoutCredentials } from './credentials.ts';
 import type { Preparation } from './environment.ts';
 import type { Interpreter } from './python.ts';
 import { checkServer } from './server-check.ts';
-import {
-  environmentFolder,
-  type InstalledEnvironment,
-  readInstalled,
-  removeAttempts,
-  writeInstalled,
-} from './store.ts';
+import { environmentFolder, type InstalledEnvironment, removeAttempts, useInstalled, writeInstalled } from './store.ts';
 import {
   classifyFailure,
   compileCommand,
@@ -73,7 +67,7 @@ export async function installLocked(
     home,
     `environment-${locked.hash}`,
     async () => {
-      const present = await readInstalled(home, locked.hash);
+      const present = await useInstalled(home, locked.hash);
       if (present) return { installed: present, reused: true };
       await removeAttempts(home, locked.hash);
       const venv = join(environmentFolder(home, locked.hash), `venv-${randomUUID().slice(0, 8)}`);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { access, readdir, readFile, rm } from 'node:fs/promises';
+import { access, readdir, readFile, rm, utimes } from 'node:fs/promises';
 import { basename, dirname, join, sep } from 'node:path';
 import type { Problem } from '../../contract/problem.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
@@ -27,7 +27,7 @@ export interface LockRecord {
   readonly problems: readonly Problem[];
 }
 
-const MARKER = 'aksml-environment.json';
+export const MARKER = 'aksml-environment.json';
 
 export function environmentFolder(home: Home, hash: string): string {
   return join(home.environments, hash);
@@ -44,6 +44,14 @@ export async function readInstalled(home: Home, hash: string): Promise<Installed
   }
   const present = new Set(await listSitePackages(installed.python));
   return (installed.sitePackages ?? []).every((name) => present.has(name)) ? installed : undefined;
+}
+
+/** As {@link readInstalled}; from now on garbage collection spares it for a while. */
+export async function useInstalled(home: Home, hash: string): Promise<InstalledEnvironment | undefined> {
+  const now = new Date();
+  // What is not there is told by reading it.
+  await utimes(join(environmentFolder(home, hash), MARKER), now, now).catch(() => undefined);
+  return readInstalled(home, hash);
 }
 
 export async function writeInstalled(home: Home, installed: InstalledEnvironment): Promise<void> {
