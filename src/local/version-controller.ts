@@ -128,7 +128,13 @@ export class VersionController {
     const { scale } = this.#spec;
     if (!sample || scale.kind !== 'auto') return;
     if ((this.#autoscale.recent.at(-1)?.time ?? 0) > time) this.#autoscale = NO_HISTORY; // another gateway, another clock
-    this.#autoscale = observe(this.#autoscale, { time, busy: busyIn(sample), queued: sample.queued });
+    this.#autoscale = observe(this.#autoscale, {
+      time,
+      busy: busyIn(sample),
+      queued: sample.queued,
+      arrived: sample.requests,
+      ...(sample.completed === undefined ? {} : { completed: sample.completed }),
+    });
     const settings = { ...scale, maxConcurrentRequestsPerContainer: this.#spec.maxConcurrentRequestsPerContainer };
     const { replicas, state, direction } = decide(settings, this.#autoscale, this.#desired(), time);
     this.#autoscale = state;
