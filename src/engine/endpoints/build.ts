@@ -25,7 +25,13 @@ export type CodeSource =
   | { readonly kind: 'noCode'; readonly model: Model }
   /** The code, environment and custom container of an earlier revision. */
   | { readonly kind: 'revision'; readonly revision: Revision }
-  | { readonly kind: 'container'; readonly container: CustomContainer; readonly environment?: EnvironmentSource };
+  | {
+      readonly kind: 'container';
+      readonly container: CustomContainer;
+      /** Code that its command finds in the app root. */
+      readonly code?: InferenceSpec;
+      readonly environment?: EnvironmentSource;
+    };
 
 export interface BuildRequest {
   readonly endpoint: string;
@@ -167,10 +173,17 @@ async function placeModels(
     async () => {
       const placed = [];
       for (const model of models) placed.push({ model, folder: await materializeModel(engine, model, options) });
-      return { value: placed, reused: false, detail: models.map(({ id }) => id).join(', ') };
+      return { value: placed, reused: false, detail: shortList(models.map(({ id }) => id)) };
     },
   );
 }
+
+function shortList(names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return more > 0 ? `${names.slice(0, MOST_NAMED).join(', ')} and ${more} more` : names.join(', ');
+}
+
+const MOST_NAMED = 5;
 
 /** What is to be packed and installed, whichever way it was asked for. */
 interface Recipe {
@@ -198,6 +211,7 @@ async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
     case 'container':
       return {
         container: source.container,
+        ...(source.code === undefined ? {} : { inference: source.code }),
         ...(source.environment === undefined
           ? {}
           : { definition: await resolveDefinition(engine, source.environment) }),
