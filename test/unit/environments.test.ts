@@ -158,6 +158,7 @@ test("v1's packages become the scoring server and what scripts use of them", () 
     CORE_NEEDS,
     ...SERVER,
     'numpy<2',
+    'setuptools<81',
   ]);
   assert.deepEqual(plan.indexes.extraIndexUrls, ['https://h/s']);
   assert.deepEqual(
@@ -227,7 +228,7 @@ test('Docker settings have no effect on this machine, and say so', () => {
 test('without a conda specification, any Python will do', () => {
   const plan = planEnvironment({ ...definition([], []), python: { userManagedDependencies: false } });
   assert.deepEqual(plan.python.constraints, []);
-  assert.deepEqual(plan.requirements, ['azureml-core', 'numpy', CORE_NEEDS, ...SERVER]);
+  assert.deepEqual(plan.requirements, ['azureml-core', 'numpy', CORE_NEEDS, ...SERVER, 'setuptools<81']);
 });
 
 test("the conda file's variables are the environment's, unless it sets them itself", () => {

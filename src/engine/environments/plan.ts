@@ -32,6 +32,9 @@ export interface EnvironmentPlan {
 /** v1's default: nothing but its umbrella package. Its Python 3.8 is not insisted on, because nobody asked for it. */
 const DEFAULT_SPECIFICATION: CondaSpecification = { channels: [], dependencies: [], pip: ['azureml-defaults'] };
 
+/** conda put it into every environment of v1, and packages of that time import its `pkg_resources`, which its later versions lack. */
+const PKG_RESOURCES = 'setuptools<81';
+
 /** Decides what a definition needs on this machine. Pure. */
 export function planEnvironment(definition: EnvironmentDefinition): EnvironmentPlan {
   const specification = definition.python.condaDependencies ?? DEFAULT_SPECIFICATION;
@@ -44,10 +47,16 @@ export function planEnvironment(definition: EnvironmentDefinition): EnvironmentP
   const asked = [...fromPypi, ...pip.requirements];
   const serving = withScoringServer(asked, named);
   const numpyOne = installer === 'uv' ? compiledForNumpyOne(asked) : [];
+  const isOld = installer === 'uv' && (serving.replaced.length > 0 || numpyOne.length > 0);
   return {
     installer,
     python: conda.python,
-    requirements: [...serving.requirements, ...(numpyOne.length > 0 ? [NUMPY_ONE] : []), ...pip.urls],
+    requirements: [
+      ...serving.requirements,
+      ...(numpyOne.length > 0 ? [NUMPY_ONE] : []),
+      ...(isOld && !named.has('setuptools') ? [PKG_RESOURCES] : []),
+      ...pip.urls,
+    ],
     indexes: pip.indexes,
     conda: { channels: specification.channels, dependencies: specification.dependencies, only: conda.only },
     interpreterPath: definition.python.interpreterPath ?? 'python',
