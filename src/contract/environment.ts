@@ -1,3 +1,7 @@
+/** The images that v1's SDK (azureml-core 1.61) took where none was named. */
+export const DEFAULT_CPU_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20251130.v1';
+export const DEFAULT_GPU_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.8-cudnn8-ubuntu22.04';
+
 /** An environment as v1 wrote it in `inferenceconfig.json` or `azureml_environment.json`, after reading: camel-case keys, defaults of the SDK filled in. */
 export interface EnvironmentDefinition {
   readonly name?: string;

@@ -1,12 +1,11 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import type { CondaSpecification, EnvironmentDefinition } from '../../contract/environment.ts';
+import { type CondaSpecification, DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import { DEFAULT_CONDA, readCondaFile } from './conda.ts';
 import { readEnvironment } from './environment.ts';
-import { DEFAULT_CPU_IMAGE } from './legacy-environment.ts';
 import { exists } from './paths.ts';
 import { JsonRefusal, parsePythonJson } from './python-json.ts';
 import { decode } from './reader.ts';

@@ -1,6 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { EnvironmentSource } from '../../contract/deployment.ts';
-import type { CondaSpecification, EnvironmentDefinition } from '../../contract/environment.ts';
+import {
+  type CondaSpecification,
+  DEFAULT_CPU_IMAGE,
+  DEFAULT_GPU_IMAGE,
+  type EnvironmentDefinition,
+} from '../../contract/environment.ts';
 import { type CondaFileRules, DEFAULT_CONDA, readCondaFile } from './conda.ts';
 import { warnAboutServer } from './environment-notices.ts';
 import type { InferenceFiles } from './inference-files.ts';
@@ -10,8 +15,6 @@ import type { Report } from './report.ts';
 import { type Setting, SettingConverter, type SettingsSource } from './settings-source.ts';
 import { get, isText, isTruthy } from './source.ts';
 
-export const DEFAULT_CPU_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20251130.v1';
-export const DEFAULT_GPU_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-cuda11.8-cudnn8-ubuntu22.04';
 /** v1 wrote it without a registry, where no one can pull it. */
 const CUDA_9_IMAGE = 'mcr.microsoft.com/azureml/base-gpu:intelmpi2018.3-cuda9.0-cudnn7-ubuntu16.04';
 

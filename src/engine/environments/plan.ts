@@ -1,4 +1,9 @@
-import type { CondaSpecification, EnvironmentDefinition } from '../../contract/environment.ts';
+import {
+  type CondaSpecification,
+  DEFAULT_CPU_IMAGE,
+  DEFAULT_GPU_IMAGE,
+  type EnvironmentDefinition,
+} from '../../contract/environment.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { withScoringServer } from './azureml-packages.ts';
 import { classifyCondaPackage, type MatchSpec, parseMatchSpec, toPypiSpecifier } from './conda-packages.ts';
@@ -256,7 +261,7 @@ function numpyNotice(packages: readonly string[]): Problem {
 /** What builds an image says nothing about a process on the user's own machine. */
 function dockerNotices({ docker }: EnvironmentDefinition): Problem[] {
   const ineffective = [
-    docker.baseImage === undefined ? '' : `the base image ${docker.baseImage}`,
+    docker.baseImage === undefined || isDefaultImage(docker.baseImage) ? '' : `the base image ${docker.baseImage}`,
     docker.baseDockerfile === undefined ? '' : 'the base Dockerfile',
     docker.extraSteps === undefined ? '' : 'the extra Docker steps',
     docker.buildContext === undefined ? '' : 'the build context',
@@ -269,6 +274,11 @@ function dockerNotices({ docker }: EnvironmentDefinition): Problem[] {
           `On this machine no container is used: ${ineffective.join(', ')} takes effect only in an image.`,
         ),
       ];
+}
+
+/** Nobody asked for it, so nobody misses it. */
+function isDefaultImage(image: string): boolean {
+  return image === DEFAULT_CPU_IMAGE || image === DEFAULT_GPU_IMAGE;
 }
 
 function notice(code: string, message: string): Problem {

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { EnvironmentDefinition } from '../../contract/environment.ts';
+import { DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
@@ -9,7 +9,7 @@ import { parsePipLine } from '../environments/requirement.ts';
 import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from './compose.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
 import { MODELS_FOLDER, modelFolder } from './model-links.ts';
-import { namedBaseImage, type PackageRequest, V1_BASE_IMAGE } from './package-request.ts';
+import { namedBaseImage, type PackageRequest } from './package-request.ts';
 
 /** First words of every Dockerfile of ours: a folder that begins so may be replaced. */
 export const DOCKERFILE_MARK = '# Written by aksml';
@@ -89,7 +89,7 @@ function base(request: PackageRequest): string[] {
   const from =
     request.base === undefined && docker.baseDockerfile !== undefined
       ? docker.baseDockerfile.trimEnd().split(/\r?\n/)
-      : [`FROM ${namedBaseImage(request) ?? V1_BASE_IMAGE}`];
+      : [`FROM ${namedBaseImage(request) ?? DEFAULT_CPU_IMAGE}`];
   return [...from, ...(docker.extraSteps === undefined ? [] : docker.extraSteps.trimEnd().split(/\r?\n/))];
 }
 

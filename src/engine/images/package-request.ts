@@ -27,9 +27,6 @@ export interface PackageRequest {
   readonly base?: string;
 }
 
-/** v1's default CPU image: facts of azureml-core 1.61. */
-export const V1_BASE_IMAGE = 'mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:20251130.v1';
-
 /** `name:label` as container engines know it. @throws AksmlError `image.badReference` */
 export function imageReference({ imageName, imageLabel }: Pick<PackageRequest, 'imageName' | 'imageLabel'>): string {
   const reference = `${imageName ?? 'aksml-package'}:${imageLabel ?? 'latest'}`;
