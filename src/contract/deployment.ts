@@ -51,6 +51,8 @@ export interface DeploymentSpec {
   /** `local` only. */
   readonly port?: number;
   readonly container?: CustomContainer;
+  /** Packages that the container's command runs with, where it is run as a command. */
+  readonly containerEnvironment?: EnvironmentSource;
   readonly environmentVariables?: Readonly<Record<string, string>>;
 }
 

@@ -126,7 +126,10 @@ export interface LivenessProbe {
 /** v2's `inference_config` with an image or, on `local`, a command. */
 export interface CustomContainer {
   readonly image?: string;
-  /** Executable and arguments, never a shell line. `{port}` in an argument becomes the port to listen on. */
+  /**
+   * Executable and arguments, never a shell line, run in the app root. `{port}` in an argument becomes the port to listen on; a command that
+   * does not say it has one replica at a time, on `port`.
+   */
   readonly command?: readonly string[];
   readonly port: number;
   readonly scoringRoute: string;

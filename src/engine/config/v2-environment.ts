@@ -35,13 +35,26 @@ export function readV2Container(source: V2Source, report: Report): CustomContain
     report.error('v2.containerPort', source.origin(...config), message, 'Give all routes the same port.');
   }
   const route = (name: string, fallback: string) => source.text(...config, name, 'path') ?? fallback;
+  const command = readCommand(source, report);
   return {
     ...(image === undefined ? {} : { image }),
+    ...(command === undefined ? {} : { command }),
     port: port ?? 0,
     scoringRoute: route('scoring_route', '/score'),
     livenessRoute: route('liveness_route', '/'),
     readinessRoute: route('readiness_route', '/'),
   };
+}
+
+/** aksml's own key, a list of texts. */
+function readCommand(source: V2Source, report: Report): readonly string[] | undefined {
+  const key = ['environment', 'inference_config', 'command'];
+  const command = source.plain(...key);
+  if (!isTruthy(source.value(...key))) return undefined;
+  if (Array.isArray(command) && command.every((word) => typeof word === 'string')) return command;
+  const message = 'command must be a list of texts: the program and its arguments.';
+  report.error('v2.command', source.origin(...key), message, 'Write it such as [python, source/server.py, "{port}"].');
+  return undefined;
 }
 
 /** Reads `environment` in all of its forms: a reference, or an object with an image, a conda file or a Dockerfile. */
@@ -106,7 +119,7 @@ export class V2EnvironmentReader {
       },
       ...(isContainer ? {} : { inferencingStackVersion: 'latest' }),
     };
-    warnAboutServer(definition, source.origin('environment'), this.#report);
+    if (!isContainer) warnAboutServer(definition, source.origin('environment'), this.#report);
     return { kind: 'inline', definition };
   }
 

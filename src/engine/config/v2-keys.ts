@@ -63,6 +63,8 @@ export const V2_DEPLOYMENT_KEYS: readonly V2Key[] = [
   ...['liveness_route', 'readiness_route', 'scoring_route'].flatMap((route) =>
     used(`environment.inference_config.${route}.path`, `environment.inference_config.${route}.port`),
   ),
+  // aksml's own addition: what serves on a compute target that runs commands instead of images.
+  ...used('environment.inference_config.command'),
   ...used(
     'scale_settings.type',
     'scale_settings.scale_type',

@@ -158,7 +158,7 @@ class Importer {
     const environment = await reader.read(container !== undefined);
     const inference = await this.#inference(environment, container !== undefined);
     const models = await this.#models();
-    const { json, spec } = await this.#deployment(versionName, container);
+    const { json, spec } = await this.#deployment(versionName, container, environment);
     const description = source.text('description');
     return {
       ...verdict(this.#report),
@@ -175,7 +175,11 @@ class Importer {
   }
 
   /** Judged by v1's rules, with problems at v2's keys. */
-  async #deployment(versionName: string | undefined, container: CustomContainer | undefined) {
+  async #deployment(
+    versionName: string | undefined,
+    container: CustomContainer | undefined,
+    environment: EnvironmentSource | undefined,
+  ) {
     const { json, origins } = deploymentOfV2(this.#source, this.#endpoint, versionName, this.#report);
     const judged = new Report();
     const content = fromPlain(json);
@@ -192,6 +196,7 @@ class Importer {
           ? prune({
               ...spec,
               container,
+              containerEnvironment: container && environment && hasPackages(environment) ? environment : undefined,
               environmentVariables: Object.keys(environmentVariables).length === 0 ? undefined : environmentVariables,
             })
           : undefined,
@@ -207,7 +212,7 @@ class Importer {
     const folder = source.path('code_configuration', 'code');
     const script = source.text('code_configuration', 'scoring_script');
     const origin = source.origin('code_configuration', 'scoring_script');
-    if (script === undefined && !isContainer)
+    if (script === undefined)
       this.#report.error('entryScript.missing', origin, 'scoring_script is missing.', 'Name the scoring script.');
     if (folder === undefined) return undefined;
     if ((await kindOf(folder)) !== 'folder') {
@@ -308,6 +313,11 @@ class Importer {
     const name = relative(this.#input.cwd, path).split(sep).join('/');
     return name === '' ? '.' : name;
   }
+}
+
+/** What the image holds is not known, so that only what is named besides can be installed. */
+function hasPackages(environment: EnvironmentSource): boolean {
+  return environment.kind === 'registered' || environment.definition.python.condaDependencies !== undefined;
 }
 
 const NOTHING: EnvironmentDefinition = {

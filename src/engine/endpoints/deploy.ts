@@ -168,7 +168,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
     versionName,
     models: [...models.map(({ id }) => id), ...resolved.paths.map(({ path }) => path)],
     code: describeCode(configuration, deployment, resolved),
-    environment: describeEnvironment(configuration),
+    environment: describeEnvironment(configuration, deployment),
     settings,
     problems,
   };
@@ -181,7 +181,15 @@ export function newSource(
   models: readonly Model[],
 ): CodeSource {
   const [model] = models;
-  if (deployment.container) return { kind: 'container', container: deployment.container };
+  const { container, containerEnvironment: environment } = deployment;
+  if (container) {
+    return {
+      kind: 'container',
+      container,
+      ...(configuration.inference === undefined ? {} : { code: configuration.inference }),
+      ...(environment === undefined ? {} : { environment }),
+    };
+  }
   if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
   if (model) return { kind: 'noCode', model };
   throw new AksmlError('inferenceConfig.missing', 'A version needs a model or an inference configuration.', {
@@ -203,9 +211,12 @@ function describeCode(
   return model ? `none: aksml's own scoring script for ${model.isMlflow ? 'MLflow' : model.framework}` : 'none';
 }
 
-function describeEnvironment(configuration: Configuration): string {
-  const environment = configuration.inference?.environment;
-  if (environment === undefined) return "aksml's own";
+function describeEnvironment(
+  { inference }: Configuration,
+  { container, containerEnvironment }: DeploymentSpec,
+): string {
+  const environment = container ? containerEnvironment : inference?.environment;
+  if (environment === undefined) return container ? 'what this machine has' : "aksml's own";
   if (environment.kind === 'registered') return `${environment.name}:${environment.version ?? 'latest'}`;
   return environment.definition.name ?? 'inline';
 }

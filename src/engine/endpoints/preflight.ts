@@ -135,7 +135,8 @@ const containerHasCommand: Check = ({ targetKind, deployment: { container } }) =
         code: 'container.noCommand',
         path: 'environment.image',
         message: `The compute target local runs commands, not images, so that it cannot serve ${container.image ?? 'this container'}.`,
-        remedy: 'Leave inference_config out and name a scoring script with its packages, or deploy to a cluster.',
+        remedy:
+          'Add inference_config.command, a list such as [python, source/server.py, "{port}"], that starts the same server here; or leave inference_config out and name a scoring script.',
       };
 
 const GIB = 1024 ** 3;

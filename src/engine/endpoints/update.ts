@@ -267,9 +267,11 @@ function withBuild(
   models: readonly Model[],
   settings: ReturnType<typeof versionSettings>,
 ): VersionSpec {
+  const { container: _, ...rest } = version;
   return {
-    ...version,
+    ...rest,
     ...settings,
+    ...(built.revision.container === undefined ? {} : { container: built.revision.container }),
     ...(change.description === undefined ? {} : { description: change.description }),
     ...(change.trafficPercentile === undefined ? {} : { trafficPercentile: change.trafficPercentile }),
     tags: withTags(version.tags, change),
