@@ -98,6 +98,14 @@ export class DataPlane {
     return this.#blocked.get(endpoint);
   }
 
+  /** Tries an endpoint's own port again at once, without judging by the attempt before. */
+  retryPort(endpoint: string): void {
+    if (!this.#blocked.has(endpoint)) return;
+    this.#blocked = new Map([...this.#blocked].filter(([name]) => name !== endpoint));
+    this.#wantedVersion += 1;
+    this.#wake.resolve();
+  }
+
   /** Makes these endpoints the ones that are served; the latest call wins. Starts the gateway if need be. */
   publish(endpoints: readonly GatewayEndpoint[]): void {
     if (JSON.stringify(endpoints) === JSON.stringify(this.#wanted)) return;

@@ -107,6 +107,7 @@ export class Supervisor {
       const record = await this.#withPort(prepared);
       await this.#mergeSecrets(record.endpoint, secrets ?? {});
       await this.#store.put(record);
+      this.#plane.retryPort(name);
       const controller = this.#controllers.get(name);
       if (controller) controller.update(record);
       else this.#control(record);
