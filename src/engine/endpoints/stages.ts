@@ -1,5 +1,6 @@
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress, Stage } from '../../contract/event.ts';
+import { asStorageError } from '../registry/storage-error.ts';
 
 export interface RunOptions {
   readonly onProgress?: OnProgress;
@@ -26,12 +27,28 @@ export async function runStage<T>(
   }
 }
 
-function asAksmlError(error: unknown, label: string): AksmlError {
-  if (AksmlError.is(error)) return error;
+/** What tools say of a full disk, whatever they were about. */
+const TOOL_DISK_FULL = /No space left on device|There is not enough space on the disk/;
+
+function asAksmlError(thrown: unknown, label: string): AksmlError {
+  const error = asStorageError(thrown, label, "aksml's files");
+  if (AksmlError.is(error)) return isToolDiskFull(error) ? diskFull(error, label) : error;
   if (AksmlError.isCancelled(error)) return AksmlError.cancelled(label);
   const message = error instanceof Error ? error.message : String(error);
   return new AksmlError('internal', `${label} failed: ${message}`, {
     cause: error,
     remedy: 'Run the command again with --debug and report what it prints.',
+  });
+}
+
+function isToolDiskFull({ code, message, logTail }: AksmlError): boolean {
+  return code !== 'disk.full' && [message, ...logTail].some((line) => TOOL_DISK_FULL.test(line));
+}
+
+function diskFull(cause: AksmlError, label: string): AksmlError {
+  return new AksmlError('disk.full', `${label} failed: the disk that holds aksml's files is full.`, {
+    remedy: 'Free some space there, or set AKSML_HOME to a folder on another disk, then run the command again.',
+    logTail: cause.logTail,
+    cause,
   });
 }
