@@ -68,7 +68,11 @@ export async function deployModels(context: CommandContext, given: DeployOptions
   if (options.dryRun) return planResult(await deployment.planDeployment(engine, request, context.run.signal));
   const endpoint = await changing(context, options.name, (run) => deployment.deploy(engine, request, run));
   const group = endpoint.spec.form === 'endpoint' ? 'endpoint realtime' : 'service';
-  return endpointResult(engine, endpoint, `Score a request: aksml ${group} run -n ${options.name} -d @input.json`);
+  const note =
+    endpoint.status?.state === 'Healthy'
+      ? `Score a request: aksml ${group} run -n ${options.name} -d @input.json`
+      : `See how it goes: aksml ${group} show -n ${options.name}`;
+  return endpointResult(engine, endpoint, note);
 }
 
 /** v2's files describe the whole deployment, so that nothing else may. */

@@ -3,6 +3,7 @@ import type { Problem, Severity } from '../contract/problem.ts';
 import type { Format } from './output.ts';
 import { printable, printableJson, printableLines, printableLog } from './printable.ts';
 import { paint, type Style, symbols, type Terminal } from './terminal.ts';
+import { wrapFor } from './wrap.ts';
 
 export const EXIT = { done: 0, failed: 1, input: 2, cancelled: 130 } as const;
 
@@ -69,16 +70,16 @@ export function renderError(
   const only = single.length === 1 ? single[0] : undefined;
   const repeatsProblem = only !== undefined && only.message === error.message;
   if (!repeatsProblem) {
-    lines.push(
-      `${paint(sink, ['bold', 'red'], error.fault === 'cancelled' ? 'Cancelled:' : 'Error:')} ${printableLines(error.message, unicode)}${subjectOf(error, unicode)}`,
-    );
+    const label = paint(sink, ['bold', 'red'], error.fault === 'cancelled' ? 'Cancelled:' : 'Error:');
+    lines.push(wrapFor(sink, `${label} ${printableLines(error.message, unicode)}${subjectOf(error, unicode)}`));
   }
   for (const problem of error.problems) lines.push(renderProblem(problem, terminal));
   if (error.logTail.length > 0) {
     const bar = paint(sink, 'dim', symbols(unicode).bar);
     lines.push(...error.logTail.map((line) => `  ${bar} ${printableLog(line, sink.color, unicode)}`));
   }
-  if (error.remedy !== undefined && error.remedy !== only?.remedy) lines.push(printableLines(error.remedy, unicode));
+  if (error.remedy !== undefined && error.remedy !== only?.remedy)
+    lines.push(wrapFor(sink, printableLines(error.remedy, unicode)));
   if (wishes.debug) lines.push(paint(sink, 'dim', printableLines(stackOf(error), unicode)));
   return lines.map((line) => `${line}\n`).join('');
 }
@@ -104,7 +105,10 @@ export function renderProblem(problem: Problem, { error: sink, unicode }: Termin
   const named = problem.path !== undefined && problem.file === undefined && problem.message.includes(problem.path);
   const where = place === '' || named ? '' : `${paint(sink, 'bold', printable(place, unicode))}: `;
   const remedy = problem.remedy === undefined ? '' : ` ${problem.remedy}`;
-  return `${paint(sink, ['bold', style], `${label}:`)} ${where}${printableLines(problem.message + remedy, unicode)}`;
+  return wrapFor(
+    sink,
+    `${paint(sink, ['bold', style], `${label}:`)} ${where}${printableLines(problem.message + remedy, unicode)}`,
+  );
 }
 
 function stackOf(error: Error): string {

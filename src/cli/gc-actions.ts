@@ -56,7 +56,7 @@ export async function collectGarbage(context: CommandContext, wishes: Wishes): P
     {
       kind: 'rows',
       columns: ['PLACE', dryRun ? 'WOULD REMOVE' : 'REMOVED', dryRun ? 'WOULD FREE' : 'FREED'],
-      rows: rows.map(([place, count, bytes]) => [place, count, formatBytes(bytes)]),
+      rows: rows.filter(([, count]) => count > 0).map(([place, count, bytes]) => [place, count, formatBytes(bytes)]),
       empty: 'There is nothing to remove.',
     },
   );

@@ -2,6 +2,7 @@ import type { Command } from './command.ts';
 import { COMMAND_GROUPS, type CommandGroup, fullName } from './commands.ts';
 import { longName, type Option, type OptionTable } from './option.ts';
 import { paint, type Sink } from './terminal.ts';
+import { wrap } from './wrap.ts';
 
 const WIDEST = 110;
 const WIDEST_LEFT = 34;
@@ -134,16 +135,4 @@ function table(sink: Sink, rows: readonly (readonly [string, string])[]): string
     if (cell.length > left) return [`  ${cell}`, ...lines.map((line) => indent + line)];
     return [`  ${cell.padEnd(left)}  ${lines[0] ?? ''}`.trimEnd(), ...lines.slice(1).map((line) => indent + line)];
   });
-}
-
-function wrap(text: string, columns: number): string[] {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > columns) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line];
 }

@@ -234,7 +234,7 @@ function modelView(model: Model): View {
       [
         'Content',
         model.isFolder
-          ? `${model.basename}/, ${model.fileCount} files, ${formatBytes(model.size)}`
+          ? `${model.basename}/, ${model.fileCount === 1 ? '1 file' : `${model.fileCount} files`}, ${formatBytes(model.size)}`
           : `${model.basename}, ${formatBytes(model.size)}`,
       ],
       ['Digest', model.treeDigest],

@@ -2,6 +2,7 @@ import { AksmlError } from '../contract/error.ts';
 import { printable, printableJson, printableLines, printableLog } from './printable.ts';
 import type { Cell, Result, View } from './result.ts';
 import { paint, type Sink, type Style, symbols, type Terminal } from './terminal.ts';
+import { wrapFor } from './wrap.ts';
 
 export const FORMATS = ['json', 'jsonc', 'yaml', 'table', 'tsv', 'none'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -108,9 +109,10 @@ async function toTable(value: unknown, view: View | undefined, terminal: Termina
       return shown.lines.map((line) => `${paintPatch(out, printableLog(line, false, unicode))}\n`).join('');
     case 'facts': {
       const width = Math.max(0, ...shown.facts.map(([label]) => label.length));
-      const lines = shown.facts.map(([label, content]) =>
-        `${paint(out, 'bold', label)}${' '.repeat(width - label.length + 2)}${label === 'State' ? paintState(out, cell(content)) : cell(content)}`.trimEnd(),
-      );
+      const lines = shown.facts.map(([label, content]) => {
+        const text = label === 'State' ? paintState(out, cell(content)) : wrapFor(out, cell(content), width + 2);
+        return `${paint(out, 'bold', label)}${' '.repeat(width - label.length + 2)}${text}`.trimEnd();
+      });
       return `${[...lines, ...(shown.note === undefined ? [] : ['', printableLines(shown.note, unicode)])].join('\n')}\n`;
     }
     case 'rows': {

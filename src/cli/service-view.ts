@@ -1,4 +1,4 @@
-import type { Endpoint, VersionSpec } from '../contract/endpoint.ts';
+import type { Cause, Endpoint, ReplicaStatus, VersionSpec } from '../contract/endpoint.ts';
 import { serializeEndpoint } from '../engine/endpoints/serialize.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Cell, Result, View } from './result.ts';
@@ -58,7 +58,7 @@ function endpointView({ metadata, spec, status }: Endpoint, note: string | undef
   const facts: (readonly [string, Cell])[] = [
     ['Name', metadata.name],
     ['State', status?.state ?? 'Transitioning'],
-    ...(status?.error ? ([['Error', `${status.error.code}: ${status.error.message}`]] as const) : []),
+    ...causeFacts(status?.error),
     ['Scoring URI', status?.scoringUri],
     ['Swagger URI', status?.swaggerUri],
     ['Authentication', spec.auth],
@@ -92,6 +92,7 @@ function versionFacts(
       : []),
     ['Models', version.models.join(', ')],
     ['Replicas', `${status?.availableReplicas ?? 0} of ${status?.desiredReplicas ?? 0}, ${describeScale(version)}`],
+    ...(status?.replicas ?? []).flatMap(replicaFacts),
     [
       'Resources',
       `${version.resources.cpu} CPU, ${version.resources.memoryInGB} GB${version.resources.gpu > 0 ? `, ${version.resources.gpu} GPU` : ''}`,
@@ -104,6 +105,22 @@ function versionFacts(
     ['Revision', version.revisionNumber],
     ['Updated', localTime(version.updatedTime)],
   ];
+}
+
+function causeFacts(cause: Cause | undefined): (readonly [string, Cell])[] {
+  if (cause === undefined) return [];
+  return [
+    ['Error', `${cause.code}: ${cause.message}`],
+    ...(cause.remedy === undefined ? [] : ([['Remedy', cause.remedy]] as const)),
+  ];
+}
+
+/** What those are at that take no requests. */
+function replicaFacts({ id, state, message, error, restarts }: ReplicaStatus): (readonly [string, Cell])[] {
+  if (state === 'ready') return [];
+  const again = restarts === 0 ? '' : `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
+  const what = message ?? error?.code;
+  return [[`  ${id}`, `${state}${again}${what === undefined ? '' : `: ${what}`}`]];
 }
 
 function describeScale({ scale }: VersionSpec): string {

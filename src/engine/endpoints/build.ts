@@ -173,7 +173,7 @@ async function placeModels(
     async () => {
       const placed = [];
       for (const model of models) placed.push({ model, folder: await materializeModel(engine, model, options) });
-      return { value: placed, reused: false, detail: shortList(models.map(({ id }) => id)) };
+      return { value: placed, reused: false, detail: models.length === 1 ? '' : shortList(models.map(({ id }) => id)) };
     },
   );
 }
@@ -265,7 +265,7 @@ async function packCode(
     return {
       value,
       reused: snapshot.reused,
-      detail: `${snapshot.code.fileCount} files, ${snapshot.code.size} bytes${left}`,
+      detail: `${snapshot.code.fileCount === 1 ? '1 file' : `${snapshot.code.fileCount} files`}${left}`,
     };
   });
 }
