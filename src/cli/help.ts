@@ -12,7 +12,10 @@ export function overview(sink: Sink): string {
   const rows = COMMAND_GROUPS.map(({ words, summary }): readonly [string, string] => [words.join(' '), summary]);
   return sections(sink, [
     [
-      'aksml deploys machine-learning models from Azure Machine Learning v1 projects: to this machine and to Kubernetes.',
+      wrap(
+        'aksml deploys machine-learning models from Azure Machine Learning v1 projects: to this machine and to Kubernetes.',
+        width(sink),
+      ).join('\n'),
     ],
     ['Usage', '  aksml GROUP COMMAND [options]'],
     ['Commands', ...table(sink, rows)],

@@ -64,7 +64,7 @@ export async function profile(context: CommandContext, options: ProfileOptions):
 }
 
 function factsOf(made: ModelProfile): (readonly [string, Cell])[] {
-  const amount = (value: number | null, unit: string) => (value === null ? 'not measured' : `${value} ${unit}`);
+  const amount = (value: number | null, unit: string) => (value === null ? 'not measured' : `${short(value)} ${unit}`);
   const { latencyPercentile50InMs: p50, latencyPercentile95InMs: p95, latencyPercentile99InMs: p99 } = made;
   return [
     ['Name', made.name],
@@ -81,12 +81,17 @@ function factsOf(made: ModelProfile): (readonly [string, Cell])[] {
       'Latency',
       made.successQueries === 0
         ? 'not measured'
-        : `p50 ${p50} ms, p95 ${p95} ms, p99 ${p99} ms, max ${made.maxLatencyInMs} ms`,
+        : `p50 ${short(p50)} ms, p95 ${short(p95)} ms, p99 ${short(p99)} ms, max ${short(made.maxLatencyInMs)} ms`,
     ],
     ['CPU', `${amount(made.maxUtilizedCpu, 'cores at most')}, ${amount(made.cpuTimePerQueryInMs, 'ms a request')}`],
     ['Memory', amount(made.maxUtilizedMemoryInGB, 'GB at most')],
     ['Recommended', `${amount(made.recommendedCpu, 'CPU')}, ${amount(made.recommendedMemoryInGB, 'GB')}`],
   ];
+}
+
+/** The JSON has the rest. */
+function short(value: number | null): number | null {
+  return value === null ? null : Number(value.toPrecision(3));
 }
 
 function noteOf(made: ModelProfile, file: string | undefined): { readonly note?: string } {

@@ -8,6 +8,7 @@ const actions = () => import('./workspace-actions.ts');
 const AZURE_RESOURCE: Effect = { kind: 'noEffect', reason: 'a workspace here needs no resources of Azure' };
 
 const OF_AZURE = {
+  yes: flag({ aliases: ['y'], effect: { kind: 'noEffect', reason: 'nothing is asked' }, help: 'Do not ask.' }),
   location: text({ aliases: ['l'], placeholder: 'REGION', effect: AZURE_RESOURCE, help: 'Region.' }),
   friendlyName: text({ aliases: ['f'], placeholder: 'NAME', effect: AZURE_RESOURCE, help: 'Name to show.' }),
   keyvault: text({ placeholder: 'ID', effect: AZURE_RESOURCE, help: 'Key vault.' }),
@@ -35,7 +36,6 @@ export const WORKSPACE_COMMANDS: readonly Command[] = [
         help: 'Keep the content in this registry instead of a folder.',
       }),
       existOk: flag({ help: 'Take the one that is there, if there is one.' }),
-      yes: CONFIRMATION.yes,
       ...METADATA_FILE,
       ...OF_AZURE,
     },
