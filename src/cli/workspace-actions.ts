@@ -6,6 +6,7 @@ import {
   createWorkspace as create,
   findWorkspace as find,
   listWorkspaces as list,
+  refuseUnlessEmpty,
   deleteWorkspace as remove,
   showWorkspace as show,
   type Workspace,
@@ -64,10 +65,12 @@ export async function deleteWorkspace(context: CommandContext, options: DeleteOp
   const { home } = context;
   const { name, folder } = await show(home, namedWorkspace(context, 'delete'));
   const force = options.force === true || options.allResources === true;
+  if (!force) await refuseUnlessEmpty(home, name);
   const services = force ? await servicesFrom(context, folder) : [];
-  const loss =
-    services.length === 0 ? '' : ` The history of ${services.join(', ')} is lost, too; what is deployed keeps running.`;
-  await context.confirm(`Delete the workspace ${name}${force ? ' and everything in it' : ''}?${loss}`, options.yes);
+  if (services.length > 0) {
+    context.say(`With it goes the history of ${services.join(', ')}; what is deployed keeps running.`);
+  }
+  await context.confirm(`Delete the workspace ${name}${force ? ' and everything in it' : ''}?`, options.yes);
   await remove(home, name, { force });
   context.say(`The workspace ${name} is deleted.`);
   return NOTHING;
@@ -96,7 +99,6 @@ export function listKeys(): never {
     'A workspace on this machine has no keys: it is a folder of yours, or a registry that docker login knows.',
     {
       fault: 'input',
-      subject: 'workspace list-keys',
       remedy: 'For the keys of a service, see "aksml service get-keys -n NAME".',
     },
   );

@@ -163,7 +163,7 @@ export async function deleteWorkspace(
     const doomed = join(home.workspaces, unfinishedName());
     // Nobody can put something in between the look and the end.
     await withLayoutLock(home, folder, async () => {
-      if (!options.force && !(await isEmpty(openLayout(home, folder)))) throw notEmpty(exact);
+      if (!options.force) await refuseUnlessEmpty(home, exact);
       await rename(folder, doomed);
     });
     await rm(doomed, { recursive: true, force: true });
@@ -171,10 +171,13 @@ export async function deleteWorkspace(
   });
 }
 
-function notEmpty(name: string): AksmlError {
-  return new AksmlError('workspace.notEmpty', `The workspace ${name} holds models, environments or deployments.`, {
+/** @throws AksmlError `workspace.notFound` | `workspace.notEmpty` */
+export async function refuseUnlessEmpty(home: Home, name: string): Promise<void> {
+  const { folder, name: exact } = await showWorkspace(home, name);
+  if (await isEmpty(openLayout(home, folder))) return;
+  throw new AksmlError('workspace.notEmpty', `The workspace ${exact} holds models, environments or deployments.`, {
     fault: 'input',
-    subject: `workspace/${name}`,
+    subject: `workspace/${exact}`,
     remedy: 'Delete them first, or add --force: everything in the workspace is lost then.',
   });
 }
