@@ -5,7 +5,7 @@ import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openScriptCheck } from '../engine/environments/script-check.ts';
-import type { SyntaxVerdict } from '../engine/environments/syntax.ts';
+import type { CheckSyntax } from '../engine/environments/syntax.ts';
 import { readModelMetadata } from '../engine/models/metadata-file.ts';
 import { isIgnored } from '../engine/snapshot/snapshot.ts';
 import type { CommandContext } from './context.ts';
@@ -21,6 +21,7 @@ export interface DeploymentOptions extends ConfigurationFlags {
 /** Both files with the options over them, and the scoring script. */
 export async function configurationOf(context: CommandContext, options: DeploymentOptions): Promise<Configuration> {
   const { inferenceConfigFile, deployConfigFile, environmentDirectory } = options;
+  const scriptCheck = startScriptCheck(context, options);
   const given = Object.entries(options).filter(
     ([name, value]) => value !== undefined && CONFIGURATION_FLAGS.includes(name),
   );
@@ -30,16 +31,21 @@ export async function configurationOf(context: CommandContext, options: Deployme
     ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
     flags: Object.fromEntries(given),
     cwd: context.host.cwd,
-    checkSyntax: (script) => checkScript(context, script),
+    // Where there is no Python at all, the deployment itself will say so.
+    checkSyntax: async (script) => (await scriptCheck)?.(script) ?? { ok: true },
     isIgnored,
   });
 }
 
-/** Where there is no Python at all, the deployment itself will say so. */
-async function checkScript(context: CommandContext, script: string): Promise<SyntaxVerdict> {
-  const tools = { home: context.home, environment: context.host.environment, clock: () => new Date() };
-  const check = await openScriptCheck(tools, context.run.signal);
-  return check === undefined ? { ok: true } : check(script);
+/** Begun before it is known which script is meant: Python starts while the files are read. */
+async function startScriptCheck(
+  { home, host, run }: CommandContext,
+  { inferenceConfigFile, entryScript }: DeploymentOptions,
+): Promise<CheckSyntax | undefined> {
+  if (inferenceConfigFile === undefined && entryScript === undefined) return undefined;
+  const tools = { home, environment: host.environment, clock: () => new Date() };
+  // What goes wrong here matters only to a script that is checked.
+  return openScriptCheck(tools, run.signal).catch((error: unknown) => () => Promise.reject(error));
 }
 
 export interface BuildingOptions {

@@ -11,13 +11,13 @@ export type CheckSyntax = (scriptPath: string) => Promise<SyntaxVerdict>;
 
 /**
  * A check of Python files by the given interpreter, with the rules of v1's SDK (`ast.parse` of UTF-8 text). One child process serves all
- * checks; it starts with the first and does not keep this process alive.
+ * checks; it starts at once, so that it is ready when the first file is known, and does not keep this process alive.
  * The check throws AksmlError `python.failed`.
  */
 export function checkSyntax(python: string, environment: Readonly<Record<string, string | undefined>>): CheckSyntax {
-  let checker: Checker | undefined;
+  let checker = startChecker(python, environment);
   return (scriptPath) => {
-    if (!checker?.isAlive()) checker = startChecker(python, environment);
+    if (!checker.isAlive()) checker = startChecker(python, environment);
     return checker.check(scriptPath);
   };
 }
@@ -47,6 +47,7 @@ function startChecker(python: string, environment: Readonly<Record<string, strin
   child.once('close', (code) => end(`it ended with code ${code}`));
   child.stdin.on('error', () => undefined);
   child.stderr.resume();
+  keepProcessAlive(child, false);
   createInterface({ input: child.stdout }).on('line', (line) => {
     waiting.shift()?.resolve(JSON.parse(line) as SyntaxVerdict);
     if (waiting.length === 0) keepProcessAlive(child, false);
