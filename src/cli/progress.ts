@@ -48,8 +48,8 @@ export function openProgress(terminal: Terminal, wishes: ProgressWishes): Progre
           `${paint(terminal.error, 'red', symbols(terminal.unicode).failed)} ${printable(started.get(event.stage)?.label ?? event.stage, terminal.unicode)}`,
         );
       case 'log':
-        // What the scoring script prints explains the wait; what tools print is for those who ask.
-        if (wishes.verbose || event.stage === 'watch') return write(logLine(terminal, event));
+        // The last line explains the wait; the others are for those who ask. What fails brings its own lines.
+        if (wishes.verbose) return write(logLine(terminal, event));
         return live?.detail(event.line);
       case 'problem':
         return write(renderProblem(event.problem, terminal));

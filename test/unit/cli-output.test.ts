@@ -217,13 +217,20 @@ test('progress: a pipe gets plain lines', () => {
   time = 2500;
   onProgress({ type: 'done', stage: 'environment', reused: false, detail: '3 packages' });
   onProgress({ type: 'start', stage: 'watch', label: 'Waiting for x' });
-  onProgress({ type: 'log', stage: 'watch', source: 'x-1', line: 'loading\u001b[2J' });
+  onProgress({ type: 'log', stage: 'watch', source: 'x-1', line: 'loading' });
   onProgress({ type: 'state', endpoint: 'x', state: 'Transitioning', detail: '0/1 replicas ready' });
   assert.equal(
     written.error,
-    'Installing the environment …\n✓ Installing the environment: 3 packages 2.5 s\nWaiting for x …\n  x-1 │ loading\\x1b[2J\nx: Transitioning, 0/1 replicas ready\n',
+    'Installing the environment …\n✓ Installing the environment: 3 packages 2.5 s\nWaiting for x …\nx: Transitioning, 0/1 replicas ready\n',
   );
   assert.equal(written.out, '');
+});
+
+test('progress: who asks for it gets the log, in which nothing can steer the terminal', () => {
+  const { terminal, written } = fakeTerminal();
+  const { onProgress } = openProgress(terminal, { verbose: true, now: () => 0 });
+  onProgress({ type: 'log', stage: 'watch', source: 'x-1', line: 'loading\u001b[2J' });
+  assert.equal(written.error, '  x-1 │ loading\\x1b[2J\n');
 });
 
 test('progress: a terminal gets one moving line, which is gone in the end', () => {

@@ -16,6 +16,7 @@ export async function waitUntilHealthy(
   return runStage('watch', `Waiting for ${wanted.metadata.name} to become Healthy`, options, async () => {
     const leave = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    void streamLog(engine, wanted.metadata.name, versionName, options, signal);
     try {
       const endpoint = await follow(engine, wanted, versionName, options, signal);
       const status = versionStatus(endpoint, versionName);
@@ -70,6 +71,25 @@ async function follow(
   throw AksmlError.cancelled(`Waiting for ${name}`);
 }
 
+/** What the replicas print from now on. It is an extra: the wait goes by the state alone. */
+async function streamLog(
+  engine: Engine,
+  name: string,
+  version: string,
+  { onProgress }: RunOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (onProgress === undefined) return;
+  const query = { version, follow: true, since: engine.clock().toISOString() };
+  try {
+    for await (const { replica, line } of engine.target.readLogs(name, query, signal)) {
+      onProgress({ type: 'log', stage: 'watch', source: replica, line });
+    }
+  } catch {
+    return;
+  }
+}
+
 function versionStatus(endpoint: Endpoint, versionName: string): VersionStatus | undefined {
   return endpoint.status?.versions.find((version) => version.name === versionName);
 }
@@ -80,7 +100,8 @@ function wantedImage(endpoint: Endpoint, versionName: string): string | undefine
 
 function describe(status: VersionStatus): string {
   const replicas = `${status.updatedReplicas}/${status.desiredReplicas} replicas ready`;
-  return status.error ? `${replicas}, ${status.error.message}` : replicas;
+  const detail = status.error?.message ?? status.replicas.find(({ message }) => message !== undefined)?.message;
+  return detail === undefined ? replicas : `${replicas}, ${detail}`;
 }
 
 function failure(name: string, status: VersionStatus, cause: Cause): AksmlError {
