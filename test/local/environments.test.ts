@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { devNull, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { EnvironmentDefinition } from '../../src/contract/environment.ts';
@@ -227,19 +227,32 @@ test('conda packages are installed by the conda tool on PATH, and the pip sectio
   assert.equal(again.hash, prepared.hash);
 });
 
+async function pipsDefaultIndex(): Promise<string> {
+  const program = 'from pip._internal.models.index import PyPI; print(PyPI.simple_url)';
+  const { stdout } = await runCommand({ command: 'python3', args: ['-c', program], env: process.env });
+  return stdout.trim();
+}
+
 test('uv is fetched without pip, verified, and used from PATH where it is', async (t) => {
   const shared = await furnishedHome(t);
   const [name] = await readdir(shared.home.tools);
   const uv = join(shared.home.tools, name ?? '', 'uv');
   const tools = await emptyHome(t);
   const base = { ...tools, platform: process.platform, run: runCommand, fetch, python: undefined };
-  const withoutUv = { ...tools.environment, PATH: '/usr/bin' };
+  const withoutUv = { ...tools.environment, PATH: '/usr/bin', UV_DEFAULT_INDEX: await pipsDefaultIndex() };
   const fetched = await ensureUv({ ...base, environment: withoutUv });
   assert.match((await runCommand({ command: fetched, args: ['--version'], env: {} })).stdout, /^uv /);
   const bin = join(tools.home.root, 'bin');
   await mkdir(bin);
   await symlink(uv, join(bin, 'uv'));
   assert.equal(await ensureUv({ ...base, environment: { PATH: bin } }), join(bin, 'uv'));
+
+  const nowhere = ensureUv({
+    ...base,
+    home: (await emptyHome(t)).home,
+    environment: { PATH: '/usr/bin', PIP_CONFIG_FILE: devNull },
+  });
+  await assert.rejects(nowhere, { code: 'uv.unobtainable', message: /no package index is configured/ });
 
   const corrupt = await emptyHome(t);
   const tampering: typeof fetch = async (input, init) => {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { devNull } from 'node:os';
 import { join } from 'node:path';
 
 type Variables = Readonly<Record<string, string | undefined>>;
@@ -65,6 +66,8 @@ export function parsePipConfiguration(text: string): Map<string, string> {
 
 function configurationFiles(environment: Variables, platform: NodeJS.Platform): string[] {
   const only = environment['PIP_CONFIG_FILE'];
+  // pip's own way to read no file at all.
+  if (only === devNull) return [];
   const userHome = environment['HOME'] ?? environment['USERPROFILE'] ?? '';
   const windows = [
     join(environment['PROGRAMDATA'] ?? 'C:\\ProgramData', 'pip', 'pip.ini'),

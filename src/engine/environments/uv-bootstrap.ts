@@ -19,7 +19,6 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export const UV_VERSION = '0.13.9';
 /** The first with the index variables that credentials need. */
 const OLDEST_UV = [0, 5, 0];
-const PYPI = 'https://pypi.org/simple';
 const VENV_TIMEOUT_MS = 120_000;
 
 export interface UvTools {
@@ -131,10 +130,12 @@ async function findWheel(folder: string): Promise<string | undefined> {
   return name && join(folder, name);
 }
 
-/** Without a pip: the wheel straight from the package index. */
+/** Without a pip, which would know its default: the wheel straight from the package index that is configured. */
 async function wheelByFetch(tools: UvTools, work: string): Promise<string> {
   const pip = await readPipConfiguration(tools.environment, tools.platform);
-  const index = tools.environment['UV_DEFAULT_INDEX'] ?? tools.environment['UV_INDEX_URL'] ?? pip.indexUrl ?? PYPI;
+  const index = tools.environment['UV_DEFAULT_INDEX'] ?? tools.environment['UV_INDEX_URL'] ?? pip.indexUrl;
+  if (index === undefined)
+    throw unobtainable('this Python has neither venv nor pip, and no package index is configured');
   try {
     const files = await listIndexFiles(tools.fetch, index, 'uv', tools.signal);
     const file = chooseUvWheel(files, tools.platform, machineArch());
@@ -164,7 +165,7 @@ export function chooseUvWheel(
 function unobtainable(reason: string, cause?: unknown): AksmlError {
   return new AksmlError('uv.unobtainable', `uv, which installs Python environments, could not be fetched: ${reason}`, {
     remedy:
-      'Install uv yourself (https://docs.astral.sh/uv) so that it is on PATH, or set PIP_INDEX_URL to a package index that has it.',
+      'Install venv or pip for this Python (on Debian: python3-venv), or uv so that it is on PATH, or set PIP_INDEX_URL to a package index.',
     cause,
   });
 }
