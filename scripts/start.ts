@@ -64,7 +64,7 @@ ${bold('What next')} (in ${sample}, with ${bold('npx aksml')})
   follow the log      aksml service get-logs -n diabetes -f
   see the metrics     aksml local metrics
   change the code     edit source/score.py, then
-                      aksml model deploy -n diabetes -m diabetes -ct local -ic inferenceconfig.json -dc deploymentconfig.json --overwrite
+                      aksml model deploy -n diabetes -m diabetes -ct local -ic inferenceconfig.json -dc deploymentconfig.json --overwrite --python nearest
   see what changed    aksml service history -n diabetes
   go back             aksml service rollback -n diabetes
   stop it             aksml service delete -n diabetes
