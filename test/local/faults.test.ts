@@ -218,7 +218,8 @@ def run(data):
     );
     await world.write(
       'deploymentconfig.json',
-      JSON.stringify({ computeType: 'aks', numReplicas: 1, scoringTimeoutMs: 1500 }),
+      // After a 504 the replica is at work a little longer: the next request waits for it.
+      JSON.stringify({ computeType: 'aks', numReplicas: 1, scoringTimeoutMs: 1500, maxQueueWaitMs: 60_000 }),
     );
     succeeded(await world.aksml(...deployment('killed')));
     const run = (body: string) => world.aksml('service', 'run', '-n', 'killed', '-d', body);
