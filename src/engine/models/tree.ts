@@ -105,9 +105,9 @@ interface FoundFile {
 }
 
 async function* walk(folder: string, path: string, above: readonly string[]): AsyncGenerator<FoundFile> {
-  const real = await realpath(folder);
+  const { real, names } = await lookInto(folder);
   if (above.includes(real)) throw badFile(folder, 'a link leads back to a folder above it');
-  for (const name of await readdir(folder)) {
+  for (const name of names) {
     const source = join(folder, name);
     // Node replaces what is not UTF-8, after which the file cannot be opened by that name.
     if (name.includes('\uFFFD')) throw badFile(source, 'its name is not UTF-8 text');
@@ -115,6 +115,15 @@ async function* walk(folder: string, path: string, above: readonly string[]): As
     const below = `${path}/${name}`;
     if (status.isDirectory()) yield* walk(source, below, [...above, real]);
     else yield toFound(source, below, status.size, status.mode, status.isFile());
+  }
+}
+
+/** It was there a moment ago. */
+async function lookInto(folder: string): Promise<{ readonly real: string; readonly names: readonly string[] }> {
+  try {
+    return { real: await realpath(folder), names: await readdir(folder) };
+  } catch (error) {
+    throw isAbsent(error) ? changed(folder) : badFile(folder, reasonOf(error), error);
   }
 }
 
