@@ -35,7 +35,6 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
-    loader: { '.py': 'text', '.in': 'text' },
   });
   const packages = await bundledPackages(metafile, root);
   await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));

@@ -16,34 +16,10 @@ export function settingsOf(spec: EndpointSpec, version: VersionSpec): EffectiveS
   };
 }
 
-export type VersionSettings = Pick<
-  VersionSpec,
-  | 'resources'
-  | 'scale'
-  | 'maxConcurrentRequestsPerContainer'
-  | 'maxQueueWaitMs'
-  | 'scoringTimeoutMs'
-  | 'livenessProbe'
-  | 'dataCollection'
->;
+/** What of the settings belongs to a version; the rest is the endpoint's. */
+export type VersionSettings = Omit<EffectiveSettings, 'auth' | 'appInsightsEnabled'>;
 
 export function versionSettings(settings: EffectiveSettings): VersionSettings {
-  const {
-    resources,
-    scale,
-    maxConcurrentRequestsPerContainer,
-    maxQueueWaitMs,
-    scoringTimeoutMs,
-    livenessProbe,
-    dataCollection,
-  } = settings;
-  return {
-    resources,
-    scale,
-    maxConcurrentRequestsPerContainer,
-    maxQueueWaitMs,
-    scoringTimeoutMs,
-    livenessProbe,
-    dataCollection,
-  };
+  const { auth: _auth, appInsightsEnabled: _appInsights, ...version } = settings;
+  return version;
 }
