@@ -6,6 +6,8 @@ import type { Engine } from '../engine/engine.ts';
 import type { Workspace } from '../engine/workspace/workspace.ts';
 import { type Home, openHome } from '../home/home.ts';
 import type { LocalTarget } from '../local/client.ts';
+import type { Session } from '../session/session.ts';
+import { defined } from './defined.ts';
 import { renderProblem } from './failure.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Host } from './host.ts';
@@ -43,21 +45,26 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
   const projectFolder = resolve(host.cwd, globals.path ?? '.');
   const say = (sentence: string) => progress.line(sentence);
   const warn = (problem: Problem) => progress.line(renderProblem(problem, host.terminal));
-  const local = async () => {
-    const { openLocalTarget } = await import('../local/client.ts');
-    return openLocalTarget({
-      home,
-      environment: host.environment,
-      command: host.supervisorCommand,
-      clock: () => new Date(),
-    });
+  const options = {
+    home,
+    environment: host.environment,
+    version: host.version,
+    supervisorCommand: host.supervisorCommand,
   };
-  let opened: Promise<{ readonly engine: Engine; readonly workspace: Workspace }> | undefined;
+  const local = async () => {
+    const { localTarget } = await import('../session/session.ts');
+    return localTarget(options);
+  };
+  let opened: Promise<Session> | undefined;
   const open = async () => {
-    const { openEngine } = await import('./open-engine.ts');
-    const result = await openEngine({ host, globals, home, projectFolder, target: await local() });
-    for (const notice of result.workspace.notices) warn(notice);
-    return result;
+    const { openSession } = await import('../session/session.ts');
+    const { workspaceName: name, resourceGroup, subscriptionId } = globals;
+    const session = await openSession({
+      ...options,
+      workspace: { projectFolder, ...defined({ name, resourceGroup, subscriptionId }) },
+    });
+    for (const notice of session.workspace.notices) warn(notice);
+    return session;
   };
   const once = () => {
     opened ??= open();
@@ -77,7 +84,7 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
       const answer = await host.ask(`${question} (y/N) `);
       if (answer !== undefined && !/^y(es)?$/i.test(answer.trim())) throw AksmlError.cancelled('The command');
     },
-    engine: async () => (await once()).engine,
+    engine: async () => (await once()).engine(),
     local,
     workspace: async () => (await once()).workspace,
   };

@@ -66,6 +66,8 @@ export interface VersionSpec {
    * On `local` it names the {@link Bundle}, on a cluster the deployment image.
    */
   readonly image: string;
+  /** `HOST[:PORT]/PATH` that a cluster pulls `image` from; absent on `local`. */
+  readonly imageRepository?: string;
   /** Counts from 1 within the version's history. */
   readonly revisionNumber: number;
   /** Model ids, `name:version`. */
