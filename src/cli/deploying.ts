@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
+import type { ConfigurationFlags } from '../contract/configuration/flags.ts';
 import { AksmlError } from '../contract/error.ts';
 import { type Configuration, loadConfiguration } from '../engine/config/configuration.ts';
-import type { ConfigurationFlags } from '../engine/config/flags.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openScriptCheck } from '../engine/environments/script-check.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { DEPLOYMENT_KEYS } from '../../src/contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec } from '../../src/contract/deployment.ts';
 import { effectiveSettings, mergeSettings, validateUpdate } from '../../src/engine/config/configuration.ts';
-import { DEPLOYMENT_KEYS } from '../../src/engine/config/deployment-keys.ts';
 import { configurationSchema } from '../../src/engine/config/schema.ts';
 
 const AKS: DeploymentSpec = { computeType: 'aks' };

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { DEPLOYMENT_KEYS } from '../../contract/configuration/deployment-keys.ts';
+import type { ConfigurationFlags, FlagName } from '../../contract/configuration/flags.ts';
 import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../../contract/deployment.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { readDeployment } from './deployment.ts';
-import { DEPLOYMENT_KEYS } from './deployment-keys.ts';
 import { effectiveSettings } from './effective-settings.ts';
-import type { ConfigurationFlags, FlagName } from './flags.ts';
 import { readInference } from './inference.ts';
 import type { ScriptChecks } from './inference-files.ts';
 import { exists } from './paths.ts';

@@ -1,6 +1,6 @@
+import { type ComputeType, DEPLOYMENT_KEYS } from '../../contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec } from '../../contract/deployment.ts';
 import type { LivenessProbe } from '../../contract/endpoint.ts';
-import { type ComputeType, DEPLOYMENT_KEYS } from './deployment-keys.ts';
 import type { Origin, Report } from './report.ts';
 import { type Setting, SettingConverter } from './settings-source.ts';
 import { isTruthy } from './source.ts';

@@ -1,6 +1,3 @@
-import type { DeploymentSpec } from '../../contract/deployment.ts';
-import { followsRule, NAMESPACE, SERVICE_NAME } from '../../contract/names.ts';
-import { type AciFiles, validateAci } from './deployment-aci.ts';
 import {
   COMPUTE_TYPES,
   type ComputeType,
@@ -8,9 +5,12 @@ import {
   DEPLOYMENT_KEYS,
   type DeploymentKey,
   leafOf,
-} from './deployment-keys.ts';
+} from '../../contract/configuration/deployment-keys.ts';
+import type { ConfigurationFlags } from '../../contract/configuration/flags.ts';
+import type { DeploymentSpec } from '../../contract/deployment.ts';
+import { followsRule, NAMESPACE, SERVICE_NAME } from '../../contract/names.ts';
+import { type AciFiles, validateAci } from './deployment-aci.ts';
 import { buildDeployment } from './deployment-spec.ts';
-import type { ConfigurationFlags } from './flags.ts';
 import type { Origin, Report } from './report.ts';
 import { isSendable, type Setting, SettingsSource, showValue } from './settings-source.ts';
 import { asNumber, get, isTruthy, type MapValue, type SourceValue, show, typeInWords } from './source.ts';

@@ -1,6 +1,11 @@
+import {
+  ADDED_FIELDS,
+  ENVIRONMENT_FIELDS,
+  type EnvironmentField,
+  type EnvironmentFields,
+} from '../../contract/configuration/environment-keys.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { readConda } from './conda.ts';
-import { ADDED_FIELDS, ENVIRONMENT_FIELDS, type EnvironmentField, type EnvironmentFields } from './environment-keys.ts';
 import type { Origin, Report } from './report.ts';
 import { isSendable, SettingConverter } from './settings-source.ts';
 import {

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { InferenceSpec } from '../../contract/deployment.ts';
 import { AksmlError } from '../../contract/error.ts';
-import { inferenceSetting } from './inference-keys.ts';
 import {
   exists,
   isInside,
@@ -16,7 +15,7 @@ import {
 } from './paths.ts';
 import { decode } from './reader.ts';
 import type { Report } from './report.ts';
-import type { Setting, SettingsSource } from './settings-source.ts';
+import { inferenceSetting, type Setting, type SettingsSource } from './settings-source.ts';
 import { isText, isTruthy, show, typeInWords } from './source.ts';
 
 export interface ScriptChecks {

@@ -1,14 +1,19 @@
+import { ENVIRONMENT_FIELDS } from '../../contract/configuration/environment-keys.ts';
+import type { ConfigurationFlags } from '../../contract/configuration/flags.ts';
+import {
+  CUDA_VERSIONS,
+  INFERENCE_KEY_MISTAKES,
+  INFERENCE_KEYS,
+  RUNTIMES,
+} from '../../contract/configuration/inference-keys.ts';
 import type { EnvironmentSource, InferenceSpec } from '../../contract/deployment.ts';
 import { pathsOf, readEnvironment } from './environment.ts';
 import { readEnvironmentFolder } from './environment-folder.ts';
-import { ENVIRONMENT_FIELDS } from './environment-keys.ts';
 import { warnAboutServer } from './environment-notices.ts';
-import type { ConfigurationFlags } from './flags.ts';
 import { InferenceFiles, type ScriptChecks } from './inference-files.ts';
-import { CUDA_VERSIONS, INFERENCE_KEY_MISTAKES, INFERENCE_KEYS, inferenceSetting, RUNTIMES } from './inference-keys.ts';
 import { buildLegacyEnvironment } from './legacy-environment.ts';
 import type { Origin, Report } from './report.ts';
-import { isSendable, type Setting, SettingConverter, SettingsSource } from './settings-source.ts';
+import { inferenceSetting, isSendable, type Setting, SettingConverter, SettingsSource } from './settings-source.ts';
 import { isText, isTruthy, type MapValue, type SourceValue, show, typeInWords } from './source.ts';
 import { normalize, reportUnknownKeys } from './unknown-keys.ts';
 

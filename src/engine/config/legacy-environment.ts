@@ -9,10 +9,9 @@ import {
 import { type CondaFileRules, DEFAULT_CONDA, readCondaFile } from './conda.ts';
 import { warnAboutServer } from './environment-notices.ts';
 import type { InferenceFiles } from './inference-files.ts';
-import { inferenceSetting } from './inference-keys.ts';
 import { decode } from './reader.ts';
 import type { Report } from './report.ts';
-import { type Setting, SettingConverter, type SettingsSource } from './settings-source.ts';
+import { inferenceSetting, type Setting, SettingConverter, type SettingsSource } from './settings-source.ts';
 import { get, isText, isTruthy } from './source.ts';
 
 /** v1 wrote it without a registry, where no one can pull it. */

@@ -1,6 +1,10 @@
-import { COMPUTE_TYPES, type ConfigurationKey, DEPLOYMENT_KEYS } from './deployment-keys.ts';
-import { ENVIRONMENT_FIELDS, type EnvironmentField, type EnvironmentFields } from './environment-keys.ts';
-import { INFERENCE_KEYS } from './inference-keys.ts';
+import { COMPUTE_TYPES, type ConfigurationKey, DEPLOYMENT_KEYS } from '../../contract/configuration/deployment-keys.ts';
+import {
+  ENVIRONMENT_FIELDS,
+  type EnvironmentField,
+  type EnvironmentFields,
+} from '../../contract/configuration/environment-keys.ts';
+import { INFERENCE_KEYS } from '../../contract/configuration/inference-keys.ts';
 
 export interface JsonSchema {
   readonly [keyword: string]: unknown;

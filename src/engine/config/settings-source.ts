@@ -1,4 +1,5 @@
-import { type ConfigurationFlags, type FlagName, flagOption } from './flags.ts';
+import { type ConfigurationFlags, type FlagName, flagOption } from '../../contract/configuration/flags.ts';
+import { INFERENCE_KEYS } from '../../contract/configuration/inference-keys.ts';
 import type { Origin, Report } from './report.ts';
 import { asNumber, fromPlain, isTruthy, type MapValue, NONE, type SourceValue, show, typeInWords } from './source.ts';
 
@@ -43,6 +44,12 @@ export class SettingsSource {
     }
     return { value: NONE, origin };
   }
+}
+
+/** The setting of one inference key. */
+export function inferenceSetting(source: SettingsSource, path: string): Setting {
+  const key = INFERENCE_KEYS.find((candidate) => candidate.path === path);
+  return source.get(key ?? { path });
 }
 
 /** None of these can be written as JSON, which is how v1 sent everything. */

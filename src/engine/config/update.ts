@@ -1,8 +1,8 @@
+import { DEPLOYMENT_KEYS } from '../../contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
 import type { ResourceRequirements } from '../../contract/endpoint.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { AksRules } from './deployment.ts';
-import { DEPLOYMENT_KEYS } from './deployment-keys.ts';
 import { Report } from './report.ts';
 import type { Setting } from './settings-source.ts';
 import { fromPlain } from './source.ts';

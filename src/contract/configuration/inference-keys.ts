@@ -1,5 +1,4 @@
 import type { ConfigurationKey } from './deployment-keys.ts';
-import type { Setting, SettingsSource } from './settings-source.ts';
 
 export const RUNTIMES: readonly string[] = ['spark-py', 'python', 'python-slim'];
 export const CUDA_VERSIONS: readonly string[] = ['9.0', '9.1', '10.0'];
@@ -82,9 +81,3 @@ export const INFERENCE_KEY_MISTAKES: Readonly<Record<string, string>> = {
   tags: '--tag',
   properties: '--property',
 };
-
-/** The setting of one inference key. */
-export function inferenceSetting(source: SettingsSource, path: string): Setting {
-  const key = INFERENCE_KEYS.find((candidate) => candidate.path === path);
-  return source.get(key ?? { path });
-}
