@@ -1,0 +1,204 @@
+import * as v from 'valibot';
+import type { AccessToken, EndpointChange, Keys, LogLine } from '../compute-target.ts';
+import type { RegisteredEnvironment } from '../environment.ts';
+import type { MetricsSample } from '../metrics.ts';
+import type { Model } from '../model.ts';
+import { ENDPOINT, PROGRESS } from './deployment-api.ts';
+import { list, operation, request, shape, stream } from './method.ts';
+import {
+  ENDPOINT_SCOPE,
+  inWorkspace,
+  LABELS,
+  ofEndpoint,
+  onTarget,
+  PATH,
+  TARGET_SCOPE,
+  WORKSPACE_SCOPE,
+} from './scope.ts';
+import type { CollectedView, LocalView, RunView, TargetView, WorkspaceRecordView, WorkspaceView } from './views.ts';
+
+const NOTHING = v.null();
+const MODEL = shape<Model>('id', 'name', 'version');
+const ENVIRONMENT = shape<RegisteredEnvironment>('name', 'version', 'definition');
+const TARGET = shape<TargetView>('name', 'kind', 'state');
+
+export const WORKSPACE_METHODS = {
+  /** Those known on this machine. */
+  'workspace.list': request(v.object({}), v.array(shape<WorkspaceRecordView>('name', 'folder'))),
+  /** The workspace of a folder, made on first use; files are looked at anew. */
+  'workspace.open': request(WORKSPACE_SCOPE, shape<WorkspaceView>('name', 'content')),
+  'workspace.create': request(
+    v.object({ name: v.string(), registry: v.optional(v.string()) }),
+    shape<WorkspaceRecordView>('name', 'folder'),
+    'fail',
+  ),
+  'workspace.delete': request(v.object({ name: v.string(), force: v.optional(v.boolean()) }), NOTHING, 'fail'),
+  /** Ties a project folder to a workspace; answers the file written. */
+  'workspace.attachFolder': request(
+    v.object({
+      folder: PATH,
+      name: v.string(),
+      resourceGroup: v.optional(v.string()),
+      subscriptionId: v.optional(v.string()),
+    }),
+    v.object({ file: v.string() }),
+  ),
+};
+
+export const TARGET_METHODS = {
+  'target.list': request(WORKSPACE_SCOPE, v.array(TARGET)),
+  /** The whole list, at once and with every change; one that does not answer holds no other up. */
+  'target.watch': stream(WORKSPACE_SCOPE, list(TARGET)),
+  'target.attach': operation(
+    inWorkspace({
+      name: v.string(),
+      kind: v.picklist(['aks', 'kubernetes']),
+      /** Default: the user's own kubeconfig and its current context. */
+      kubeconfig: v.optional(PATH),
+      context: v.optional(v.string()),
+      namespace: v.optional(v.string()),
+      purpose: v.optional(v.picklist(['FastProd', 'DevTest'])),
+    }),
+    TARGET,
+    PROGRESS,
+    'again',
+  ),
+  /** What is deployed keeps running. */
+  'target.detach': request(TARGET_SCOPE, NOTHING),
+};
+
+export const MODEL_METHODS = {
+  'model.list': request(inWorkspace({ name: v.optional(v.string()), latest: v.optional(v.boolean()) }), v.array(MODEL)),
+  'model.get': request(inWorkspace({ id: v.string() }), MODEL),
+  /** The whole list, at once and with every change. `refresh` of a remote registry: see {@link CONTENT_METHODS}. */
+  'model.watch': stream(WORKSPACE_SCOPE, list(MODEL)),
+  'model.register': operation(
+    inWorkspace({
+      name: v.string(),
+      path: PATH,
+      description: v.optional(v.string()),
+      tags: v.optional(LABELS),
+      properties: v.optional(LABELS),
+      framework: v.optional(v.string()),
+      frameworkVersion: v.optional(v.string()),
+      resourceRequirements: v.optional(
+        v.object({ cpu: v.optional(v.number()), memoryInGB: v.optional(v.number()), gpu: v.optional(v.number()) }),
+      ),
+      sampleInputDatasetId: v.optional(v.string()),
+      sampleOutputDatasetId: v.optional(v.string()),
+    }),
+    MODEL,
+    PROGRESS,
+    'fail',
+  ),
+  'model.update': request(
+    inWorkspace({
+      id: v.string(),
+      description: v.optional(v.string()),
+      addTags: v.optional(LABELS),
+      removeTags: v.optional(v.array(v.string())),
+      addProperties: v.optional(LABELS),
+    }),
+    MODEL,
+    'fail',
+  ),
+  'model.delete': request(inWorkspace({ id: v.string() }), NOTHING, 'fail'),
+  'model.download': operation(
+    inWorkspace({ id: v.string(), directory: PATH, overwrite: v.optional(v.boolean()) }),
+    v.object({ path: v.string() }),
+    PROGRESS,
+    'again',
+  ),
+};
+
+export const ENVIRONMENT_METHODS = {
+  'environment.list': request(inWorkspace({ latest: v.optional(v.boolean()) }), v.array(ENVIRONMENT)),
+  'environment.get': request(inWorkspace({ name: v.string(), version: v.optional(v.string()) }), ENVIRONMENT),
+  'environment.watch': stream(WORKSPACE_SCOPE, list(ENVIRONMENT)),
+  /** A folder in v1's on-disk form. */
+  'environment.register': request(
+    inWorkspace({ directory: PATH }),
+    v.object({ environment: ENVIRONMENT, reused: v.boolean() }),
+  ),
+  'environment.scaffold': request(
+    v.object({ directory: PATH, name: v.string() }),
+    v.object({ files: v.array(v.string()) }),
+    'fail',
+  ),
+  'environment.download': request(
+    inWorkspace({
+      name: v.string(),
+      version: v.optional(v.string()),
+      directory: PATH,
+      overwrite: v.optional(v.boolean()),
+    }),
+    v.object({ files: v.array(v.string()) }),
+  ),
+};
+
+export const CONTENT_METHODS = {
+  /** Looks at a remote registry now, for every `model.watch` and `environment.watch` of the workspace. */
+  'content.refresh': request(WORKSPACE_SCOPE, NOTHING),
+};
+
+export const ENDPOINT_METHODS = {
+  'endpoint.list': request(TARGET_SCOPE, v.array(ENDPOINT)),
+  'endpoint.get': request(ENDPOINT_SCOPE, ENDPOINT),
+  /** The present state, `synced`, then every change. With a name: of that endpoint only. */
+  'endpoint.watch': stream(onTarget({ name: v.optional(v.string()) }), list(shape<EndpointChange>('type'))),
+  /** Returns once nothing of it is left; its revisions stay. */
+  'endpoint.delete': request(ENDPOINT_SCOPE, NOTHING, 'fail'),
+  /** Undoes a deletion: the spec as it was, with new keys. */
+  'endpoint.restore': request(onTarget({ endpoint: ENDPOINT }), ENDPOINT, 'fail'),
+  'endpoint.run': request(
+    ofEndpoint({
+      body: v.string(),
+      versionName: v.optional(v.string()),
+      headers: v.optional(v.record(v.string(), v.string())),
+    }),
+    shape<RunView>('status', 'body'),
+    'fail',
+  ),
+  /** The endpoint's OpenAPI document. */
+  'endpoint.swagger': request(ENDPOINT_SCOPE, shape<Readonly<Record<string, unknown>>>()),
+  /** Lines in the order in which they were written, in batches. Ends by itself only without `follow`. */
+  'endpoint.logs': stream(
+    ofEndpoint({
+      versionName: v.optional(v.string()),
+      replica: v.optional(v.string()),
+      init: v.optional(v.boolean()),
+      lines: v.optional(v.number()),
+      /** ISO 8601; only later lines. */
+      since: v.optional(v.string()),
+      grep: v.optional(v.string()),
+      follow: v.optional(v.boolean()),
+    }),
+    list(shape<LogLine>('time', 'line')),
+  ),
+  /** A sample each interval, the first after one. */
+  'endpoint.metrics': stream(
+    ofEndpoint({ intervalMs: v.optional(v.pipe(v.number(), v.minValue(250))) }),
+    shape<MetricsSample>('time', 'versions'),
+  ),
+};
+
+export const ACCESS_METHODS = {
+  'key.get': request(ENDPOINT_SCOPE, shape<Keys>('primaryKey', 'secondaryKey')),
+  'key.regenerate': request(
+    ofEndpoint({ which: v.picklist(['primary', 'secondary']), value: v.optional(v.string()) }),
+    shape<Keys>('primaryKey', 'secondaryKey'),
+    'fail',
+  ),
+  'token.get': request(ENDPOINT_SCOPE, shape<AccessToken>('accessToken', 'expiryOn')),
+};
+
+export const MACHINE_METHODS = {
+  'local.status': request(v.object({}), shape<LocalView>('stopped', 'endpoints')),
+  'local.start': request(v.object({}), shape<LocalView>('stopped', 'endpoints')),
+  'local.stop': request(v.object({}), shape<LocalView>('stopped', 'endpoints')),
+  /** Of every workspace on this machine. */
+  'garbage.collect': request(
+    v.object({ dryRun: v.optional(v.boolean()), caches: v.optional(v.boolean()) }),
+    shape<CollectedView>('bytes', 'freed'),
+  ),
+};

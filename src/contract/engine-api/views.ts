@@ -1,0 +1,125 @@
+import type { SerializedError } from '../error.ts';
+import type { Problem } from '../problem.ts';
+
+/** A workspace as it was opened for a folder. */
+export interface WorkspaceView {
+  readonly name: string;
+  readonly resourceGroup?: string;
+  readonly subscriptionId?: string;
+  /** Where models and environments are: a folder, or `HOST[:PORT]/PREFIX`. */
+  readonly content: string;
+  readonly isRemote: boolean;
+  /** What chose it: nothing, a name that was given, or a file. */
+  readonly origin: { readonly kind: 'options' | 'default' } | { readonly kind: 'file'; readonly file: string };
+  readonly notices: readonly Problem[];
+}
+
+/** A workspace that is known on this machine. */
+export interface WorkspaceRecordView {
+  readonly name: string;
+  readonly registry?: string;
+  readonly folder: string;
+}
+
+/** A compute target with what is known of its state at the moment. */
+export interface TargetView {
+  readonly name: string;
+  readonly kind: 'local' | 'aks' | 'kubernetes';
+  readonly purpose?: 'FastProd' | 'DevTest';
+  /** What it is, in words: `this machine`, a cluster's address, an ARM id. */
+  readonly location: string;
+  readonly namespace?: string;
+  readonly state: 'Ready' | 'Stopped' | 'NotReady' | 'Unreachable';
+  /** Of Kubernetes, or of aksml for `local`. */
+  readonly version?: string;
+  readonly nodes?: number;
+  readonly frontEnd?: { readonly state: 'Healthy' | 'Degraded' | 'Absent'; readonly detail: string };
+  /** Why it is not ready. */
+  readonly error?: SerializedError;
+}
+
+/** One deploy of an endpoint's version. */
+export interface RevisionView {
+  readonly endpoint: string;
+  readonly version: string;
+  readonly number: number;
+  /** Names it for good. */
+  readonly digest: string;
+  /** It is what the endpoint asks for now. */
+  readonly current: boolean;
+  /** ISO 8601, UTC. */
+  readonly createdTime: string;
+  readonly createdBy: string;
+  /** Against the revision before. */
+  readonly changed: readonly RevisionChange[];
+  readonly models: readonly string[];
+  /** Code of its own can be looked at and checked out. */
+  readonly hasCode: boolean;
+  readonly sourceDirectory?: string;
+  readonly entryScript?: string;
+  readonly commit?: string;
+}
+
+export type RevisionChange = 'first' | 'code' | 'models' | 'environment' | 'configuration';
+
+/** A file of a revision's code, by its path below the source directory. */
+export interface RevisionFile {
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly executable: boolean;
+  readonly sha256: string;
+}
+
+export interface FileDifference {
+  readonly kind: 'added' | 'removed' | 'changed';
+  readonly path: string;
+  /** In unified form; absent for binary and very large files. */
+  readonly patch?: string;
+}
+
+export interface ValueDifference {
+  /** Such as `scale.minReplicas`. */
+  readonly path: string;
+  readonly before?: string | number | boolean | null;
+  readonly after?: string | number | boolean | null;
+}
+
+export interface RevisionDifference {
+  readonly code: readonly FileDifference[];
+  readonly models: readonly ValueDifference[];
+  readonly environment: readonly ValueDifference[];
+  readonly lock: readonly ValueDifference[];
+  readonly settings: readonly ValueDifference[];
+}
+
+/** What answered a scoring request, whatever the status. */
+export interface RunView {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly milliseconds: number;
+}
+
+export interface LocalView {
+  /** Present while a supervisor runs. */
+  readonly supervisor?: {
+    readonly pid: number;
+    /** ISO 8601, UTC. */
+    readonly startedTime: string;
+    readonly memoryBytes: number;
+    readonly gatewayPort?: number;
+  };
+  /** On request: endpoints stay known and start again with `local.start`. */
+  readonly stopped: boolean;
+  readonly endpoints: readonly string[];
+  readonly damaged: readonly string[];
+  readonly logFile: string;
+  readonly home: string;
+}
+
+export interface CollectedView {
+  readonly dryRun: boolean;
+  readonly bytes: number;
+  readonly freed: readonly { readonly place: string; readonly count: number; readonly bytes: number }[];
+}
