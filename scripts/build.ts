@@ -41,6 +41,28 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
   return packages;
 }
 
+/**
+ * The extension as VS Code's extension host loads it: one CommonJS file. Its name ends in `.cjs`, because the package is of type `module`, and
+ * extension hosts load such a file without the hooks that an ES module's `import 'vscode'` needs.
+ */
+export async function buildExtension(folder = join(root, 'dist')): Promise<void> {
+  await build({
+    absWorkingDir: root,
+    entryPoints: { extension: 'src/extension/extension.ts' },
+    outdir: folder,
+    outExtension: { '.js': '.cjs' },
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node22',
+    external: ['vscode'],
+    minify: true,
+    sourcemap: false,
+    legalComments: 'linked',
+    define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
+  });
+}
+
 if (import.meta.main) {
   await rm(join(root, 'dist'), { recursive: true, force: true });
   await buildAll();

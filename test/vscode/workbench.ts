@@ -1,0 +1,164 @@
+import type { Frame, Locator, Page } from 'playwright-core';
+
+/** Long enough for a busy machine of two cores; a condition that holds is seen at once. */
+const PATIENCE_MS = 90_000;
+
+/** The VS Code window as a person sees it. Everything waits until what it names is there. */
+export interface Workbench {
+  readonly page: Page;
+  /** Shows a view container by the title of its activity-bar item. */
+  openView(title: string): Promise<void>;
+  /** A row of whichever tree shows it now: by the beginning of its label, or by a pattern. */
+  row(label: string | RegExp): Locator;
+  /** The row at the end of a path of labels, each parent expanded. */
+  expand(...path: readonly (string | RegExp)[]): Promise<Locator>;
+  /** An action of a row's or a view's context menu. */
+  choose(target: Locator, ...menu: readonly string[]): Promise<void>;
+  /** Runs a command by its title in the palette. */
+  command(title: string): Promise<void>;
+  /** Opens a file of the folder by its name. */
+  openFile(name: string): Promise<void>;
+  /** The frame of the webview that holds the element. */
+  webview(selector: string): Promise<Frame>;
+  /** Picks an entry of the quick pick that is open. */
+  pick(label: string | RegExp): Promise<void>;
+  /** Fills the input box that is open, and confirms. */
+  input(text: string): Promise<void>;
+  /** A notification that says this. */
+  notification(text: string | RegExp): Locator;
+  /** Presses a button of a notification. */
+  press(text: string | RegExp, button: string): Promise<void>;
+  /** Presses a button of the modal dialog that says this. */
+  answer(text: string | RegExp, button: string): Promise<void>;
+  /** The lines of the active text editor that are in sight. */
+  editorText(): Promise<string>;
+  /** Loads the window again, as "Developer: Reload Window" does. */
+  reload(): Promise<void>;
+  screenshot(path: string): Promise<void>;
+}
+
+export async function openWorkbench(page: Page, address: string, folder: string): Promise<Workbench> {
+  page.setDefaultTimeout(PATIENCE_MS);
+  await page.goto(`${address}/?folder=${encodeURIComponent(folder)}`);
+  await shown(page);
+  return workbenchOf(page);
+}
+
+async function shown(page: Page): Promise<void> {
+  await page.locator('.monaco-workbench .part.statusbar').waitFor();
+  await page.locator('.explorer-viewlet, .pane-composite-part.sidebar .composite.title').first().waitFor();
+}
+
+function workbenchOf(page: Page): Workbench {
+  const row = (label: string | RegExp): Locator =>
+    page.getByRole('treeitem', { name: typeof label === 'string' ? startsWith(label) : label });
+  const quickInput = page.locator('.quick-input-widget:visible');
+  const palette = async (text: string): Promise<void> => {
+    await page.keyboard.press('F1');
+    await quickInput.locator('input').fill(`>${text}`);
+  };
+  const notification = (text: string | RegExp): Locator =>
+    page.locator('.notification-toast, .notifications-center .notification-list-item').filter({ hasText: text });
+  return {
+    page,
+    row,
+    notification,
+    async openView(title) {
+      const item = page.locator('.activitybar .action-item', { has: page.locator(`a[aria-label^="${title}"]`) });
+      if (
+        (await item.getAttribute('aria-selected')) !== 'true' &&
+        !(await item.getAttribute('class'))?.includes('checked')
+      )
+        await item.click();
+      await page.locator('.part.sidebar .title-label', { hasText: new RegExp(title, 'i') }).waitFor();
+    },
+    async expand(...path) {
+      let last = page.locator('never');
+      for (const [index, label] of path.entries()) {
+        last = row(label).first();
+        await last.waitFor();
+        if (index < path.length - 1 && (await last.getAttribute('aria-expanded')) === 'false') {
+          await last.locator('.monaco-tl-twistie').click();
+          await page.locator('[role=treeitem][aria-expanded=true]').and(last).waitFor();
+        }
+      }
+      return last;
+    },
+    async choose(target, ...menu) {
+      await target.click({ button: 'right' });
+      for (const label of menu) {
+        const item = page.locator('.monaco-menu .action-item', {
+          has: page.getByRole('menuitem', { name: label, exact: true }),
+        });
+        await item.last().hover();
+        await item.last().click();
+      }
+    },
+    async command(title) {
+      await palette(title);
+      await quickInput
+        .getByRole('option', { name: startsWith(title) })
+        .first()
+        .click();
+    },
+    async openFile(name) {
+      await page.keyboard.press('F1');
+      await quickInput.locator('input').fill(name);
+      await quickInput
+        .getByRole('option', { name: startsWith(name) })
+        .first()
+        .click();
+      await page
+        .getByRole('tab', { name: startsWith(name) })
+        .first()
+        .waitFor();
+    },
+    async webview(selector) {
+      for (;;) {
+        for (const frame of page
+          .frames()
+          .filter((candidate) => candidate.parentFrame()?.parentFrame() === page.mainFrame())) {
+          if (
+            await frame
+              .locator(selector)
+              .first()
+              .isVisible()
+              .catch(() => false)
+          )
+            return frame;
+        }
+        await page.waitForEvent('framenavigated', { timeout: 1_000 }).catch(() => undefined);
+      }
+    },
+    async pick(label) {
+      await quickInput.getByRole('option', { name: label }).first().click();
+    },
+    async input(text) {
+      await quickInput.locator('input').fill(text);
+      await page.keyboard.press('Enter');
+    },
+    async press(text, button) {
+      await notification(text).getByRole('button', { name: button }).click();
+    },
+    async answer(text, button) {
+      const dialog = page.locator('.monaco-dialog-box').filter({ hasText: text });
+      await dialog.getByRole('button', { name: button, exact: true }).click();
+    },
+    async editorText() {
+      const editor = page.locator('.editor-group-container.active .monaco-editor .view-lines').first();
+      await editor.waitFor();
+      return (await editor.innerText()).replaceAll('\u00a0', ' ');
+    },
+    async reload() {
+      await page.reload();
+      await shown(page);
+    },
+    async screenshot(path) {
+      await page.screenshot({ path });
+    },
+  };
+}
+
+function startsWith(text: string): RegExp {
+  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
+}
