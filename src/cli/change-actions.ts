@@ -1,7 +1,7 @@
 import * as engineUpdate from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, ServiceReference } from './context.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
@@ -24,7 +24,8 @@ interface LabelOptions {
 export type UpdateOptions = DeploymentOptions &
   ModelOptions &
   BuildingOptions &
-  LabelOptions & { readonly name: string; readonly noWait?: boolean | undefined };
+  LabelOptions &
+  ServiceReference & { readonly noWait?: boolean | undefined };
 
 export type VersionOptions = UpdateOptions & {
   readonly versionName: string;
@@ -33,7 +34,7 @@ export type VersionOptions = UpdateOptions & {
 };
 
 export async function updateService(context: CommandContext, options: UpdateOptions): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   const endpoint = await changing(context, options.name, async (run) =>
     engineUpdate.updateVersion(engine, await versionChange(context, engine, options), run),
   );
@@ -41,7 +42,7 @@ export async function updateService(context: CommandContext, options: UpdateOpti
 }
 
 export async function updateVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
   return endpointResult(
     engine,
@@ -50,7 +51,7 @@ export async function updateVersion(context: CommandContext, options: VersionOpt
 }
 
 export async function createVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
   return endpointResult(
     engine,
@@ -60,23 +61,23 @@ export async function createVersion(context: CommandContext, options: VersionOpt
 
 export async function deleteVersion(
   context: CommandContext,
-  options: { readonly name: string; readonly versionName: string; readonly yes: boolean | undefined },
+  options: ServiceReference & { readonly versionName: string; readonly yes: boolean | undefined },
 ): Promise<Result> {
   await context.confirm(`Remove the version ${options.versionName} from ${options.name}?`, options.yes);
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   return endpointResult(engine, await engineUpdate.deleteVersion(engine, options, context.run));
 }
 
 export async function updateEndpoint(
   context: CommandContext,
-  options: LabelOptions & {
-    readonly name: string;
-    readonly authEnabled?: boolean | undefined;
-    readonly tokenAuthEnabled?: boolean | undefined;
-    readonly enableAppInsights?: boolean | undefined;
-  },
+  options: LabelOptions &
+    ServiceReference & {
+      readonly authEnabled?: boolean | undefined;
+      readonly tokenAuthEnabled?: boolean | undefined;
+      readonly enableAppInsights?: boolean | undefined;
+    },
 ): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   const { name, authEnabled, tokenAuthEnabled, enableAppInsights } = options;
   const change = {
     name,
@@ -89,10 +90,11 @@ export async function updateEndpoint(
 }
 
 async function versionChange(context: CommandContext, engine: Engine, options: UpdateOptions): Promise<VersionChange> {
+  const { computeTarget: _, ...settings } = options;
   const models = await modelReferences(context, engine, options);
   return {
     name: options.name,
-    configuration: await configurationOf(context, options),
+    configuration: await configurationOf(context, settings),
     ...(models === undefined ? {} : { models }),
     ...labelChange(options),
     wait: options.noWait !== true,

@@ -113,6 +113,9 @@ async function valuesOf(
 /** What the workspace knows. A mistake here must not disturb the person who types. */
 export async function lookUpNames(context: CommandContext, what: Completes): Promise<readonly string[]> {
   try {
+    if (what === 'computeTarget') {
+      return (await (await context.session()).listTargets(context.run.signal)).map(({ name }) => name);
+    }
     const engine = await context.engine();
     switch (what) {
       case 'model': {
@@ -124,11 +127,17 @@ export async function lookUpNames(context: CommandContext, what: Completes): Pro
         return [...new Set((await listEnvironments(engine)).map(({ name }) => name))];
       }
       case 'service':
-        return (await engine.target.listEndpoints(context.run.signal)).map(({ metadata }) => metadata.name);
+        return serviceNames(context);
       default:
         return [];
     }
   } catch {
     return [];
   }
+}
+
+/** On every compute target that answers. */
+async function serviceNames({ session, run }: CommandContext): Promise<string[]> {
+  const { found } = await (await session()).listEndpoints(undefined, run.signal);
+  return [...new Set(found.flatMap(({ endpoints }) => endpoints.map(({ metadata }) => metadata.name)))];
 }

@@ -28,12 +28,22 @@ export interface CommandContext {
   say(sentence: string): void;
   /** Asks before something is destroyed. Without a terminal, or with `--yes`, it goes ahead, as v1 did. @throws AksmlError `cancelled` */
   confirm(question: string, yes: boolean | undefined): Promise<void>;
-  /** The engine with the workspace of the project folder and the compute target of this machine. */
-  engine(): Promise<Engine>;
+  /** The workspace of the project folder with its compute targets. */
+  session(): Promise<Session>;
+  /** The engine with that workspace and a compute target: this machine unless one is named. */
+  engine(target?: string): Promise<Engine>;
+  /** The engine with the compute target that a service or endpoint is on. */
+  engineOf(service: ServiceReference): Promise<Engine>;
   /** The compute target of this machine, without a workspace. */
   local(): Promise<LocalTarget>;
   /** Where that engine's models and environments live, and why there. */
   workspace(): Promise<Workspace>;
+}
+
+/** A service or endpoint, and the compute target that it is on where the person names one. */
+export interface ServiceReference {
+  readonly name: string;
+  readonly computeTarget?: string | undefined;
 }
 
 export function openContext(host: Host, globals: GlobalOptions): CommandContext {
@@ -84,7 +94,15 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
       const answer = await host.ask(`${question} (y/N) `);
       if (answer !== undefined && !/^y(es)?$/i.test(answer.trim())) throw AksmlError.cancelled('The command');
     },
-    engine: async () => (await once()).engine(),
+    session: once,
+    engine: async (target) => (await once()).engine(target),
+    engineOf: async ({ name, computeTarget }) => {
+      const session = await once();
+      if (computeTarget !== undefined) return session.engine(computeTarget);
+      const { engine, problems } = await session.engineOf(name, host.signal);
+      for (const problem of problems) warn(problem);
+      return engine;
+    },
     local,
     workspace: async () => (await once()).workspace,
   };

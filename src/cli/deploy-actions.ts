@@ -2,7 +2,6 @@ import { AksmlError } from '../contract/error.ts';
 import type { Configuration } from '../engine/config/configuration.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
 import type { ModelReference } from '../engine/endpoints/models.ts';
-import type { Engine } from '../engine/engine.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
 import { CONFIGURATION_FLAGS } from './deploy-options.ts';
@@ -45,12 +44,12 @@ interface Described {
 
 export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
   const options = await withProfile(context, given);
-  const engine = await context.engine();
   const { configuration, ...described }: Described =
     options.v2Deployment === undefined
       ? { configuration: await configurationOf(context, options) }
       : await fromV2(context, options, options.v2Deployment);
-  checkComputeTarget(context, engine, options.computeTarget, configuration.deployment?.computeTargetName);
+  const named = configuration.deployment?.computeTargetName;
+  const engine = await context.engine(options.computeTarget ?? (await knownTarget(context, named)));
   const request: deployment.DeployRequest = {
     name: options.name,
     models: [...((await modelReferences(context, engine, options)) ?? []), ...(described.models ?? [])],
@@ -103,28 +102,18 @@ async function fromV2(context: CommandContext, options: DeployOptions, file: str
   };
 }
 
-/** An option must be obeyed; a name in a file may be that of the cluster where the project runs otherwise. */
-function checkComputeTarget(
-  context: CommandContext,
-  { target }: Pick<Engine, 'target'>,
-  option: string | undefined,
-  fromFile: string | undefined,
-): void {
-  if (option !== undefined && option !== target.name) {
-    throw new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(option)}.`, {
-      fault: 'input',
-      subject: '--compute-target',
-      remedy: `Leave -ct out to deploy to ${target.name}, this machine. See "aksml computetarget list".`,
-    });
-  }
-  if (option === undefined && fromFile !== undefined && fromFile !== target.name) {
-    context.warn({
-      severity: 'warning',
-      code: 'computeTarget.notFound',
-      path: 'computeTargetName',
-      message: `There is no compute target ${JSON.stringify(fromFile)}; it is deployed to ${target.name}, this machine.`,
-    });
-  }
+/** An option must be obeyed; a name in a file may be that of a cluster of v1's, which is not attached here. */
+async function knownTarget(context: CommandContext, named: string | undefined): Promise<string | undefined> {
+  if (named === undefined) return undefined;
+  const targets = await (await context.session()).listTargets(context.run.signal);
+  if (targets.some(({ name }) => name.toLowerCase() === named.toLowerCase())) return named;
+  context.warn({
+    severity: 'warning',
+    code: 'computeTarget.notFound',
+    path: 'computeTargetName',
+    message: `There is no compute target ${JSON.stringify(named)}; it is deployed to local, this machine.`,
+  });
+  return undefined;
 }
 
 /** A plan with errors is printed like any other, and says with its exit code that it would be refused. */

@@ -5,6 +5,16 @@ const CONTAINER_INSTANCES: Effect = {
   reason: 'there are no Azure Container Instances here',
 };
 
+/** v1 named none, and none is needed where a name is on one compute target only. */
+export const TARGET = {
+  computeTarget: text({
+    aliases: ['ct'],
+    placeholder: 'NAME',
+    completes: 'computeTarget',
+    help: 'Compute target that it is on. Needed where several have one of this name.',
+  }),
+};
+
 export const NAME = {
   name: text({
     aliases: ['n'],
@@ -13,6 +23,7 @@ export const NAME = {
     completes: 'service',
     help: 'Name of the service.',
   }),
+  ...TARGET,
 };
 
 export const ENDPOINT_NAME = {
@@ -23,6 +34,7 @@ export const ENDPOINT_NAME = {
     completes: 'service',
     help: 'Name of the endpoint.',
   }),
+  ...TARGET,
 };
 
 export const VERSION_NAME = {

@@ -56,7 +56,7 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
     summary: 'Show an endpoint and its versions',
     options: ENDPOINT_NAME,
     examples: [{ line: 'aksml endpoint realtime show -n credit', what: 'Versions, traffic, state' }],
-    run: async (context, { name }) => (await actions()).showService(context, name),
+    run: async (context, options) => (await actions()).showService(context, options),
   }),
   command({
     name: 'create-version',
@@ -114,7 +114,7 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
     summary: 'Delete an endpoint with all its versions',
     options: { ...ENDPOINT_NAME, ...CONFIRMATION },
     examples: [{ line: 'aksml endpoint realtime delete -n credit', what: 'Stops all its replicas' }],
-    run: async (context, { name, yes }) => (await actions()).deleteService(context, name, 'endpoint', yes),
+    run: async (context, options) => (await actions()).deleteService(context, options, 'endpoint'),
   }),
   command({
     name: 'run',
@@ -124,35 +124,34 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
       { line: 'aksml endpoint realtime run -n credit -d @input.json', what: 'By the traffic split' },
       { line: 'aksml endpoint realtime run -n credit -d @input.json -vn blue', what: 'By one version' },
     ],
-    run: async (context, { name, inputData, versionName }) =>
-      (await actions()).runService(context, name, inputData, versionName),
+    run: async (context, options) => (await actions()).runService(context, options),
   }),
   command({
     name: 'get-logs',
     summary: 'Print the log of an endpoint',
     options: { ...ENDPOINT_NAME, ...LOG_QUERY, ...VERSION_NAME },
     examples: [{ line: 'aksml endpoint realtime get-logs -n credit -vn blue -f', what: 'Follow one version' }],
-    run: async (context, options) => (await actions()).printLogs(context, options.name, options),
+    run: async (context, options) => (await actions()).printLogs(context, options),
   }),
   command({
     name: 'get-keys',
     summary: 'Print the keys of an endpoint',
     options: ENDPOINT_NAME,
     examples: [{ line: 'aksml endpoint realtime get-keys -n credit', what: 'Both keys' }],
-    run: async (context, { name }) => (await actions()).getKeys(context, name),
+    run: async (context, options) => (await actions()).getKeys(context, options),
   }),
   command({
     name: 'regen-key',
     summary: 'Replace one of the two keys; the other stays valid',
     options: { ...ENDPOINT_NAME, ...REGENERATE },
     examples: [{ line: 'aksml endpoint realtime regen-key -n credit -k Primary', what: 'A random key' }],
-    run: async (context, { name, key, setKey }) => (await actions()).regenerateKey(context, name, key, setKey),
+    run: async (context, options) => (await actions()).regenerateKey(context, options),
   }),
   command({
     name: 'get-access-token',
     summary: 'Print a token for an endpoint with token authentication',
     options: ENDPOINT_NAME,
     examples: [{ line: 'aksml endpoint realtime get-access-token -n credit', what: 'A token and when to refresh it' }],
-    run: async (context, { name }) => (await actions()).getAccessToken(context, name),
+    run: async (context, options) => (await actions()).getAccessToken(context, options),
   }),
 ];

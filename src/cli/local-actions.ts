@@ -9,7 +9,7 @@ import { type Cell, NOTHING, type Result, valueResult } from './result.ts';
 import { localTime } from './service-view.ts';
 
 export async function localStatus(context: CommandContext): Promise<Result> {
-  const status = await (await context.local()).status();
+  const status = await (await context.local()).localStatus();
   const { supervisor, stopped, endpoints, damaged, logFile } = status;
   const services = supervisor?.endpoints ?? [];
   return valueResult(status, {
@@ -73,7 +73,7 @@ async function startAtLogin({ host, home, say }: CommandContext, wanted: boolean
 
 export async function stopLocal(context: CommandContext, yes: boolean | undefined): Promise<Result> {
   const target = await context.local();
-  const { endpoints } = await target.status();
+  const { endpoints } = await target.localStatus();
   if (endpoints.length > 0) await context.confirm(`Stop ${endpoints.join(', ')}?`, yes);
   await target.stop();
   context.say('Everything on this machine has stopped. "aksml local start" starts it again.');

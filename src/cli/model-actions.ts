@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
 import type { Model } from '../contract/model.ts';
-import { listServices } from '../engine/endpoints/service.ts';
+import { matching } from '../engine/endpoints/service.ts';
 import { writeModelMetadata } from '../engine/models/metadata-file.ts';
 import * as models from '../engine/models/models.ts';
 import { serializeModel } from '../engine/models/serialize.ts';
@@ -183,8 +183,12 @@ export async function deleteModel(context: CommandContext, id: string, yes: bool
   const model = await models.getModel(engine, id);
   await context.confirm(`Delete the model ${model.id}?`, yes);
   await models.deleteModel(engine, id, {
-    usedBy: async (modelId) =>
-      (await listServices(engine, { modelId }, context.run.signal)).map(({ metadata }) => metadata.name),
+    usedBy: async (modelId) => {
+      const { found, problems } = await (await context.session()).listEndpoints(undefined, context.run.signal);
+      for (const problem of problems) context.warn(problem);
+      const users = found.flatMap(({ endpoints }) => matching(endpoints, { modelId }));
+      return users.map(({ metadata }) => metadata.name);
+    },
   });
   context.say(`The model ${model.id} is deleted. "aksml gc" frees its space.`);
   return NOTHING;

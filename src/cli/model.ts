@@ -166,6 +166,7 @@ export const MODEL_COMMANDS: readonly Command[] = [
       computeTarget: text({
         aliases: ['ct'],
         placeholder: 'NAME',
+        completes: 'computeTarget',
         help: 'Where it runs. Default: local, this machine.',
       }),
       description: text({ help: 'Description of the service.' }),

@@ -4,7 +4,7 @@ export type Effect =
   | { readonly kind: 'refused'; readonly reason: string };
 
 /** What shell completion offers for a value, besides fixed `values`. */
-export type Completes = 'file' | 'folder' | 'model' | 'service' | 'environment';
+export type Completes = 'file' | 'folder' | 'model' | 'service' | 'environment' | 'computeTarget';
 
 export interface OptionSettings {
   readonly help: string;

@@ -11,18 +11,19 @@ import { diffRevisions, diffWithWorkingTree, type FileChange, type RevisionDiff 
 import { getRevision } from '../engine/revisions/revisions.ts';
 import type { ValueChange } from '../engine/revisions/value-change.ts';
 import type { SnapshotRequest } from '../engine/snapshot/snapshot.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, ServiceReference } from './context.ts';
 import { changing } from './deploying.ts';
 import { type Result, valueResult } from './result.ts';
 import { endpointResult, localTime } from './service-view.ts';
 
-interface VersionOption {
-  readonly name: string;
+interface VersionOption extends ServiceReference {
   readonly versionName: string | undefined;
 }
 
-export async function showHistory(context: CommandContext, { name, versionName }: VersionOption): Promise<Result> {
-  const entries = await history.serviceHistory(await context.engine(), name, versionName, context.run.signal);
+export async function showHistory(context: CommandContext, options: VersionOption): Promise<Result> {
+  const { name, versionName } = options;
+  const engine = await engineOfPast(context, options);
+  const entries = await history.serviceHistory(engine, name, versionName, context.run.signal);
   const described = entries.map((entry) => ({
     ...entry,
     changed: changes(entry.revision, predecessor(entries, entry)),
@@ -44,6 +45,16 @@ export async function showHistory(context: CommandContext, { name, versionName }
       empty: `${name} has no history.`,
     },
   );
+}
+
+/** The history of what was deleted is in the workspace, whatever the compute target was. */
+async function engineOfPast(context: CommandContext, service: ServiceReference): Promise<Engine> {
+  try {
+    return await context.engineOf(service);
+  } catch (error) {
+    if (AksmlError.is(error, 'service.notFound')) return context.engine();
+    throw error;
+  }
 }
 
 function predecessor(
@@ -79,7 +90,7 @@ interface DiffOptions extends VersionOption {
 
 /** Two revisions, or a revision and a folder. What is left out is the present revision, and before it the one it replaced. */
 export async function showDiff(context: CommandContext, options: DiffOptions): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await engineOfPast(context, options);
   const { signal } = context.run;
   const version = await versionOf(engine, options, signal);
   const revisionAt = async (reference: number | 'latest') =>
@@ -165,7 +176,7 @@ export async function rollBack(
   context: CommandContext,
   options: VersionOption & { readonly to: number | undefined; readonly noWait: boolean | undefined },
 ): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await context.engineOf(options);
   const request = {
     name: options.name,
     wait: options.noWait !== true,
@@ -184,7 +195,7 @@ export async function checkOut(
     readonly overwrite: boolean | undefined;
   },
 ): Promise<Result> {
-  const engine = await context.engine();
+  const engine = await engineOfPast(context, options);
   const version = await versionOf(engine, options, context.run.signal);
   const { revision } = await getRevision(engine, options.name, version, options.revision, context.run.signal);
   const folder = await checkoutRevision(engine, revision, resolve(context.host.cwd, options.folder), {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { LogLine } from '../contract/compute-target.ts';
 import { AksmlError } from '../contract/error.ts';
 import * as services from '../engine/endpoints/service.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, ServiceReference } from './context.ts';
 import { EXIT } from './failure.ts';
 import type { Filter } from './option.ts';
 import { printable, printableJson, printableLog } from './printable.ts';
@@ -14,6 +14,7 @@ import { paint, type Style } from './terminal.ts';
 /** What `service` and `endpoint realtime` do alike. */
 
 export interface ListFilter {
+  readonly computeTarget: string | undefined;
   readonly computeType: string | undefined;
   readonly modelId: string | undefined;
   readonly modelName: string | undefined;
@@ -27,21 +28,19 @@ export async function listServices(
   form: 'service' | 'endpoint',
   filter: ListFilter,
 ): Promise<Result> {
-  const engine = await context.engine();
-  const found = await services.listServices(
-    engine,
-    {
-      form,
-      ...(filter.computeType === undefined ? {} : { computeType: filter.computeType }),
-      ...(filter.modelId === undefined ? {} : { modelId: filter.modelId }),
-      ...(filter.modelName === undefined ? {} : { modelName: filter.modelName }),
-      ...(filter.imageDigest === undefined ? {} : { imageDigest: filter.imageDigest }),
-      ...(filter.tag === undefined ? {} : { tags: filter.tag.map(asTuple) }),
-      ...(filter.property === undefined ? {} : { properties: filter.property.map(asTuple) }),
-    },
-    context.run.signal,
-  );
-  for (const name of (await (await context.local()).status()).damaged) {
+  const wanted = {
+    form,
+    ...(filter.computeType === undefined ? {} : { computeType: filter.computeType }),
+    ...(filter.modelId === undefined ? {} : { modelId: filter.modelId }),
+    ...(filter.modelName === undefined ? {} : { modelName: filter.modelName }),
+    ...(filter.imageDigest === undefined ? {} : { imageDigest: filter.imageDigest }),
+    ...(filter.tag === undefined ? {} : { tags: filter.tag.map(asTuple) }),
+    ...(filter.property === undefined ? {} : { properties: filter.property.map(asTuple) }),
+  };
+  const session = await context.session();
+  const { found, problems } = await session.listEndpoints(filter.computeTarget, context.run.signal);
+  for (const problem of problems) context.warn(problem);
+  for (const name of (await (await context.local()).localStatus()).damaged) {
     context.warn({
       severity: 'warning',
       code: 'service.damaged',
@@ -49,34 +48,35 @@ export async function listServices(
       remedy: `See "aksml service show -n ${name}".`,
     });
   }
-  return endpointsResult(engine, found, form === 'service' ? 'services' : 'endpoints');
+  const listed = found.map(({ engine, endpoints }) => ({ engine, endpoints: services.matching(endpoints, wanted) }));
+  return endpointsResult(listed, form === 'service' ? 'services' : 'endpoints');
 }
 
 export function asTuple({ key, value }: Filter): readonly [string, string?] {
   return value === undefined ? [key] : [key, value];
 }
 
-export async function showService(context: CommandContext, name: string): Promise<Result> {
-  const engine = await context.engine();
-  return endpointResult(engine, await services.getService(engine, name, context.run.signal));
+export async function showService(context: CommandContext, service: ServiceReference): Promise<Result> {
+  const engine = await context.engineOf(service);
+  return endpointResult(engine, await services.getService(engine, service.name, context.run.signal));
 }
 
 export async function deleteService(
   context: CommandContext,
-  name: string,
+  service: ServiceReference & { readonly yes: boolean | undefined },
   what: string,
-  yes: boolean | undefined,
 ): Promise<Result> {
-  const engine = await context.engine();
+  const { name } = service;
+  const engine = await context.engineOf(service);
   await services.getService(engine, name, context.run.signal);
-  await context.confirm(`Delete the ${what} ${name}?`, yes);
+  await context.confirm(`Delete the ${what} ${name} on ${engine.target.name}?`, service.yes);
   await services.deleteService(engine, name, context.run.signal);
   context.say(`The ${what} ${name} is deleted. Its history remains.`);
   return NOTHING;
 }
 
-export async function getKeys(context: CommandContext, name: string): Promise<Result> {
-  const keys = await services.getKeys(await context.engine(), name);
+export async function getKeys(context: CommandContext, service: ServiceReference): Promise<Result> {
+  const keys = await services.getKeys(await context.engineOf(service), service.name);
   return valueResult(keys, {
     kind: 'facts',
     facts: [
@@ -88,17 +88,16 @@ export async function getKeys(context: CommandContext, name: string): Promise<Re
 
 export async function regenerateKey(
   context: CommandContext,
-  name: string,
-  key: string,
-  value: string | undefined,
+  service: ServiceReference & { readonly key: string; readonly setKey: string | undefined },
 ): Promise<Result> {
-  await services.regenerateKey(await context.engine(), name, key, value);
+  const { name, key, setKey } = service;
+  await services.regenerateKey(await context.engineOf(service), name, key, setKey);
   context.say(`The ${key.toLowerCase()} key of ${name} is replaced. See it with "get-keys".`);
   return NOTHING;
 }
 
-export async function getAccessToken(context: CommandContext, name: string): Promise<Result> {
-  const token = await services.getAccessToken(await context.engine(), name);
+export async function getAccessToken(context: CommandContext, service: ServiceReference): Promise<Result> {
+  const token = await services.getAccessToken(await context.engineOf(service), service.name);
   return valueResult(token, {
     kind: 'facts',
     facts: [
@@ -111,12 +110,11 @@ export async function getAccessToken(context: CommandContext, name: string): Pro
 
 export async function runService(
   context: CommandContext,
-  name: string,
-  input: string | undefined,
-  version?: string,
+  service: ServiceReference & { readonly inputData: string | undefined; readonly versionName?: string | undefined },
 ): Promise<Result> {
-  const engine = await context.engine();
-  const request = { name, input: await requestBody(context, input), ...(version === undefined ? {} : { version }) };
+  const { name, inputData, versionName: version } = service;
+  const request = { name, input: await requestBody(context, inputData), ...(version === undefined ? {} : { version }) };
+  const engine = await context.engineOf(service);
   const { output } = await services.runService(engine, request, context.run.signal);
   return valueResult(output, { kind: 'json' });
 }
@@ -136,7 +134,7 @@ async function requestBody(context: CommandContext, input: string | undefined): 
   });
 }
 
-export interface LogWishes {
+export interface LogWishes extends ServiceReference {
   readonly init: boolean | undefined;
   readonly numLines: number | undefined;
   readonly follow: boolean | undefined;
@@ -148,8 +146,8 @@ export interface LogWishes {
 const DEFAULT_LINES = 5000;
 
 /** Lines as they come; with `-o json`, one JSON object a line. */
-export async function printLogs(context: CommandContext, name: string, wishes: LogWishes): Promise<Result> {
-  const engine = await context.engine();
+export async function printLogs(context: CommandContext, wishes: LogWishes): Promise<Result> {
+  const engine = await context.engineOf(wishes);
   const query = {
     lines: wishes.numLines ?? DEFAULT_LINES,
     ...(wishes.init ? { init: true } : {}),
@@ -162,7 +160,7 @@ export async function printLogs(context: CommandContext, name: string, wishes: L
   const asJson = context.globals.output === 'json' || context.globals.output === 'jsonc';
   const render = logRenderer(context);
   try {
-    for await (const line of services.readLogs(engine, name, query, context.run.signal)) {
+    for await (const line of services.readLogs(engine, wishes.name, query, context.run.signal)) {
       if (context.globals.output === 'none') continue;
       out.write(`${asJson ? printableJson(JSON.stringify(line)) : render(line)}\n`);
     }

@@ -1,5 +1,5 @@
 import type { Cause, Endpoint, ReplicaStatus, VersionSpec } from '../contract/endpoint.ts';
-import { serializeEndpoint } from '../engine/endpoints/serialize.ts';
+import { portableEndpoint, serializeEndpoint } from '../engine/endpoints/serialize.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Cell, Result, View } from './result.ts';
 
@@ -8,27 +8,34 @@ export function endpointResult(engine: Engine, endpoint: Endpoint, note?: string
   return {
     kind: 'value',
     value: serializeEndpoint(engine, endpoint),
-    view: endpointView(endpoint, note),
-    resource: endpoint,
+    view: endpointView(engine, endpoint, note),
+    resource: portableEndpoint(endpoint),
   };
 }
 
-export function endpointsResult(engine: Engine, endpoints: readonly Endpoint[], what: string): Result {
+/** Endpoints with the engine on the compute target that they are on. */
+export interface ListedEndpoints {
+  readonly engine: Engine;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export function endpointsResult(listed: readonly ListedEndpoints[], what: string): Result {
+  const all = listed.flatMap(({ engine, endpoints }) => endpoints.map((endpoint) => ({ engine, endpoint })));
   return {
     kind: 'value',
-    value: endpoints.map((endpoint) => serializeEndpoint(engine, endpoint)),
-    resource: endpoints,
+    value: all.map(({ engine, endpoint }) => serializeEndpoint(engine, endpoint)),
+    resource: { apiVersion: 'v1', kind: 'List', items: all.map(({ endpoint }) => portableEndpoint(endpoint)) },
     view: {
       kind: 'rows',
-      columns: ['NAME', 'STATE', 'VERSIONS', 'REPLICAS', 'AUTH', 'MODELS', 'SCORING URI', 'UPDATED'],
-      rows: endpoints.map(endpointRow),
-      expendable: ['UPDATED', 'AUTH', 'MODELS', 'VERSIONS', 'REPLICAS'],
+      columns: ['NAME', 'TARGET', 'STATE', 'VERSIONS', 'REPLICAS', 'AUTH', 'MODELS', 'SCORING URI', 'UPDATED'],
+      rows: all.map(({ engine, endpoint }) => endpointRow(engine, endpoint)),
+      expendable: ['UPDATED', 'AUTH', 'MODELS', 'VERSIONS', 'REPLICAS', 'TARGET'],
       empty: `There are no ${what}. Deploy one with "aksml model deploy".`,
     },
   };
 }
 
-function endpointRow({ metadata, spec, status }: Endpoint): Cell[] {
+function endpointRow({ target }: Engine, { metadata, spec, status }: Endpoint): Cell[] {
   const models = [...new Set(spec.versions.flatMap((version) => version.models))];
   const updated = spec.versions
     .map(({ updatedTime }) => updatedTime)
@@ -36,6 +43,7 @@ function endpointRow({ metadata, spec, status }: Endpoint): Cell[] {
     .at(-1);
   return [
     metadata.name,
+    target.name,
     status?.state ?? 'Transitioning',
     spec.versions.map(({ name }) => name).join(', '),
     replicas(status?.versions ?? []),
@@ -54,9 +62,10 @@ function replicas(
   return `${available}/${desired}`;
 }
 
-function endpointView({ metadata, spec, status }: Endpoint, note: string | undefined): View {
+function endpointView({ target }: Engine, { metadata, spec, status }: Endpoint, note: string | undefined): View {
   const facts: (readonly [string, Cell])[] = [
     ['Name', metadata.name],
+    ['Compute target', target.name],
     ['State', status?.state ?? 'Transitioning'],
     ...causeFacts(status?.error),
     ['Scoring URI', status?.scoringUri],

@@ -26,6 +26,12 @@ const changes = () => import('./change-actions.ts');
 const revisions = () => import('./revision-actions.ts');
 
 export const LIST_FILTERS = {
+  computeTarget: text({
+    aliases: ['ct'],
+    placeholder: 'NAME',
+    completes: 'computeTarget',
+    help: 'Only those on this compute target.',
+  }),
   computeType: text({
     aliases: ['c'],
     placeholder: 'TYPE',
@@ -64,7 +70,7 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       { line: 'aksml service show -n diabetes', what: 'State, URIs, models, replicas' },
       { line: 'aksml service show -n diabetes --query scoringUri -o tsv', what: 'For a script' },
     ],
-    run: async (context, { name }) => (await actions()).showService(context, name),
+    run: async (context, options) => (await actions()).showService(context, options),
   }),
   command({
     name: 'run',
@@ -74,7 +80,7 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       { line: 'aksml service run -n diabetes -d \'{"data": [[1, 2, 3]]}\'', what: 'A body on the command line' },
       { line: 'aksml service run -n diabetes -d @input.json', what: 'A body from a file' },
     ],
-    run: async (context, { name, inputData }) => (await actions()).runService(context, name, inputData),
+    run: async (context, options) => (await actions()).runService(context, options),
   }),
   command({
     name: 'update',
@@ -94,14 +100,6 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       ...WAITING,
       ...KEYS_OF_UPDATE,
       ...WITHOUT_EFFECT,
-      computeTarget: text({
-        placeholder: 'NAME',
-        effect: {
-          kind: 'refused',
-          reason: 'a service stays where it is; deploy it to the other compute target instead',
-        },
-        help: 'Compute target to move to.',
-      }),
       isMigration: boolean({
         effect: {
           kind: 'refused',
@@ -122,7 +120,7 @@ export const SERVICE_COMMANDS: readonly Command[] = [
     summary: 'Delete a service',
     options: { ...NAME, ...CONFIRMATION },
     examples: [{ line: 'aksml service delete -n diabetes', what: 'Stops its replicas and removes it' }],
-    run: async (context, { name, yes }) => (await actions()).deleteService(context, name, 'service', yes),
+    run: async (context, options) => (await actions()).deleteService(context, options, 'service'),
   }),
   command({
     name: 'get-logs',
@@ -132,14 +130,14 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       { line: 'aksml service get-logs -n diabetes -f', what: 'Follow it' },
       { line: 'aksml service get-logs -n diabetes --num_lines 100 --grep Traceback', what: 'Look for errors' },
     ],
-    run: async (context, options) => (await actions()).printLogs(context, options.name, options),
+    run: async (context, options) => (await actions()).printLogs(context, options),
   }),
   command({
     name: 'get-keys',
     summary: 'Print the keys of a service',
     options: NAME,
     examples: [{ line: 'aksml service get-keys -n diabetes --query primaryKey -o tsv', what: 'For a script' }],
-    run: async (context, { name }) => (await actions()).getKeys(context, name),
+    run: async (context, options) => (await actions()).getKeys(context, options),
   }),
   command({
     name: 'regen-key',
@@ -149,14 +147,14 @@ export const SERVICE_COMMANDS: readonly Command[] = [
       { line: 'aksml service regen-key -n diabetes -k Secondary', what: 'A random key' },
       { line: 'aksml service regen-key -n diabetes -k Primary -s @key.txt', what: 'A key of your own' },
     ],
-    run: async (context, { name, key, setKey }) => (await actions()).regenerateKey(context, name, key, setKey),
+    run: async (context, options) => (await actions()).regenerateKey(context, options),
   }),
   command({
     name: 'get-access-token',
     summary: 'Print a token for a service with token authentication',
     options: NAME,
     examples: [{ line: 'aksml service get-access-token -n diabetes --query accessToken -o tsv', what: 'For a script' }],
-    run: async (context, { name }) => (await actions()).getAccessToken(context, name),
+    run: async (context, options) => (await actions()).getAccessToken(context, options),
   }),
   command({
     name: 'history',

@@ -1,9 +1,13 @@
+import type { ComputeTargetStatus } from './compute-record.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** What the engine asks of the place where endpoints run. `local` and a cluster implement it alike. */
 export interface ComputeTarget {
   readonly name: string;
   readonly kind: 'local' | 'aks' | 'kubernetes';
+
+  /** @throws what keeps it from being reached */
+  status(signal?: AbortSignal): Promise<ComputeTargetStatus>;
 
   listEndpoints(signal?: AbortSignal): Promise<Endpoint[]>;
   /** @throws AksmlError `service.notFound` */

@@ -18,6 +18,8 @@ export interface Home {
   readonly models: string;
   /** What a replica runs from: one app root per revision. */
   readonly bundles: string;
+  /** Where this machine finds the credentials of attached clusters, and which of their commands may run. */
+  readonly compute: string;
   /** The embedded target: supervisor, gateway, endpoints, secrets, replicas. */
   readonly local: string;
   readonly locks: string;
@@ -33,6 +35,7 @@ export function openHome(environment: Readonly<Record<string, string | undefined
     cache: join(root, 'cache'),
     models: join(root, 'models'),
     bundles: join(root, 'bundles'),
+    compute: join(root, 'compute'),
     local: join(root, 'local'),
     locks: join(root, 'locks'),
   };

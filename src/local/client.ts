@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ComputeTargetStatus } from '../contract/compute-record.ts';
 import type {
   AccessToken,
   ComputeTarget,
@@ -47,12 +49,13 @@ export interface LocalStatus {
 
 /** The embedded compute target: endpoints on this machine, looked after by a supervisor that outlives the command. */
 export interface LocalTarget extends ComputeTarget {
-  status(): Promise<LocalStatus>;
+  localStatus(): Promise<LocalStatus>;
   /** Ends every process of this home. Endpoints stay known. */
   stop(): Promise<void>;
   start(): Promise<void>;
 }
 
+const GIB = 1024 ** 3;
 const RECONNECT_MS = 200;
 const OFFLINE_POLL_MS = 500;
 const STOPPED: Cause = {
@@ -167,7 +170,13 @@ class Client implements LocalTarget {
     return (await this.#connection.call({ method: 'POST', path: `${pathOf(name)}/token` })) as AccessToken;
   }
 
-  async status(): Promise<LocalStatus> {
+  /** What the machine has: replicas here reserve nothing of it. */
+  async status(): Promise<ComputeTargetStatus> {
+    const capacity = { cpu: availableParallelism(), memoryInGB: totalmem() / GIB, gpu: 0 };
+    return { reachable: true, nodes: { total: 1, ready: 1 }, capacity };
+  }
+
+  async localStatus(): Promise<LocalStatus> {
     const running = await this.#connection.isRunning();
     const records = await readEndpointRecords(this.#options.home);
     return {

@@ -1,6 +1,12 @@
 import { homedir, userInfo } from 'node:os';
+import type { ComputeTargetListing, ComputeTargetStatus } from '../contract/compute-record.ts';
 import type { ComputeTarget } from '../contract/compute-target.ts';
+import type { Endpoint } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
+import type { Problem } from '../contract/problem.ts';
+import { findComputeRecord, listComputeRecords } from '../engine/compute/compute.ts';
+import { readConnection } from '../engine/compute/connection.ts';
+import { listEverywhere, locateEndpoint, type TargetSource } from '../engine/endpoints/locate.ts';
 import type { Engine } from '../engine/engine.ts';
 import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
@@ -22,8 +28,25 @@ export interface SessionOptions {
 /** A workspace with its compute targets, as one process works with them: where the engine meets the places that endpoints run in. */
 export interface Session {
   readonly workspace: Workspace;
-  /** The engine on a compute target; on this machine where none is named. @throws AksmlError `computeTarget.notFound` */
+  /** This machine first. Asks the workspace, but no cluster. */
+  listTargets(signal?: AbortSignal): Promise<readonly ComputeTargetListing[]>;
+  /** How a target is now; one that cannot be reached is described, too. @throws AksmlError `computeTarget.notFound` */
+  targetStatus(name: string, signal?: AbortSignal): Promise<ComputeTargetStatus>;
+  /** The engine on a compute target; on this machine where none is named. @throws AksmlError `computeTarget.notFound` | `computeTarget.notConnected` */
   engine(target?: string): Promise<Engine>;
+  /**
+   * The engine on the compute target that an endpoint is on, with what is to be told about targets that could not be asked.
+   * @throws AksmlError `service.notFound` | `service.ambiguous` | `computeTarget.unreachable`
+   */
+  engineOf(endpoint: string, signal?: AbortSignal): Promise<{ engine: Engine; problems: readonly Problem[] }>;
+  /** The endpoints of one target, or of all with which of them could not be asked. */
+  listEndpoints(
+    target: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<{
+    readonly found: readonly { readonly engine: Engine; readonly endpoints: readonly Endpoint[] }[];
+    readonly problems: readonly Problem[];
+  }>;
 }
 
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -49,15 +72,57 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     version,
   });
   const local = localTarget(options);
+  const listTargets = async (signal?: AbortSignal): Promise<ComputeTargetListing[]> => {
+    const records = await listComputeRecords(workspace, signal);
+    const clusters = records.map(async (record) => {
+      const connection = await readConnection(home, record.clusterId);
+      const { name, kind } = record;
+      return { name, kind, record, ...(connection === undefined ? {} : { connection }) };
+    });
+    return [{ name: 'local', kind: 'local' }, ...(await Promise.all(clusters))];
+  };
+  const open = async (name: string): Promise<ComputeTarget> => {
+    if (name === local.name) return local;
+    const record = await findComputeRecord(workspace, name);
+    if (record === undefined) throw notFound(name, await listTargets());
+    throw notConnected(name);
+  };
+  const sources = async (signal?: AbortSignal): Promise<TargetSource[]> => {
+    try {
+      return (await listTargets(signal)).map(({ name }) => ({ name, open: () => open(name) }));
+    } catch (error) {
+      signal?.throwIfAborted();
+      // A registry that is away must not keep anybody from this machine.
+      return [
+        { name: local.name, open: async () => local },
+        { name: 'of the workspace', open: () => Promise.reject(error) },
+      ];
+    }
+  };
   return {
     workspace,
-    engine: async (target = local.name) => {
-      if (target === local.name) return engineOn(local);
-      throw new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(target)}.`, {
-        fault: 'input',
-        subject: `computeTarget/${target}`,
-        remedy: `There is ${local.name}.`,
-      });
+    listTargets,
+    targetStatus: async (name, signal) => {
+      try {
+        return await (await open(name)).status(signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!AksmlError.is(error) || error.code === 'computeTarget.notFound') throw error;
+        return { reachable: false, error: error.toJSON() };
+      }
+    },
+    engine: async (target = local.name) => engineOn(await open(target)),
+    engineOf: async (endpoint, signal) => {
+      const { target, problems } = await locateEndpoint(await sources(signal), endpoint, signal);
+      return { engine: engineOn(target), problems };
+    },
+    listEndpoints: async (name, signal) => {
+      if (name !== undefined) {
+        const target = await open(name);
+        return { found: [{ engine: engineOn(target), endpoints: await target.listEndpoints(signal) }], problems: [] };
+      }
+      const { found, problems } = await listEverywhere(await sources(signal), signal);
+      return { found: found.map(({ target, endpoints }) => ({ engine: engineOn(target), endpoints })), problems };
     },
   };
 }
@@ -69,6 +134,26 @@ export function localTarget({
   supervisorCommand: command,
 }: Pick<SessionOptions, 'home' | 'environment' | 'supervisorCommand'>): LocalTarget {
   return openLocalTarget({ home, environment, command, clock: () => new Date() });
+}
+
+function notFound(name: string, targets: readonly ComputeTargetListing[]): AksmlError {
+  return new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(name)}.`, {
+    fault: 'input',
+    subject: `computeTarget/${name}`,
+    remedy: `There is ${targets.map((target) => target.name).join(', ')}. Attach a cluster with "aksml computetarget attach kubernetes".`,
+  });
+}
+
+function notConnected(name: string): AksmlError {
+  return new AksmlError(
+    'computeTarget.notConnected',
+    `This machine has no credentials for the compute target ${name}, which somebody attached from another one.`,
+    {
+      fault: 'input',
+      subject: `computeTarget/${name}`,
+      remedy: `Name your kubeconfig: aksml computetarget attach kubernetes -n ${name} --kubeconfig FILE --context NAME`,
+    },
+  );
 }
 
 function userName(environment: SessionOptions['environment']): string {

@@ -75,7 +75,7 @@ test('after everything was killed, as by a reboot, the next command brings it ba
   await world.target.stop();
   const [stopped] = await world.target.listEndpoints();
   assert.equal(stopped?.status?.error?.code, 'Stopped');
-  assert.equal((await world.target.status()).stopped, true, 'looking has not started it again');
+  assert.equal((await world.target.localStatus()).stopped, true, 'looking has not started it again');
   await world.target.start();
   await world.until('steady', ({ status }) => status?.state === 'Healthy');
 });

@@ -5,7 +5,7 @@ import { gone, leftovers, openSupervisorWorld, scriptAnswering } from './supervi
 test('a deployed service answers with its key, and leaves no process behind when it is deleted', async (t) => {
   const world = await openSupervisorWorld(t);
   assert.deepEqual(await world.target.listEndpoints(), []);
-  assert.equal((await world.target.status()).supervisor, undefined, 'looking starts nothing');
+  assert.equal((await world.target.localStatus()).supervisor, undefined, 'looking starts nothing');
 
   const endpoint = await world.deploy('hello', scriptAnswering('hello'));
   assert.deepEqual(await world.score(endpoint), { status: 200, body: '"hello"' });

@@ -4,14 +4,31 @@ import type { Engine } from '../engine.ts';
 /** JSON as v1's `serialize()` of a web service printed it, with our own members after v1's. */
 export type SerializedService = Readonly<Record<string, unknown>>;
 
+type ServingEngine = Pick<Engine, 'workspace'> & { readonly target: Pick<Engine['target'], 'name'> };
+
+/** The resource as it can be applied to another cluster: what this one has given it is left out. */
+export function portableEndpoint({ apiVersion, kind, metadata, spec }: Endpoint): Endpoint {
+  const { name, labels, annotations } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(labels === undefined ? {} : { labels }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+    spec,
+  };
+}
+
 /** A service, or an endpoint with its versions below it. */
-export function serializeEndpoint(engine: Pick<Engine, 'workspace'>, endpoint: Endpoint): SerializedService {
+export function serializeEndpoint(engine: ServingEngine, endpoint: Endpoint): SerializedService {
   if (endpoint.spec.form === 'endpoint') return serializeVersions(engine, endpoint);
   const [version] = endpoint.spec.versions;
   return { ...common(engine, endpoint), ...(version === undefined ? {} : serializeVersion(endpoint, version)) };
 }
 
-function serializeVersions(engine: Pick<Engine, 'workspace'>, endpoint: Endpoint): SerializedService {
+function serializeVersions(engine: ServingEngine, endpoint: Endpoint): SerializedService {
   return {
     ...common(engine, endpoint),
     versions: Object.fromEntries(
@@ -36,7 +53,7 @@ function serializeVersions(engine: Pick<Engine, 'workspace'>, endpoint: Endpoint
   };
 }
 
-function common({ workspace }: Pick<Engine, 'workspace'>, { metadata, spec, status }: Endpoint): SerializedService {
+function common({ workspace, target }: ServingEngine, { metadata, spec, status }: Endpoint): SerializedService {
   const updated = spec.versions
     .map(({ updatedTime }) => updatedTime)
     .sort()
@@ -52,6 +69,7 @@ function common({ workspace }: Pick<Engine, 'workspace'>, { metadata, spec, stat
     error: status?.error ?? null,
     computeType: spec.computeType === 'local' ? 'Local' : spec.form === 'endpoint' ? 'AKSENDPOINT' : 'AKS',
     workspaceName: workspace.name,
+    computeName: target.name,
     scoringUri: status?.scoringUri ?? null,
     swaggerUri: status?.swaggerUri ?? null,
     authEnabled: spec.auth === 'key',

@@ -14,8 +14,8 @@ export interface EndpointFilter {
   readonly properties?: readonly (readonly [string, string?])[];
 }
 
-export async function listServices(engine: Engine, filter: EndpointFilter, signal?: AbortSignal): Promise<Endpoint[]> {
-  const endpoints = await engine.target.listEndpoints(signal);
+/** Those that the filter lets through, by name. */
+export function matching(endpoints: readonly Endpoint[], filter: EndpointFilter): Endpoint[] {
   return endpoints
     .filter((endpoint) => matches(endpoint, filter))
     .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));

@@ -1,0 +1,76 @@
+import type { SerializedError } from './error.ts';
+
+/** v1's purposes: `FastProd` runs three front ends and more, `DevTest` one. */
+export type ClusterPurpose = 'FastProd' | 'DevTest';
+
+/** An attached cluster, as the workspace records it for everybody who works in it. Nothing in it is secret. */
+export interface ComputeTargetRecord {
+  /** Names that differ in letter case only are one. */
+  readonly name: string;
+  readonly kind: 'kubernetes' | 'aks';
+  readonly purpose: ClusterPurpose;
+  /** uid of the namespace `kube-system`: stays when the cluster's address changes. */
+  readonly clusterId: string;
+  /** Address of the API server when it was attached, for people. */
+  readonly server: string;
+  /** Where endpoints go unless a deployment configuration names another namespace. */
+  readonly namespace: string;
+  /** `HOST[:PORT][/PREFIX]` that deployment images are pushed to and pulled from; absent: the workspace's own registry. */
+  readonly registry?: string;
+  /** ISO 8601, UTC. */
+  readonly attachedTime: string;
+  readonly attachedBy: string;
+  readonly aksmlVersion: string;
+}
+
+/** Where this machine finds the credentials for a cluster. They are never copied. */
+export interface ClusterConnection {
+  /** Absolute paths of the kubeconfig files, merged in this order as kubectl does. */
+  readonly kubeconfig: readonly string[];
+  readonly context: string;
+}
+
+/** A compute target of a workspace, without asking the cluster. */
+export type ComputeTargetListing =
+  | { readonly name: 'local'; readonly kind: 'local' }
+  | {
+      readonly name: string;
+      readonly kind: ComputeTargetRecord['kind'];
+      readonly record: ComputeTargetRecord;
+      /** Absent where somebody else attached the cluster and this machine has not been told its kubeconfig. */
+      readonly connection?: ClusterConnection;
+    };
+
+/** How a compute target is now. */
+export interface ComputeTargetStatus {
+  readonly reachable: boolean;
+  /** Such as `v1.36.3`. */
+  readonly kubernetesVersion?: string;
+  readonly nodes?: { readonly total: number; readonly ready: number };
+  /** Of all nodes that take pods, what pods may ask for. */
+  readonly capacity?: ComputeResources;
+  /** Of that, what no pod has asked for yet. */
+  readonly free?: ComputeResources;
+  readonly controller?: ComponentHealth;
+  readonly frontEnd?: ComponentHealth;
+  /** Why it is not reachable, or what could not be found out. */
+  readonly error?: SerializedError;
+}
+
+export interface ComputeResources {
+  /** vCPU. */
+  readonly cpu: number;
+  /** GiB. */
+  readonly memoryInGB: number;
+  readonly gpu: number;
+}
+
+/** A part of aksml in the cluster. */
+export interface ComponentHealth {
+  readonly state: 'Healthy' | 'Unhealthy' | 'Missing';
+  readonly replicas: number;
+  readonly readyReplicas: number;
+  readonly image?: string;
+  /** Why it is not healthy. */
+  readonly message?: string;
+}
