@@ -68,6 +68,8 @@ export interface VersionSpec {
   readonly image: string;
   /** `HOST[:PORT]/PATH` that a cluster pulls `image` from; absent on `local`. */
   readonly imageRepository?: string;
+  /** Name of the Secret, in the endpoint's namespace, that the cluster pulls `image` with; absent where none is needed. */
+  readonly imagePullSecret?: string;
   /** Counts from 1 within the version's history. */
   readonly revisionNumber: number;
   /** Model ids, `name:version`. */
