@@ -156,6 +156,24 @@ export const MODEL_COMMANDS: readonly Command[] = [
     run: async (context, options) => (await actions()).downloadModel(context, options),
   }),
   command({
+    name: 'scaffold',
+    summary: 'Write what a model file still lacks to be deployed: scoring script, environment, configuration',
+    description:
+      'Recognizes the model by its content, takes what the current folder has for it already, and never changes a file that is there.',
+    options: {
+      modelPath: text({
+        aliases: ['p'],
+        required: true,
+        placeholder: 'PATH',
+        completes: 'file',
+        help: 'Model file or folder.',
+      }),
+      ...DRY_RUN,
+    },
+    examples: [{ line: 'aksml model scaffold -p outputs/model.pkl', what: 'A project for a trained model' }],
+    run: async (context, options) => (await import('./scaffold-actions.ts')).scaffoldDeployment(context, options),
+  }),
+  command({
     name: 'deploy',
     summary: 'Deploy models as a service',
     description:
