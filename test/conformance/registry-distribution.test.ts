@@ -5,11 +5,12 @@ import { createServer, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
+import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { Credentials } from '../../src/engine/registry/credentials.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { type Manifest, MEDIA_TYPE } from '../../src/engine/registry/registry.ts';
-import { findDockerRegistry, type RunningRegistry, startDockerRegistry } from '../images/docker-registry.ts';
+import { type RunningRegistry, startDockerRegistry } from '../images/docker-registry.ts';
 import { registryConformance } from './registry.ts';
 
 const found = findDockerRegistry();

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
+import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import { packageBuildContext } from '../../src/engine/images/build-context.ts';
 import { packageImage } from '../../src/engine/images/package.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
-import type { Manifest } from '../../src/engine/registry/registry.ts';
-import { debianBaseImage } from './base-image.ts';
-import { findDockerRegistry, type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
+import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { makePackageWorld, type PackageWorld } from './package-world.ts';
 import { findPodman, openPodman, type Podman } from './podman.ts';
 
@@ -24,16 +24,16 @@ const podmanFound = findPodman();
 
 if ('skip' in registryProgram) test('packages', { skip: registryProgram.skip }, () => {});
 else if ('skip' in base) test('packages', { skip: base.skip }, () => {});
-else packageSuite(registryProgram.command, base.layout);
+else packageSuite(registryProgram.command, base);
 
-function packageSuite(registryCommand: string, baseLayout: string): void {
+function packageSuite(registryCommand: string, baseImage: BaseImage): void {
   let running: RunningRegistry;
   let baseName: string;
   let podman: Podman | undefined;
 
   before(async () => {
     running = await startDockerRegistry(registryCommand);
-    baseName = await pushLayout(baseLayout, running.host);
+    baseName = await pushBaseImage(baseImage, new DistributionRegistry(running.host, { fetch }));
     if (podmanFound.skip === undefined) podman = await openPodman();
   });
   after(async () => {
@@ -114,17 +114,4 @@ async function assertScores({ address }: { readonly address: string }): Promise<
   });
   assert.equal(answer.status, 200, await answer.clone().text());
   assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
-}
-
-/** Brings an image layout into a registry by aksml's own client; returns the image's name there. */
-async function pushLayout(layout: string, host: string): Promise<string> {
-  const registry = new DistributionRegistry(host, { fetch });
-  const blob = (digest: string) => readFile(join(layout, 'blobs', 'sha256', digest.slice('sha256:'.length)));
-  const index = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
-  const manifest: Manifest = JSON.parse((await blob(index.manifests[0].digest)).toString('utf8'));
-  for (const part of [manifest.config, ...manifest.layers]) {
-    await registry.putBlob('debian', await blob(part.digest), { mediaType: part.mediaType, expected: part });
-  }
-  await registry.putManifest('debian', manifest, { tag: 'test' });
-  return `${host}/debian:test`;
 }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { freePort, installPackages, isOnPath } from './docker-registry.ts';
+import { installPackages, isOnPath } from '../../scripts/packages.ts';
+import { freePort } from './docker-registry.ts';
 
 /** A podman with a storage of its own, which goes with it. */
 export interface Podman {
