@@ -9,6 +9,8 @@ export interface Engine {
   /** Content of the workspace: models, environments, revisions. */
   readonly registry: Registry;
   readonly target: ComputeTarget;
+  /** Where deployment images for the target go; not asked for `local`. @throws AksmlError `images.noRegistry` */
+  readonly images?: () => Promise<ImageStore>;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly clock: () => Date;
   /** Recorded as `createdBy`. */
@@ -16,4 +18,13 @@ export interface Engine {
   readonly fetch: typeof fetch;
   /** Of aksml itself. */
   readonly version: string;
+}
+
+/** The registry that a cluster pulls from. */
+export interface ImageStore {
+  readonly registry: Registry;
+  /** `HOST[:PORT][/PREFIX]`: what the cluster's nodes call it. */
+  readonly pullAddress: string;
+  /** Environments that are built already are looked for here, too. */
+  readonly global?: Registry;
 }

@@ -51,13 +51,11 @@ export interface Session {
 
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { home, environment, version } = options;
+  const credentials = dockerCredentials({ environment, homeFolder: homedir() });
+  const openRegistry = (address: string) => new DistributionRegistry(address, { fetch, credentials });
   const workspace = await openWorkspace(home, {
     ...options.workspace,
-    openRegistry: (address) =>
-      new DistributionRegistry(address, {
-        fetch,
-        credentials: dockerCredentials({ environment, homeFolder: homedir() }),
-      }),
+    openRegistry,
   });
   const user = userName(environment);
   const engineOn = (target: ComputeTarget): Engine => ({
@@ -65,6 +63,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     workspace,
     registry: workspace.registry,
     target,
+    images: async () => {
+      const address = (await findComputeRecord(workspace, target.name))?.registry ?? workspace.address;
+      if (address === undefined) throw noRegistry(target.name);
+      const registry = address === workspace.address ? workspace.registry : openRegistry(address);
+      return { registry, pullAddress: address };
+    },
     environment,
     clock: () => new Date(),
     user,
@@ -152,6 +156,18 @@ function notConnected(name: string): AksmlError {
       fault: 'input',
       subject: `computeTarget/${name}`,
       remedy: `Name your kubeconfig: aksml computetarget attach kubernetes -n ${name} --kubeconfig FILE --context NAME`,
+    },
+  );
+}
+
+function noRegistry(target: string): AksmlError {
+  return new AksmlError(
+    'images.noRegistry',
+    `The nodes of ${target} pull deployment images from a registry, and neither the workspace nor the compute target names one.`,
+    {
+      fault: 'input',
+      subject: `computeTarget/${target}`,
+      remedy: `Attach the cluster with --registry HOST/PREFIX, or keep the workspace in a registry: aksml workspace create -w NAME --registry HOST/PREFIX`,
     },
   );
 }

@@ -246,7 +246,7 @@ test('an image that was written is a base image again, from its folder and from 
     for (const name of [outputPath, `oci:${outputPath}:latest`]) {
       const read = await readBaseImage(await findImage(name, { fetch }), { os: 'linux', architecture: ARCHITECTURE });
       assert.equal(read.digest, digest);
-      assert.equal(read.layers.length, 4);
+      assert.equal(read.layers.length, 5);
     }
     await assert.rejects(
       findImage(`oci:${outputPath}:other`, { fetch }).then((found) => found.manifest(undefined)),

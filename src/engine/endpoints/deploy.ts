@@ -6,9 +6,10 @@ import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
-import { type BuildOptions, type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
+import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
+import type { CodeSource } from './recipe.ts';
 import { versionSettings } from './settings.ts';
 import { type RunOptions, runStage } from './stages.ts';
 import { waitUntilHealthy } from './watch.ts';
@@ -119,6 +120,10 @@ export async function applyAndWait(
   });
   if (!request.wait || request.versionName === undefined) return applied;
   return waitUntilHealthy(engine, applied, request.versionName, options);
+}
+
+export function imageRepository({ imageRepository: repository }: BuiltVersion): Pick<VersionSpec, 'imageRepository'> {
+  return repository === undefined ? {} : { imageRepository: repository };
 }
 
 export function secretVariables(
@@ -242,6 +247,7 @@ function composeEndpoint(
     revision: built.revisionDigest,
     revisionNumber: built.revision.number,
     image: built.image,
+    ...imageRepository(built),
     models: models.map(({ id }) => id),
     environment: built.environment,
     ...versionSettings(plan.settings),

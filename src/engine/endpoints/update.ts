@@ -7,10 +7,11 @@ import { type Configuration, effectiveSettings, mergeSettings, validateUpdate } 
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
-import { type BuiltVersion, buildVersion, type CodeSource } from './build.ts';
-import { applyAndWait, newSource, secretVariables } from './deploy.ts';
+import { type BuiltVersion, buildVersion } from './build.ts';
+import { applyAndWait, imageRepository, newSource, secretVariables } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
+import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
 import {
@@ -148,6 +149,7 @@ export async function createVersion(
     revision: built.revisionDigest,
     revisionNumber: built.revision.number,
     image: built.image,
+    ...imageRepository(built),
     models: [],
     environment: built.environment,
     createdTime: now,
@@ -267,7 +269,7 @@ function withBuild(
   models: readonly Model[],
   settings: ReturnType<typeof versionSettings>,
 ): VersionSpec {
-  const { container: _, ...rest } = version;
+  const { container: _, imageRepository: _former, ...rest } = version;
   return {
     ...rest,
     ...settings,
@@ -281,6 +283,7 @@ function withBuild(
     revision: built.revisionDigest,
     revisionNumber: built.revision.number,
     image: built.image,
+    ...imageRepository(built),
     updatedTime: engine.clock().toISOString(),
   };
 }

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
+import type { Place } from '../registry/copy.ts';
 import { DOCKER_MEDIA_TYPE } from '../registry/distribution.ts';
 import { sha256 } from '../registry/reference.ts';
 import { type Descriptor, MEDIA_TYPE } from '../registry/registry.ts';
@@ -22,6 +23,7 @@ export interface BaseImage {
   readonly digest: string;
   readonly config: ImageConfig;
   readonly layers: readonly Layer[];
+  readonly place?: Place;
   open(digest: string, signal?: AbortSignal): Promise<Readable>;
 }
 
@@ -67,6 +69,7 @@ export async function readBaseImage(source: ImageSource, platform: Platform, sig
   return {
     name: source.name,
     ...(source.reference === undefined ? {} : { reference: source.reference }),
+    ...(source.place === undefined ? {} : { place: source.place }),
     digest: sha256(bytes),
     config,
     layers: layers.map((layer, index) => asLayer(layer, config.rootfs.diff_ids[index] ?? '', source)),

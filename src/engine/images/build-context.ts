@@ -9,15 +9,15 @@ import { isAbsent } from '../registry/storage-error.ts';
 import { SNAPSHOTS, takeSnapshot } from '../snapshot/snapshot.ts';
 import { APP_ROOT } from './compose.ts';
 import { DOCKERFILE_MARK, dockerfile, setupFiles } from './dockerfile.ts';
-import { modelFolder } from './model-links.ts';
-import { writeAside } from './output-place.ts';
 import {
   imageReference,
   imageVariables,
   type PackageRequest,
   type PackageStore,
   planForImage,
-} from './package-request.ts';
+} from './image-request.ts';
+import { modelFolder } from './model-links.ts';
+import { writeAside } from './output-place.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
 /**

@@ -8,18 +8,24 @@ import type { Layer } from './layer.ts';
 export const APP_ROOT = '/var/azureml-app';
 /** v1's containers listened on it. */
 export const SERVER_PORT = 5001;
+/** Where the scoring server of a container tells, apart from scoring, whether it lives and is ready. */
+export const HEALTH_PORT = 5000;
 /** Nobody in particular; the restricted Pod Security standard wants a number that is not 0. */
 export const CONTAINER_USER = '1000';
 
+/** The image that another is made of: what composing needs of it. */
+export type Foundation = Pick<BaseImage, 'reference' | 'digest' | 'config' | 'layers'>;
+
 export interface ImageParts {
-  readonly base: BaseImage;
+  readonly base: Foundation;
   /** From the lowest. */
   readonly layers: readonly (Layer & { readonly title: string })[];
   /** Replace those of the base image. */
   readonly variables: Readonly<Record<string, string>>;
   /** Put before the PATH of the base image. */
-  readonly pathFolders: readonly string[];
-  readonly entrypoint: readonly string[];
+  readonly pathFolders?: readonly string[];
+  /** How a container starts, where that differs from the base image. */
+  readonly start?: Pick<ContainerConfig, 'User' | 'ExposedPorts' | 'Entrypoint' | 'WorkingDir' | 'StopSignal'>;
   readonly labels: Readonly<Record<string, string>>;
   /** Seconds since the epoch (`SOURCE_DATE_EPOCH`); default 0, so that equal parts give an equal image. */
   readonly createdSeconds?: number;
@@ -82,15 +88,15 @@ function baseHistory(base: ImageConfig): readonly HistoryEntry[] {
 function containerConfig(parts: ImageParts, base: ContainerConfig): ContainerConfig {
   const variables = readVariables(base.Env);
   for (const [name, value] of Object.entries(parts.variables)) variables.set(name, value);
-  const path = [...parts.pathFolders, variables.get('PATH') ?? DEFAULT_PATH].join(':');
-  variables.set('PATH', path);
+  const { pathFolders = [], start = {} } = parts;
+  if (pathFolders.length > 0) variables.set('PATH', [...pathFolders, variables.get('PATH') ?? DEFAULT_PATH].join(':'));
+  const { Cmd: command, ...inherited } = base;
   return {
-    User: CONTAINER_USER,
-    ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
+    ...inherited,
+    // A command is the arguments of the entry point that it was written for.
+    ...(command === undefined || start.Entrypoint !== undefined ? {} : { Cmd: command }),
+    ...start,
     Env: [...variables].map(([name, value]) => `${name}=${value}`),
-    Entrypoint: parts.entrypoint,
-    WorkingDir: APP_ROOT,
     Labels: { ...base.Labels, ...parts.labels },
-    StopSignal: 'SIGTERM',
   };
 }

@@ -1,15 +1,16 @@
 import { stringify } from 'yaml';
 import { DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
+import type { Model } from '../../contract/model.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { parsePipLine } from '../environments/requirement.ts';
 import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from './compose.ts';
+import { namedBaseImage, type PackageRequest } from './image-request.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
 import { MODELS_FOLDER, modelFolder } from './model-links.ts';
-import { namedBaseImage, type PackageRequest } from './package-request.ts';
 
 /** First words of every Dockerfile of ours: a folder that begins so may be replaced. */
 export const DOCKERFILE_MARK = '# Written by aksml';
@@ -31,6 +32,7 @@ export interface DockerfileParts {
 /** The Dockerfile of v1's package: base image, environment, code and models, scoring server. @throws AksmlError `package.unsupported` */
 export function dockerfile(parts: DockerfileParts): string {
   const { request, plan, code, reference, version } = parts;
+  const variables = containerVariables({ ...parts, models: request.models });
   const python = plan.installer === 'none' ? plan.interpreterPath : `${BUILT_ENVIRONMENT}/bin/python`;
   const secrets = buildSecrets(plan, request.definition);
   const build = ['docker build', ...secrets.map((id) => `--secret id=${id},src=FILE`), `-t ${reference} .`].join(' ');
@@ -41,7 +43,9 @@ export function dockerfile(parts: DockerfileParts): string {
     `COPY ${SETUP} /${SETUP}`,
     ...(plan.installer === 'none' ? [] : [installStep(plan, secrets), `ENV PATH=${BUILT_ENVIRONMENT}/bin:$PATH`]),
     `COPY azureml-app ${APP_ROOT}`,
-    ...Object.entries(containerVariables(parts)).map(([name, value]) => `ENV ${name}=${quoted(name, value)}`),
+    ...Object.entries({ AML_APP_ROOT: APP_ROOT, HOME: '/tmp', ...variables }).map(
+      ([name, value]) => `ENV ${name}=${quoted(name, value)}`,
+    ),
     `LABEL dev.aksml.version=${quoted('version', version)}`,
     `LABEL dev.aksml.models=${quoted('models', JSON.stringify(request.models.map(({ id }) => id)))}`,
     `LABEL dev.aksml.code=${quoted('code', code.digest)}`,
@@ -54,21 +58,26 @@ export function dockerfile(parts: DockerfileParts): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** The variables of v1's scoring container. The user's own `AZUREML_MODEL_DIR` wins, the other two are overwritten, as v1 did. */
+/**
+ * The variables of v1's scoring container beside those of its environment's image. The user's own `AZUREML_MODEL_DIR` wins, the other two
+ * are overwritten, as v1 did.
+ */
 export function containerVariables({
-  request,
+  models,
   variables,
   code,
-}: Pick<DockerfileParts, 'request' | 'variables' | 'code'>): Record<string, string> {
-  const [only] = request.models;
-  const folder = only && request.models.length === 1 ? modelFolder(only) : MODELS_FOLDER;
+}: {
+  readonly models: readonly Pick<Model, 'name' | 'version'>[];
+  readonly variables: Readonly<Record<string, string>>;
+  readonly code?: CodeReference;
+}): Record<string, string> {
+  const [only] = models;
+  const folder = only && models.length === 1 ? modelFolder(only) : MODELS_FOLDER;
   return {
-    AML_APP_ROOT: APP_ROOT,
     ...(only === undefined ? {} : { AZUREML_MODEL_DIR: `${APP_ROOT}/${folder}` }),
-    HOME: '/tmp',
     ...variables,
-    AZUREML_ENTRY_SCRIPT: code.entryScript,
-    ...(code.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: code.sourceDirectory }),
+    ...(code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: code.entryScript }),
+    ...(code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: code.sourceDirectory }),
   };
 }
 

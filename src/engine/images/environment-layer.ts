@@ -11,6 +11,7 @@ import { classifyFailure, explainFailure, parseLock, type Uv } from '../environm
 import type { UvSession } from '../environments/uv-session.ts';
 import { type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import type { Platform } from './base-image.ts';
+import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import { type Compression, type Layer, packEntries, storeLayer } from './layer.ts';
 import { venvEntries } from './venv-entries.ts';
 
@@ -38,20 +39,20 @@ export interface EnvironmentLayerRequest {
   readonly compression: Compression;
   /** Resolve anew, whatever was locked before. */
   readonly refresh?: boolean;
+  /** Exactly these packages instead of what would be resolved. */
+  readonly lock?: readonly string[];
 }
 
 export interface LayerWorkshop {
   readonly home: Home;
-  /** Where layers are kept, so that the same environment is built once. */
-  readonly cache: Registry;
+  /** Where layers are kept, in {@link ENVIRONMENT_IMAGES}, so that the same environment is built once. */
+  readonly registry: Registry;
   /** Called only when the layer must be built. */
   readonly openSession: (folder: string) => Promise<{ readonly session: UvSession; readonly hostPython: string }>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
 
-/** Where {@link environmentLayer} keeps what it built. */
-export const ENVIRONMENT_LAYERS = 'environment-layers';
 const ARTIFACT = 'application/vnd.aksml.environment-layer.v1';
 const RECORD = 'application/vnd.aksml.environment-layer.config.v1+json';
 /** Changes when the same packages would be packed differently. */
@@ -66,17 +67,18 @@ export async function environmentLayer(
   workshop: LayerWorkshop,
   request: EnvironmentLayerRequest,
 ): Promise<EnvironmentLayer> {
-  const { target, identity, compression } = request;
-  const key = shortHash({ format: FORMAT, target, identity, compression });
+  const { target, compression, lock } = request;
+  const identity = lock === undefined ? request.identity : { lock };
+  const key = `layer-${shortHash({ format: FORMAT, target, identity, compression })}`;
   const options = workshop.signal === undefined ? {} : { signal: workshop.signal };
   return withLock(
     workshop.home,
-    `environment-layer-${key}`,
+    `environment-${key}`,
     async () => {
-      const known = await readKnown(workshop.cache, key);
+      const known = await readKnown(workshop.registry, key);
       if (known && !request.refresh) return { ...known, reused: true };
       const built = await build(workshop, request, key);
-      await remember(workshop.cache, key, built);
+      await remember(workshop.registry, key, built);
       return { ...built, reused: false };
     },
     options,
@@ -86,13 +88,13 @@ export async function environmentLayer(
 type BuiltLayer = Omit<EnvironmentLayer, 'reused'>;
 
 async function build(workshop: LayerWorkshop, request: EnvironmentLayerRequest, key: string): Promise<BuiltLayer> {
-  const work = join(workshop.home.cache, `environment-layer-${key}`);
+  const work = join(workshop.home.cache, `environment-${key}`);
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true, mode: 0o700 });
   try {
     const { session, hostPython } = await workshop.openSession(work);
     const options: UvOptions = { hostPython, noIndex: session.noIndex, preReleases: request.preReleases };
-    const lock = await resolveFor(session, request.target, options);
+    const lock = request.lock ?? (await resolveFor(session, request.target, options));
     const folder = join(work, 'packages');
     await install(session, request.target, options, lock, folder);
     workshop.onProgress?.({
@@ -104,7 +106,7 @@ async function build(workshop: LayerWorkshop, request: EnvironmentLayerRequest, 
       detail: 'packing',
     });
     const entries = await venvEntries(folder, request.target);
-    const layer = await storeLayer(workshop.cache, ENVIRONMENT_LAYERS, packEntries(entries, workshop.signal), {
+    const layer = await storeLayer(workshop.registry, ENVIRONMENT_IMAGES, packEntries(entries, workshop.signal), {
       compression: request.compression,
       ...(workshop.signal === undefined ? {} : { signal: workshop.signal }),
     });
@@ -212,13 +214,13 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
 }
 
 /** Undefined when it was never built, or the cache was cleared. */
-async function readKnown(cache: Registry, key: string): Promise<BuiltLayer | undefined> {
+async function readKnown(registry: Registry, key: string): Promise<BuiltLayer | undefined> {
   try {
-    const { manifest } = await cache.getManifest(ENVIRONMENT_LAYERS, key);
+    const { manifest } = await registry.getManifest(ENVIRONMENT_IMAGES, key);
     const [descriptor] = manifest.layers;
-    if (!descriptor || !(await cache.hasBlob(ENVIRONMENT_LAYERS, descriptor.digest))) return undefined;
+    if (!descriptor || !(await registry.hasBlob(ENVIRONMENT_IMAGES, descriptor.digest))) return undefined;
     const record: unknown = JSON.parse(
-      (await buffer(await cache.getBlob(ENVIRONMENT_LAYERS, manifest.config.digest))).toString('utf8'),
+      (await buffer(await registry.getBlob(ENVIRONMENT_IMAGES, manifest.config.digest))).toString('utf8'),
     );
     return isRecord(record) ? { descriptor, ...record } : undefined;
   } catch (error) {
@@ -227,8 +229,8 @@ async function readKnown(cache: Registry, key: string): Promise<BuiltLayer | und
   }
 }
 
-async function remember(cache: Registry, key: string, { descriptor, diffId, lock }: BuiltLayer): Promise<void> {
-  const config = await cache.putBlob(ENVIRONMENT_LAYERS, Buffer.from(JSON.stringify({ diffId, lock })), {
+async function remember(registry: Registry, key: string, { descriptor, diffId, lock }: BuiltLayer): Promise<void> {
+  const config = await registry.putBlob(ENVIRONMENT_IMAGES, Buffer.from(JSON.stringify({ diffId, lock })), {
     mediaType: RECORD,
   });
   const manifest: Manifest = {
@@ -238,7 +240,7 @@ async function remember(cache: Registry, key: string, { descriptor, diffId, lock
     config,
     layers: [descriptor],
   };
-  await cache.putManifest(ENVIRONMENT_LAYERS, manifest, { tag: key });
+  await registry.putManifest(ENVIRONMENT_IMAGES, manifest, { tag: key });
 }
 
 function isRecord(value: unknown): value is { readonly diffId: string; readonly lock: readonly string[] } {

@@ -1,4 +1,5 @@
 import { homedir } from 'node:os';
+import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
@@ -10,40 +11,50 @@ import { type BaseImage, readBaseImage } from './base-image.ts';
 import { type BaseContent, chooseBasePython } from './base-python.ts';
 import type { LayerTarget } from './environment-layer.ts';
 import { readVariables } from './image-config.ts';
+import { type ImageTools, namedBaseImage } from './image-request.ts';
 import { findImage } from './image-source.ts';
-import { namedBaseImage, type PackageRequest, type PackageStore } from './package-request.ts';
-
-/** A base image whose layers are in the cache, and its Python. */
-export interface ReadyBase {
-  readonly base: BaseImage;
-  /** Absent when the image brings its packages itself. */
-  readonly target?: LayerTarget;
-}
 
 /** When the environment names neither base image nor Python. */
 const DEFAULT_PYTHON = '3.12';
 
+/** What decides the base image. */
+export interface BaseRequest {
+  readonly definition: EnvironmentDefinition;
+  /** Instead of the environment's: a name, or the path of an image layout or of a tar of one. */
+  readonly base?: string;
+}
+
 /**
- * The base image of the request, fetched: the one that is named, else Debian with the wanted Python as Docker's library has it. (v1's own
- * default image is 2 GB and has another Python in it.)
- * @throws AksmlError `image.pythonMissing` | `image.*` | `registry.*`
+ * The base image of the environment as it is now: the one that is named, else Debian with the wanted Python as Docker's library has it.
+ * (v1's own default image is 2 GB and has another Python in it.) Only manifest and configuration are read.
+ * @throws AksmlError `image.*` | `registry.*`
  */
-export async function prepareBase(
-  store: PackageStore,
-  request: PackageRequest,
-  plan: EnvironmentPlan,
-  cache: Registry,
-  options: RunOptions,
-): Promise<ReadyBase> {
+export async function findBase(
+  store: ImageTools,
+  request: BaseRequest,
+  { python }: Pick<EnvironmentPlan, 'python'>,
+  signal?: AbortSignal,
+): Promise<BaseImage> {
   const { definition } = request;
-  const { python } = plan;
   const wanted = wantedMinor(python)?.join('.') ?? DEFAULT_PYTHON;
   const name = namedBaseImage(request) ?? `docker.io/library/python:${wanted}-slim`;
-  const source = await findImage(name, { fetch: store.fetch, credentials: credentialsFor(store, request) });
+  const source = await findImage(name, { fetch: store.fetch, credentials: credentialsFor(store, definition) });
   const { os, architecture } = definition.docker.platform;
-  const base = await readBaseImage(source, { os: os.toLowerCase(), architecture }, options.signal);
+  return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal);
+}
+
+/**
+ * Brings the base image into the registry and chooses its Python.
+ * @throws AksmlError `image.pythonMissing` | `registry.*`
+ */
+export async function prepareBase(
+  base: BaseImage,
+  { python, installer }: Pick<EnvironmentPlan, 'python' | 'installer'>,
+  registry: Registry,
+  options: RunOptions,
+): Promise<LayerTarget | undefined> {
   const total = base.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-  const content = await fetchBase(base, cache, {
+  const content = await fetchBase(base, registry, {
     onBytes: (done) =>
       options.onProgress?.({
         type: 'progress',
@@ -51,11 +62,12 @@ export async function prepareBase(
         done,
         total,
         unit: 'bytes',
-        detail: `fetching ${name}`,
+        detail: `fetching ${base.name}`,
       }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  return plan.installer === 'none' ? { base } : { base, target: choosePython(base, content, python) };
+  // The image brings its packages itself.
+  return installer === 'none' ? undefined : choosePython(base, content, python);
 }
 
 function choosePython(base: BaseImage, content: BaseContent, request: PythonRequest): LayerTarget {
@@ -86,15 +98,12 @@ function pythonMissing(base: BaseImage, content: BaseContent, request: PythonReq
 }
 
 /** Those of the environment for its own registry, else what docker and podman have stored. */
-function credentialsFor(store: PackageStore, { definition }: PackageRequest): CredentialSource {
-  const stored = dockerCredentials({ environment: store.environment, homeFolder: homeFolder(store) });
-  const { address, username, password } = definition.docker.baseImageRegistry ?? {};
+function credentialsFor({ environment }: ImageTools, { docker }: EnvironmentDefinition): CredentialSource {
+  const homeFolder = environment['HOME'] ?? environment['USERPROFILE'] ?? homedir();
+  const stored = dockerCredentials({ environment, homeFolder });
+  const { address, username, password } = docker.baseImageRegistry ?? {};
   if (address === undefined || username === undefined || password === undefined) return stored;
   const own: Credentials = { kind: 'password', username, password };
   const host = address.replace(/^https?:\/\//, '').split('/')[0];
   return async (asked, signal) => (asked === host ? own : stored(asked, signal));
-}
-
-function homeFolder({ environment }: PackageStore): string {
-  return environment['HOME'] ?? environment['USERPROFILE'] ?? homedir();
 }

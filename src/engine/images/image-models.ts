@@ -2,25 +2,27 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { type RunOptions, runStage } from '../endpoints/stages.ts';
 import { modelLayer } from '../models/materialize.ts';
+import { inParallel } from '../models/parallel.ts';
 import { modelRepository } from '../models/record.ts';
 import type { Registry } from '../registry/registry.ts';
+import { MODEL_BUCKETS } from './image-repositories.ts';
+import type { PackageStore } from './image-request.ts';
 import type { PlacedLayer } from './layer.ts';
 import { MAX_LAYERS, planModelLayers, type StoredModelLayer, storeBucket } from './model-layers.ts';
 import { type LinkedModel, type ModelLink, modelLinks } from './model-links.ts';
-import type { PackageStore } from './package-request.ts';
+
+const RECORDS_AT_ONCE = 16;
 
 export interface PackedModels {
   readonly layers: readonly PlacedLayer[];
   readonly links: readonly ModelLink[];
 }
 
-const BUCKET_LAYERS = 'model-buckets';
-
-/** The models' layers, in at most `room` of them, and the links that give each its v1 place. */
+/** The models' layers, in at most `room` of them, and the links that give each its v1 place. Shared layers are made in `buckets`. */
 export async function packModels(
   store: PackageStore,
   models: readonly Model[],
-  cache: Registry,
+  buckets: Registry,
   room: number,
   options: RunOptions,
 ): Promise<PackedModels> {
@@ -28,16 +30,18 @@ export async function packModels(
   if (room < 1) throw tooManyLayers();
   const names = models.map(({ id }) => id).join(', ');
   return runStage('models', `Packing ${models.length === 1 ? names : `${models.length} models`}`, options, async () => {
-    const stored: StoredModelLayer[] = [];
-    const linked: LinkedModel[] = [];
-    for (const model of models) {
-      options.signal?.throwIfAborted();
+    const found = await inParallel(models, RECORDS_AT_ONCE, async (model) => {
       const { layer, files } = await modelLayer(store, model, options.signal);
-      stored.push({ repository: modelRepository(model.name), layer });
-      linked.push({ ...model, files: files.map(({ path }) => path) });
-    }
+      const stored: StoredModelLayer = { repository: modelRepository(model.name), layer };
+      const linked: LinkedModel = { ...model, files: files.map(({ path }) => path) };
+      return { stored, linked };
+    });
+    const plans = planModelLayers(
+      found.map(({ stored }) => stored),
+      room,
+    );
     const layers: PlacedLayer[] = [];
-    for (const plan of planModelLayers(stored, room)) {
+    for (const plan of plans) {
       if (plan.kind === 'own') {
         const { layer, repository } = plan.model;
         layers.push({ descriptor: layer, diffId: layer.digest, title: 'model', registry: store.registry, repository });
@@ -45,13 +49,16 @@ export async function packModels(
         const bucket = await storeBucket(
           store.registry,
           plan.models,
-          { registry: cache, repository: BUCKET_LAYERS },
+          { registry: buckets, repository: MODEL_BUCKETS },
           options.signal,
         );
-        layers.push({ ...bucket, title: `${plan.models.length} models`, registry: cache, repository: BUCKET_LAYERS });
+        layers.push({ ...bucket, title: `${plan.models.length} models`, registry: buckets, repository: MODEL_BUCKETS });
       }
     }
-    const { links } = modelLinks(linked, models.length === 1);
+    const { links } = modelLinks(
+      found.map(({ linked }) => linked),
+      models.length === 1,
+    );
     return { value: { layers, links }, reused: true, detail: `${models.length} in ${layers.length} layers` };
   });
 }

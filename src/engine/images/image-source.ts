@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
+import type { Place } from '../registry/copy.ts';
 import { type DistributionOptions, DistributionRegistry } from '../registry/distribution.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { checkDigest, sha256 } from '../registry/reference.ts';
@@ -13,6 +14,8 @@ export interface ImageSource {
   readonly name: string;
   /** Its name in a registry; absent for what is on this machine. */
   readonly reference?: string;
+  /** Where its blobs can be taken over from; absent for what is on this machine. */
+  readonly place?: Place;
   /** A manifest or an index; without a digest, the one that the name means. */
   manifest(digest: string | undefined, signal?: AbortSignal): Promise<Uint8Array>;
   blob(digest: string, signal?: AbortSignal): Promise<Readable>;
@@ -39,6 +42,7 @@ function registrySource(text: string, options: DistributionOptions): ImageSource
   return {
     name: text,
     reference: text,
+    place: { registry, repository },
     manifest: async (digest, signal) => {
       try {
         return (await registry.getRawManifest(repository, digest ?? reference, signal)).bytes;

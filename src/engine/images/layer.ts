@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { pipeline, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
+import { isRepeatable } from '../registry/blob-upload.ts';
 import { type Descriptor, MEDIA_TYPE, type OnBytes, type Registry } from '../registry/registry.ts';
 import { TAR_END, type TarEntry, tarHeader, tarPadding } from '../snapshot/tar-header.ts';
 
@@ -45,7 +47,11 @@ const PIECE = 1 << 20;
 /**
  * A tar that is a pure function of its entries: sorted by path, with the folders above them, without times and, unless asked for, owners.
  */
-export async function* packEntries(entries: Iterable<LayerEntry>, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
+export function packEntries(entries: readonly LayerEntry[], signal?: AbortSignal): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => inPieces(entries, signal) };
+}
+
+async function* inPieces(entries: readonly LayerEntry[], signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   let pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of tarOf(withFolders(entries), signal)) {
@@ -60,7 +66,7 @@ export async function* packEntries(entries: Iterable<LayerEntry>, signal?: Abort
 }
 
 /** Sorted, so that folders come before what is in them. Of an entry given twice the last counts. */
-function withFolders(entries: Iterable<LayerEntry>): LayerEntry[] {
+function withFolders(entries: readonly LayerEntry[]): LayerEntry[] {
   const byPath = new Map<string, LayerEntry>();
   for (const entry of entries) {
     for (let slash = entry.path.indexOf('/'); slash > 0; slash = entry.path.indexOf('/', slash + 1)) {
@@ -112,7 +118,7 @@ async function* contentOf(content: Uint8Array | StoredFile): AsyncGenerator<Uint
 
 /**
  * Stores a tar as a layer, compressed as asked. The bytes of a compressed layer depend on the version of the compressor, the diff id
- * does not.
+ * does not. Content that can be iterated again survives the loss of an upload.
  */
 export async function storeLayer(
   registry: Registry,
@@ -120,10 +126,11 @@ export async function storeLayer(
   content: AsyncIterable<Uint8Array>,
   options: { readonly compression: Compression; readonly onBytes?: OnBytes; readonly signal?: AbortSignal },
 ): Promise<Layer> {
-  const hash = createHash('sha256');
   const { compression, onBytes, signal } = options;
-  let bytes = 0;
+  let hash = createHash('sha256');
   async function* hashed(): AsyncGenerator<Uint8Array> {
+    hash = createHash('sha256');
+    let bytes = 0;
     for await (const part of content) {
       hash.update(part);
       bytes += part.length;
@@ -131,11 +138,27 @@ export async function storeLayer(
       yield part;
     }
   }
-  const descriptor = await registry.putBlob(repository, compress(hashed(), compression), {
+  const compressed = (): AsyncIterable<Uint8Array> => compress(hashed(), compression);
+  const stored = isRepeatable(content)
+    ? { [Symbol.asyncIterator]: () => compressed()[Symbol.asyncIterator]() }
+    : compressed();
+  const descriptor = await registry.putBlob(repository, stored, {
     mediaType: MEDIA_TYPE_OF[compression],
     ...(signal === undefined ? {} : { signal }),
   });
   return { descriptor, diffId: `sha256:${hash.digest('hex')}` };
+}
+
+/** Stores a layer that fits into memory, uncompressed: one that is there already is not sent again. */
+export async function storeSmallLayer(
+  registry: Registry,
+  repository: string,
+  entries: readonly LayerEntry[],
+  signal?: AbortSignal,
+): Promise<Layer> {
+  const tar = await buffer(packEntries(entries, signal));
+  const descriptor = await registry.putBlob(repository, tar, { mediaType: MEDIA_TYPE.layer, signal });
+  return { descriptor, diffId: descriptor.digest };
 }
 
 const MEDIA_TYPE_OF = { none: MEDIA_TYPE.layer, gzip: MEDIA_TYPE.layerGzip, zstd: MEDIA_TYPE.layerZstd } as const;

@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
-import type { Descriptor, Registry } from '../registry/registry.ts';
+import { sha256 } from '../registry/reference.ts';
+import { type Descriptor, type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { TAR_END } from '../snapshot/tar-header.ts';
 import { type Layer, storeLayer } from './layer.ts';
 
@@ -46,23 +47,56 @@ function bucketOf(digest: string, buckets: number): number {
   return Number.parseInt(digest.slice('sha256:'.length, 'sha256:'.length + 8), 16) % buckets;
 }
 
-/** Makes one layer of several models' and stores it. */
+const BUCKET_ARTIFACT = 'application/vnd.aksml.model-bucket.v1';
+
+/** One layer of several models', stored; made once, and found again by the digests of its members. */
 export async function storeBucket(
   from: Registry,
   models: readonly StoredModelLayer[],
   to: { readonly registry: Registry; readonly repository: string },
   signal?: AbortSignal,
 ): Promise<Layer> {
-  async function* joined(): AsyncGenerator<Uint8Array> {
-    for (const { repository, layer } of models) {
-      yield* withoutEnd(await from.getBlob(repository, layer.digest, signal), layer.size);
-    }
-    yield TAR_END;
+  const { registry, repository } = to;
+  const tag = sha256(models.map(({ layer }) => layer.digest).join(' ')).slice('sha256:'.length);
+  const known = await findBucket(registry, repository, tag, signal);
+  if (known) return known;
+  const joined = {
+    async *[Symbol.asyncIterator]() {
+      for (const model of models) {
+        yield* withoutEnd(await from.getBlob(model.repository, model.layer.digest, signal), model.layer.size);
+      }
+      yield TAR_END;
+    },
+  };
+  const aborting = signal === undefined ? {} : { signal };
+  const layer = await storeLayer(registry, repository, joined, { compression: 'none', ...aborting });
+  const config = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.manifest,
+    artifactType: BUCKET_ARTIFACT,
+    config,
+    layers: [layer.descriptor],
+  };
+  await registry.putManifest(repository, manifest, { tag, ...aborting });
+  return layer;
+}
+
+async function findBucket(
+  registry: Registry,
+  repository: string,
+  tag: string,
+  signal: AbortSignal | undefined,
+): Promise<Layer | undefined> {
+  try {
+    const [descriptor] = (await registry.getManifest(repository, tag, signal)).manifest.layers;
+    if (!descriptor || !(await registry.hasBlob(repository, descriptor.digest, signal))) return undefined;
+    // Not compressed, so that both digests are one.
+    return { descriptor, diffId: descriptor.digest };
+  } catch (error) {
+    if (AksmlError.is(error, 'registry.notFound')) return undefined;
+    throw error;
   }
-  return storeLayer(to.registry, to.repository, joined(), {
-    compression: 'none',
-    ...(signal === undefined ? {} : { signal }),
-  });
 }
 
 /** A tar without its end, so that another can follow. */

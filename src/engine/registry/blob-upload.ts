@@ -59,7 +59,7 @@ export async function uploadBlob(
 }
 
 /** Generators and streams are spent once iterated. */
-function isRepeatable(content: Content): boolean {
+export function isRepeatable(content: Content): boolean {
   return !('next' in content) && !(content instanceof Readable);
 }
 

@@ -10,7 +10,7 @@ import { RegistryFailures } from './failures.ts';
 import type { HttpPorts, HttpRequest } from './http.ts';
 import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
-import { type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
+import { type Arrival, type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
 
 export interface DistributionOptions extends Partial<Omit<HttpPorts, 'fetch'>> {
   readonly fetch: typeof fetch;
@@ -114,23 +114,34 @@ export class DistributionRegistry implements Registry {
     });
   }
 
-  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<void> {
-    if (from === to || (await this.hasBlob(to, blob.digest, signal))) return;
-    const url = this.#url(to, 'blobs/uploads/');
-    url.searchParams.set('mount', blob.digest);
-    url.searchParams.set('from', this.#prefix + from);
-    const response = await this.#auth.send({ method: 'POST', url, ...optionalSignal(signal) }, [
-      this.#scope(from, 'pull'),
-      this.#scope(to, 'pull,push'),
-    ]);
-    await response.body?.cancel();
-    if (response.status === 201) return;
+  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival> {
+    if (await this.hasBlob(to, blob.digest, signal)) return 'present';
+    if (from !== to && (await this.mountFrom(this, from, to, blob, signal))) return 'mounted';
     // Not every registry mounts: it has opened an upload instead, which it will forget.
     await this.putBlob(to, blobContent(this, from, blob.digest, signal), {
       mediaType: blob.mediaType,
       expected: blob,
       ...optionalSignal(signal),
     });
+    return 'sent';
+  }
+
+  /** Takes a blob over from any repository on the same host; false where that cannot be done. */
+  async mountFrom(
+    source: DistributionRegistry,
+    from: string,
+    to: string,
+    blob: Descriptor,
+    signal?: AbortSignal,
+  ): Promise<boolean> {
+    if (source.#origin !== this.#origin) return false;
+    const url = this.#url(to, 'blobs/uploads/');
+    url.searchParams.set('mount', blob.digest);
+    url.searchParams.set('from', source.#prefix + from);
+    const scopes = [source.#scope(from, 'pull'), this.#scope(to, 'pull,push')];
+    const response = await this.#auth.send({ method: 'POST', url, ...optionalSignal(signal) }, scopes);
+    await response.body?.cancel();
+    return response.status === 201;
   }
 
   async getManifest(

@@ -10,7 +10,7 @@ import { writeHashed } from './blob-file.ts';
 import { type IndexEntry, LayoutIndex, without, withTag, withUntagged } from './layout-index.ts';
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
-import type { Descriptor, Manifest, Registry } from './registry.ts';
+import type { Arrival, Descriptor, Manifest, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
 
 const READ_CHUNK = 1 << 20;
@@ -98,9 +98,10 @@ class Layout implements Registry {
     }
   }
 
-  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<void> {
+  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival> {
     checkRepository(to);
     if (!(await this.hasBlob(from, blob.digest, signal))) throw this.#notFound(`blob ${blob.digest}`);
+    return 'present';
   }
 
   async getManifest(

@@ -32,6 +32,9 @@ export const MEDIA_TYPE = {
   empty: 'application/vnd.oci.empty.v1+json',
 } as const;
 
+/** How a blob came to be where it is wanted: it was there, it was taken over within the registry, or its bytes were sent. */
+export type Arrival = 'present' | 'mounted' | 'sent';
+
 /** Bytes transferred so far. */
 export type OnBytes = (bytes: number) => void;
 
@@ -63,7 +66,7 @@ export interface Registry {
   /** Verified against the digest while it is read. */
   getBlob(repository: string, digest: string, signal?: AbortSignal): Promise<Readable>;
   /** Makes a blob of one repository available in another without moving it where possible. */
-  mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<void>;
+  mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival>;
 
   /** By tag or digest. */
   getManifest(

@@ -32,6 +32,8 @@ export type WorkspaceOrigin =
 
 export interface Workspace extends Omit<WorkspaceRecord, 'registry'> {
   readonly registry: Registry;
+  /** `HOST[:PORT][/PREFIX]` of the registry; absent where the folder itself is it. */
+  readonly address?: string;
   /** An OCI image layout with `workspace.json`. */
   readonly folder: string;
   readonly origin: WorkspaceOrigin;
@@ -65,7 +67,9 @@ export async function openWorkspace(home: Home, request: WorkspaceRequest): Prom
   return {
     ...wanted,
     name: record.name,
-    registry: address === undefined ? openLayout(home, folder) : request.openRegistry(address),
+    ...(address === undefined
+      ? { registry: openLayout(home, folder) }
+      : { registry: request.openRegistry(address), address }),
     folder,
     origin,
     notices: [...notices, ...otherAzureWorkspace(wanted, record)],

@@ -8,8 +8,11 @@ import type { Engine } from '../engine.ts';
 import { type EnvironmentPlan, planEnvironment } from '../environments/plan.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 
+/** What making an environment's image needs of the engine. */
+export type ImageTools = Pick<Engine, 'home' | 'environment' | 'clock' | 'fetch' | 'version'>;
+
 /** What packaging needs of the engine. */
-export type PackageStore = Pick<Engine, 'home' | 'registry' | 'environment' | 'clock' | 'fetch' | 'user' | 'version'>;
+export type PackageStore = ImageTools & Pick<Engine, 'registry' | 'user'>;
 
 /** `aksml model package`. */
 export interface PackageRequest {

@@ -1,0 +1,112 @@
+import type { EnvironmentSource, InferenceSpec } from '../../contract/deployment.ts';
+import type { CustomContainer } from '../../contract/endpoint.ts';
+import type { EnvironmentDefinition } from '../../contract/environment.ts';
+import type { Model } from '../../contract/model.ts';
+import type { CodeReference, Revision } from '../../contract/revision.ts';
+import type { Engine } from '../engine.ts';
+import { type NoCodeFramework, noCodeDeployment } from '../environments/no-code.ts';
+import { getEnvironment } from '../environments/registered.ts';
+import type { Descriptor } from '../registry/registry.ts';
+import { takeSnapshot } from '../snapshot/snapshot.ts';
+import { type RunOptions, runStage } from './stages.ts';
+
+/** Where a version's code comes from. */
+export type CodeSource =
+  | { readonly kind: 'inference'; readonly inference: InferenceSpec }
+  /** aksml's own scoring script for the model's framework. */
+  | { readonly kind: 'noCode'; readonly model: Model }
+  /** The code, environment and custom container of an earlier revision. */
+  | { readonly kind: 'revision'; readonly revision: Revision }
+  | {
+      readonly kind: 'container';
+      readonly container: CustomContainer;
+      /** Code that its command finds in the app root. */
+      readonly code?: InferenceSpec;
+      readonly environment?: EnvironmentSource;
+    };
+
+/** What is to be packed and installed, whichever way it was asked for. */
+export interface Recipe {
+  readonly inference?: Pick<InferenceSpec, 'sourceDirectory' | 'entryScript' | 'namedFiles'>;
+  readonly code?: CodeReference;
+  readonly definition?: EnvironmentDefinition;
+  /** What an earlier revision installed for that definition; installed again exactly. */
+  readonly recorded?: Revision['environment'];
+  readonly noCode?: NoCodeFramework;
+  readonly container?: CustomContainer;
+}
+
+export async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
+  switch (source.kind) {
+    case 'inference':
+      return { inference: source.inference, definition: await resolveDefinition(engine, source.inference.environment) };
+    case 'noCode': {
+      const deployment = await noCodeDeployment(engine, source.model);
+      return {
+        inference: { entryScript: deployment.entryScript, namedFiles: [] },
+        definition: deployment.definition,
+        noCode: deployment.framework,
+      };
+    }
+    case 'container':
+      return {
+        container: source.container,
+        ...(source.code === undefined ? {} : { inference: source.code }),
+        ...(source.environment === undefined
+          ? {}
+          : { definition: await resolveDefinition(engine, source.environment) }),
+      };
+    case 'revision': {
+      const { revision } = source;
+      return {
+        ...(revision.code === undefined ? {} : { code: revision.code }),
+        ...(revision.environment.hash === ''
+          ? {}
+          : { definition: revision.environment.definition, recorded: revision.environment }),
+        ...(revision.noCode === undefined ? {} : { noCode: revision.noCode }),
+        ...(revision.container === undefined ? {} : { container: revision.container }),
+      };
+    }
+  }
+}
+
+async function resolveDefinition(engine: Engine, source: EnvironmentSource): Promise<EnvironmentDefinition> {
+  if (source.kind === 'inline') return source.definition;
+  const registered = await getEnvironment(engine, source.name, source.version, { withSecrets: true });
+  return { ...registered.definition, name: registered.name, version: registered.version };
+}
+
+export interface PackedCode {
+  readonly reference: CodeReference;
+  readonly layer?: Descriptor;
+}
+
+/** Undefined where a container brings its own. */
+export async function packCode(
+  engine: Engine,
+  recipe: Recipe,
+  build: { readonly liftSnapshotLimits?: boolean },
+  options: RunOptions,
+): Promise<PackedCode | undefined> {
+  if (recipe.code) return { reference: recipe.code };
+  const { inference } = recipe;
+  if (!inference) return undefined;
+  return runStage('snapshot', 'Packing the source directory', options, async () => {
+    const snapshot = await takeSnapshot(
+      engine,
+      { ...inference, liftLimits: build.liftSnapshotLimits ?? false },
+      options,
+    );
+    for (const problem of snapshot.problems) options.onProgress?.({ type: 'problem', problem });
+    const left =
+      snapshot.ignored.count === 0
+        ? ''
+        : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
+    const value: PackedCode = { reference: snapshot.code, layer: snapshot.layer };
+    return {
+      value,
+      reused: snapshot.reused,
+      detail: `${snapshot.code.fileCount === 1 ? '1 file' : `${snapshot.code.fileCount} files`}${left}`,
+    };
+  });
+}

@@ -1,0 +1,87 @@
+import type { Model } from '../../contract/model.ts';
+import type { CodeReference } from '../../contract/revision.ts';
+import type { RunOptions } from '../endpoints/stages.ts';
+import type { Place } from '../registry/copy.ts';
+import type { Descriptor, Registry } from '../registry/registry.ts';
+import {
+  APP_ROOT,
+  CONTAINER_USER,
+  type ComposedImage,
+  composeImage,
+  type Foundation,
+  type ImageParts,
+} from './compose.ts';
+import { type PackedModels, packModels } from './image-models.ts';
+import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
+import type { PackageStore } from './image-request.ts';
+import { type LayerEntry, type PlacedLayer, storeSmallLayer } from './layer.ts';
+import { MAX_LAYERS } from './model-layers.ts';
+
+/** What a deployment image is made of. */
+export interface DeploymentParts extends Pick<ImageParts, 'start' | 'variables' | 'createdSeconds'> {
+  readonly foundation: Foundation;
+  /** Where the layers of the foundation are. */
+  readonly place: Place;
+  readonly models: readonly Model[];
+  readonly code?: { readonly reference: CodeReference; readonly layer: Descriptor; readonly place: Place };
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** An image and where the bytes of its layers are, from the lowest. */
+export interface AssembledImage {
+  readonly image: ComposedImage;
+  readonly layers: readonly PlacedLayer[];
+}
+
+/** Code and the links to the models. */
+const OWN_LAYERS = 2;
+
+/**
+ * Puts models and code on an environment. Layers that must be made, shared ones of many models and one of links, go to `registry`.
+ * @throws AksmlError `image.tooManyLayers` | `registry.*`
+ */
+export async function assembleImage(
+  store: PackageStore,
+  parts: DeploymentParts,
+  registry: Registry,
+  options: RunOptions,
+): Promise<AssembledImage> {
+  const { foundation, place, code } = parts;
+  const room = MAX_LAYERS - foundation.layers.length - OWN_LAYERS;
+  const models = await packModels(store, parts.models, registry, room, options);
+  const added: PlacedLayer[] = [
+    ...models.layers,
+    ...(code ? [{ descriptor: code.layer, diffId: code.layer.digest, title: 'code', ...code.place }] : []),
+    // Above the code, whose layer has the app root too.
+    await packPlaces(registry, models, options),
+  ];
+  const image = composeImage({
+    base: foundation,
+    layers: added,
+    variables: parts.variables,
+    ...(parts.start === undefined ? {} : { start: parts.start }),
+    labels: { ...provenance(store, parts), ...parts.labels },
+    ...(parts.createdSeconds === undefined ? {} : { createdSeconds: parts.createdSeconds }),
+  });
+  const below = foundation.layers.map((layer) => ({ ...layer, ...place, title: '' }));
+  return { image, layers: [...below, ...added] };
+}
+
+/** The app root, which the container's user may write to, and the links that give each model its place there. */
+async function packPlaces(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
+  const appRoot = APP_ROOT.slice(1);
+  const entries: LayerEntry[] = [
+    { kind: 'folder', path: appRoot, owner: Number(CONTAINER_USER) },
+    ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path: `${appRoot}/${path}`, target })),
+  ];
+  const layer = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, options.signal);
+  return { ...layer, title: 'model folders', registry, repository: ENVIRONMENT_IMAGES };
+}
+
+function provenance(store: PackageStore, { models, code }: DeploymentParts): Record<string, string> {
+  return {
+    'dev.aksml.version': store.version,
+    'dev.aksml.models': JSON.stringify(models.map(({ id, treeDigest }) => ({ id, treeDigest }))),
+    ...(code === undefined ? {} : { 'dev.aksml.code': code.reference.digest }),
+  };
+}

@@ -1,0 +1,191 @@
+import { readFile } from 'node:fs/promises';
+import { withLock } from '../../home/lock.ts';
+import type { RunOptions } from '../endpoints/stages.ts';
+import { withoutCredentials } from '../environments/credentials.ts';
+import type { EnvironmentPlan } from '../environments/plan.ts';
+import { runtimeFile } from '../environments/runtime-files.ts';
+import { shortHash } from '../environments/store.ts';
+import { sha256 } from '../registry/reference.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { BaseImage } from './base-image.ts';
+import { APP_ROOT, CONTAINER_USER, composeImage, type Foundation, HEALTH_PORT, SERVER_PORT } from './compose.ts';
+import { environmentLayer } from './environment-layer.ts';
+import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
+import { layerWorkshop } from './environment-workshop.ts';
+import { type BaseRequest, findBase, prepareBase } from './image-base.ts';
+import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
+import type { ImageTools } from './image-request.ts';
+import { type Compression, type Layer, type LayerEntry, storeSmallLayer } from './layer.ts';
+import { ENVIRONMENT_FOLDER, ENVIRONMENT_PYTHON } from './venv-entries.ts';
+
+/** An environment as an image, all of whose content is in {@link ENVIRONMENT_IMAGES} of a registry. */
+export interface EnvironmentImage extends Foundation {
+  /** Over everything that is in it: base image, packages, Docker steps, scoring server. */
+  readonly hash: string;
+  /** `3.11`; empty where the image brings its packages itself. */
+  readonly pythonVersion: string;
+  /** Exact requirements, with hashes. */
+  readonly lock: readonly string[];
+}
+
+export interface EnvironmentImageRequest extends BaseRequest {
+  readonly plan: EnvironmentPlan;
+  readonly compression: Compression;
+  /** What an earlier deploy used: exactly that is taken again. */
+  readonly recorded?: { readonly hash: string; readonly lock: readonly string[] };
+  /** Resolve anew, whatever was locked before. */
+  readonly refresh?: boolean;
+  /** Build it although there is a record, whose content is gone, of these packages. */
+  readonly rebuild?: { readonly lock: readonly string[] };
+}
+
+/** Where environment images are. */
+export interface EnvironmentPlaces {
+  readonly registry: Registry;
+  /** Looked into after the first; what is there is taken over. */
+  readonly global?: Registry;
+}
+
+export interface FoundEnvironment {
+  readonly image: EnvironmentImage;
+  /** The location of the registry that had it; absent when it was built. */
+  readonly foundIn?: string;
+}
+
+/** Changes when the same parts would make another image. */
+const FORMAT = 1;
+export const LAUNCHER = 'opt/aksml/serve.py';
+export const CONTAINER_HOME = 'home/aksml';
+
+/**
+ * The environment's image: found by the digest of its base image, its Docker steps, its packages and its scoring server, first in the
+ * registry, then in the global one; else built and stored.
+ * @throws AksmlError `image.*` | `environment.*` | `registry.*`
+ */
+export async function environmentImage(
+  tools: ImageTools,
+  places: EnvironmentPlaces,
+  request: EnvironmentImageRequest,
+  options: RunOptions,
+): Promise<FoundEnvironment> {
+  const { registry } = places;
+  const { recorded } = request;
+  if (recorded !== undefined && request.rebuild === undefined) {
+    const image = await recall(tools.home, registry, byHash(recorded.hash), options.signal);
+    if (image) return { image, foundIn: registry.location };
+  }
+  const launcher = await readFile(runtimeFile('serve.py'));
+  const base = await findBase(tools, request, request.plan, options.signal);
+  const key = keyOf(request, base, launcher);
+  const lookUp = async (): Promise<FoundEnvironment | undefined> => {
+    if (request.refresh || request.rebuild) return undefined;
+    const image = await recall(tools.home, registry, byKey(key), options.signal);
+    if (image) return { image, foundIn: registry.location };
+    return places.global && takeFromGlobal(tools.home, places.global, registry, key, options.signal);
+  };
+  const found = await lookUp();
+  if (found) return found;
+  return withLock(
+    tools.home,
+    `environment-image-${key}`,
+    async () => (await lookUp()) ?? { image: await build(tools, registry, request, { base, launcher, key }, options) },
+    options.signal === undefined ? {} : { signal: options.signal },
+  );
+}
+
+/** Of the base image its digest counts, not its name: v1 never noticed that a base image had been rebuilt. */
+function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: Uint8Array): string {
+  const { plan, recorded, compression, definition } = request;
+  const { baseDockerfile, extraSteps, buildContext } = definition.docker;
+  return shortHash({
+    format: FORMAT,
+    base: base.digest,
+    steps: [baseDockerfile ?? '', extraSteps ?? '', buildContext ?? ''],
+    packages: plan.installer === 'none' ? plan.interpreterPath : (recorded?.lock ?? packagesOf(plan)),
+    python: plan.python.text,
+    launcher: sha256(launcher),
+    compression,
+  });
+}
+
+/** What decides which packages are installed. The user's own index settings do not: they are no part of the environment. */
+function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
+  return {
+    requirements: requirements.map(withoutCredentials),
+    indexes: JSON.parse(withoutCredentials(JSON.stringify(indexes))) as unknown,
+  };
+}
+
+interface Ingredients {
+  readonly base: BaseImage;
+  readonly launcher: Uint8Array;
+  readonly key: string;
+}
+
+async function build(
+  tools: ImageTools,
+  registry: Registry,
+  request: EnvironmentImageRequest,
+  { base, launcher, key }: Ingredients,
+  options: RunOptions,
+): Promise<EnvironmentImage> {
+  const { plan, compression } = request;
+  const lock = (request.rebuild ?? request.recorded)?.lock;
+  const target = await prepareBase(base, plan, registry, options);
+  const packages =
+    target &&
+    (await environmentLayer(layerWorkshop(tools, plan, registry, options), {
+      target,
+      identity: packagesOf(plan),
+      preReleases: plan.indexes.preReleases,
+      compression,
+      refresh: request.refresh ?? false,
+      ...(lock === undefined ? {} : { lock }),
+    }));
+  const runtime = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, runtimeEntries(launcher), options.signal);
+  const title = target === undefined ? '' : `packages for Python ${target.minor}`;
+  const composed = composeImage({
+    base,
+    layers: [...(packages ? [{ ...packages, title }] : []), { ...runtime, title: 'scoring server launcher' }],
+    variables: { AML_APP_ROOT: APP_ROOT, HOME: `/${CONTAINER_HOME}` },
+    pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
+    start: {
+      User: CONTAINER_USER,
+      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {}, [`${HEALTH_PORT}/tcp`]: {} },
+      Entrypoint: [target === undefined ? plan.interpreterPath : ENVIRONMENT_PYTHON, `/${LAUNCHER}`],
+      WorkingDir: APP_ROOT,
+      StopSignal: 'SIGTERM',
+    },
+    labels: {
+      ...(packages === undefined ? {} : { 'dev.aksml.environment': packages.diffId }),
+      'org.opencontainers.image.base.digest': base.digest,
+    },
+  });
+  const layers: Layer[] = [...base.layers, ...(packages ? [packages] : []), runtime];
+  return remember(registry, key, {
+    composed,
+    layers: layers.map(({ descriptor, diffId }) => ({ descriptor, diffId })),
+    record: {
+      hash: shortHash(composed.config.toString()),
+      pythonVersion: target?.minor ?? '',
+      lock: packages?.lock ?? [],
+      baseDigest: base.digest,
+      ...(base.reference === undefined ? {} : { baseReference: base.reference }),
+    },
+  });
+}
+
+function runtimeEntries(launcher: Uint8Array): LayerEntry[] {
+  const owner = Number(CONTAINER_USER);
+  return [
+    { kind: 'file', path: LAUNCHER, executable: false, content: launcher },
+    { kind: 'folder', path: APP_ROOT.slice(1), owner },
+    { kind: 'folder', path: CONTAINER_HOME, owner, mode: 0o777 },
+  ];
+}
+
+/** For people. */
+export function describeEnvironment({ pythonVersion, lock, reference, digest }: EnvironmentImage): string {
+  const base = reference ?? digest.slice(0, 19);
+  return pythonVersion === '' ? base : `Python ${pythonVersion} of ${base}, ${lock.length} packages`;
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
+import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
+import type { ProgressEvent } from '../../src/contract/event.ts';
+import { registerModel } from '../../src/engine/models/models.ts';
+import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
+import { joinTeam } from './deployment-world.ts';
+import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
+import { environmentDefinition, SCORE } from './package-world.ts';
+import { findPodman, openPodman, type Podman } from './podman.ts';
+
+const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'test-images');
+const ENVIRONMENT = { ...process.env, UV_CACHE_DIR: join(CACHE, 'uv') };
+
+const registryProgram = findDockerRegistry();
+const base = 'skip' in registryProgram ? registryProgram : await debianBaseImage();
+const podmanFound = findPodman();
+
+if ('skip' in registryProgram) test('deployment images', { skip: registryProgram.skip }, () => {});
+else if ('skip' in base) test('deployment images', { skip: base.skip }, () => {});
+else deploymentSuite(registryProgram.command, base);
+
+function deploymentSuite(registryCommand: string, debian: BaseImage): void {
+  let running: RunningRegistry;
+  let baseImage: string;
+  let podman: Podman | undefined;
+
+  before(async () => {
+    running = await startDockerRegistry(registryCommand);
+    baseImage = await pushBaseImage(debian, new DistributionRegistry(running.host, { fetch }));
+    if (podmanFound.skip === undefined) podman = await openPodman();
+  });
+  after(async () => {
+    await podman?.close();
+    await running.stop();
+  });
+
+  const project = async (folder: string) => {
+    const sourceDirectory = join(folder, 'source');
+    await mkdir(join(sourceDirectory, 'lib'), { recursive: true });
+    await writeFile(join(sourceDirectory, 'score.py'), SCORE);
+    await writeFile(join(sourceDirectory, 'lib', 'doubling.py'), 'def double(x):\n    return 2 * x\n');
+    await writeFile(join(folder, 'factor.txt'), '1.5');
+    const definition = environmentDefinition();
+    return {
+      sourceDirectory,
+      definition: { ...definition, docker: { ...definition.docker, baseImage } },
+      models: ['factor'],
+    };
+  };
+
+  test('an image that is composed and pushed for a cluster is pulled by podman and scores', podmanFound, async (t) => {
+    const { engine, build } = await joinTeam(t, `${running.host}/scores`, { environment: ENVIRONMENT });
+    const source = await project(engine.home.root);
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const { image, imageRepository } = await build(source);
+    assert.equal(imageRepository, `${running.host}/scores/images/factor`);
+    const name = `${imageRepository}@${image}`;
+    assert.ok(podman);
+    await podman.run('pull', '--tls-verify=false', name);
+    const { address } = await podman.serve(name);
+    const answer = await fetch(`${address}/score`, { method: 'POST', body: '{"data": [1, 2]}', headers: JSON_TYPE });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
+  });
+
+  test('a second deploy builds and uploads nothing, and changed code uploads the code alone', async (t) => {
+    const { engine, build, requests } = await joinTeam(t, `${running.host}/again`, { environment: ENVIRONMENT });
+    const source = await project(engine.home.root);
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const first = await build(source);
+    assert.deepEqual(reusedStages(first.events), ['models']);
+
+    const same = await build(source);
+    assert.equal(same.image, first.image);
+    assert.equal(same.revisionDigest, first.revisionDigest);
+    assert.deepEqual(reusedStages(same.events), ['environment', 'image', 'models', 'snapshot']);
+    assert.deepEqual(uploads(requests()), []);
+
+    await writeFile(join(source.sourceDirectory, 'score.py'), `${SCORE}\n# changed\n`);
+    const changed = await build(source);
+    assert.notEqual(changed.image, first.image);
+    assert.deepEqual(reusedStages(changed.events), ['environment', 'models']);
+    const [pushed] = changed.events.flatMap((event) =>
+      event.type === 'done' && event.stage === 'image' ? [event] : [],
+    );
+    assert.match(pushed?.detail ?? '', /, \d{1,2} kB sent, \d+ of \d+ layers reused$/);
+  });
+
+  test('a teammate on another machine finds the environment, and composes the same image', async (t) => {
+    const [ann, ben] = await Promise.all(
+      [1, 2].map(() => joinTeam(t, `${running.host}/team`, { environment: ENVIRONMENT })),
+    );
+    assert.ok(ann && ben);
+    const source = await project(ann.engine.home.root);
+    await registerModel(ann.engine, { name: 'factor', path: 'factor.txt', cwd: ann.engine.home.root });
+    const first = await ann.build(source);
+    const second = await ben.build(await project(ben.engine.home.root));
+    assert.equal(second.image, first.image);
+    assert.equal(second.revisionDigest, first.revisionDigest);
+    assert.deepEqual(
+      uploads(ben.requests()).filter((request) => !request.includes('/snapshots/')),
+      [],
+    );
+  });
+}
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+
+function reusedStages(events: readonly ProgressEvent[]): string[] {
+  return events.flatMap((event) => (event.type === 'done' && event.reused ? [event.stage] : [])).sort();
+}
+
+/** Requests that send content. Manifests are sent again, to tag what is there. */
+function uploads(requests: readonly string[]): string[] {
+  return requests.filter((request) => /^(?:POST|PATCH|PUT) /.test(request) && !request.includes('/manifests/'));
+}
