@@ -1,16 +1,16 @@
 import { parseArgs } from 'node:util';
-import { clusterDown, clusterUp, findCluster } from './cluster/cluster.ts';
-import { describe, ownParts } from './cluster/own.ts';
+import { clusterDown, clusterUp, findCluster, prepareCluster } from './cluster/cluster.ts';
+import { describe, ownParts, type UpOptions } from './cluster/own.ts';
 import { openPlace } from './cluster/place.ts';
 
 /** `npm run cluster up|down|status`: the Kubernetes that the tests use, for a person. */
-const USAGE = 'Usage: npm run cluster up [-- --install] | down | status';
+const USAGE = 'Usage: npm run cluster up [-- --install] | down | status | prepare [-- --install]';
 const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { install: { type: 'boolean', default: false } },
 });
 
-const commands: Readonly<Record<string, () => Promise<void>>> = { up, down: clusterDown, status };
+const commands: Readonly<Record<string, () => Promise<void>>> = { prepare, up, down: clusterDown, status };
 const command = commands[positionals[0] ?? ''];
 if (command === undefined) {
   console.error(USAGE);
@@ -21,7 +21,7 @@ if (command === undefined) {
 
 async function up(): Promise<void> {
   const started = performance.now();
-  const cluster = await clusterUp({ install: values.install, onProgress: (step) => console.error(step) });
+  const cluster = await clusterUp(options());
   if ('skip' in cluster) {
     console.error(`No cluster: ${cluster.skip}`);
     process.exitCode = 1;
@@ -29,6 +29,17 @@ async function up(): Promise<void> {
   }
   console.log(describe(cluster));
   console.log(`up after ${((performance.now() - started) / 1000).toFixed(1)} s`);
+}
+
+async function prepare(): Promise<void> {
+  const failed = await prepareCluster(options());
+  if (failed === undefined) return;
+  console.error(`No cluster: ${failed.skip}`);
+  process.exitCode = 1;
+}
+
+function options(): UpOptions {
+  return { install: values.install, onProgress: (step) => console.error(step) };
 }
 
 async function status(): Promise<void> {

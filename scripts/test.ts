@@ -2,27 +2,49 @@ import { glob } from 'node:fs/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { buildAll } from './build.ts';
+import { type ClusterForTests, clusterForTests } from './cluster/for-tests.ts';
 
-/** Builds, runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`. */
+/**
+ * Builds, runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`.
+ * Those in `test/cluster/` come last, on a cluster that is brought up for them and ended again, unless one was up already.
+ */
 const patterns = process.argv.slice(2);
 const files = (await Array.fromAsync(glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts']))).sort();
-await buildAll();
+const onCluster = files.filter((file) => file.startsWith('test/cluster/'));
+const others = files.filter((file) => !onCluster.includes(file));
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
-const stream = run({ files, concurrency: 2, timeout: 15 * 60_000 });
-stream.on('test:pass', (event) => {
-  if (event.details.type === 'suite') return;
-  if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;
-  else counts.passed += 1;
-});
-stream.on('test:fail', (event) => {
-  if (event.details.type !== 'suite') counts.failed += 1;
-  process.exitCode = 1;
-});
-stream.compose(spec()).pipe(process.stdout);
-stream.on('end', () => {
-  if (files.length === 0 || counts.passed === 0) process.exitCode = 1;
-  process.once('exit', () =>
-    console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`),
-  );
-});
+const cluster = onCluster.length === 0 ? undefined : clusterForTests();
+try {
+  await buildAll();
+  await runFiles(others);
+  if (cluster !== undefined) await runOnCluster(cluster);
+} finally {
+  await cluster?.end();
+}
+if (counts.passed === 0) process.exitCode = 1;
+console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
+
+async function runOnCluster(cluster: ClusterForTests): Promise<void> {
+  const skip = await cluster.ready();
+  if (skip !== undefined) {
+    console.error(`No cluster: ${skip}`);
+    process.env['AKSML_TEST_NO_CLUSTER'] = skip;
+  }
+  await runFiles(onCluster);
+}
+
+async function runFiles(files: readonly string[]): Promise<void> {
+  if (files.length === 0) return;
+  const stream = run({ files: [...files], concurrency: 2, timeout: 15 * 60_000 });
+  stream.on('test:pass', (event) => {
+    if (event.details.type === 'suite') return;
+    if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;
+    else counts.passed += 1;
+  });
+  stream.on('test:fail', (event) => {
+    if (event.details.type !== 'suite') counts.failed += 1;
+    process.exitCode = 1;
+  });
+  for await (const text of stream.compose(spec())) process.stdout.write(String(text));
+}

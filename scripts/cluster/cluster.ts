@@ -1,5 +1,7 @@
+import { debianBaseImage } from './base-image.ts';
 import { ownDown, ownUp, runningCluster, type UpOptions, whyNoOwnCluster } from './own.ts';
 import { openPlace } from './place.ts';
+import { buildKubernetes } from './programs.ts';
 
 /** A real Kubernetes that tests may use. */
 export interface Cluster {
@@ -25,6 +27,16 @@ export async function clusterUp(options: UpOptions): Promise<Cluster | { readonl
   const why = whyNoOwnCluster(options.install);
   if (why !== undefined) return { skip: why };
   return ownUp(openPlace(), options);
+}
+
+/** Makes what `clusterUp` takes long for, without starting anything. */
+export async function prepareCluster(options: UpOptions): Promise<{ readonly skip: string } | undefined> {
+  if (givenCluster()) return undefined;
+  const why = whyNoOwnCluster(options.install);
+  if (why !== undefined) return { skip: why };
+  await buildKubernetes(openPlace());
+  const base = await debianBaseImage();
+  return 'skip' in base ? base : undefined;
 }
 
 export async function clusterDown(): Promise<void> {

@@ -20,10 +20,13 @@ const RULES: readonly (readonly [string, string, readonly string[]])[] = [
 
 /** The bridge, with the node's address, is there before the kubelet is; what the kernel was set to before is recorded. */
 export async function setUpNetwork(place: Place): Promise<void> {
+  const owner = await bridgeOwner();
+  if (owner !== undefined && owner !== place.root)
+    throw new Error(`another cluster of aksml, in ${owner}, has the network of this machine: end that one first`);
   await changeSettings(place);
-  if (!(await succeeds('ip', ['link', 'show', NETWORK.bridge]))) {
+  if (!(await succeeds('ip', ['link', 'show', NETWORK.bridge])))
     await run('ip', ['link', 'add', NETWORK.bridge, 'type', 'bridge']);
-  }
+  await run('ip', ['link', 'set', NETWORK.bridge, 'alias', place.root]);
   await run('ip', ['address', 'replace', `${NETWORK.node}/${NETWORK.prefixLength}`, 'dev', NETWORK.bridge]);
   await run('ip', ['link', 'set', NETWORK.bridge, 'up']);
   for (const [table, chain, rule] of RULES) {
@@ -33,10 +36,19 @@ export async function setUpNetwork(place: Place): Promise<void> {
 }
 
 export async function tearDownNetwork(place: Place): Promise<void> {
+  const owner = await bridgeOwner();
+  if (owner !== undefined && owner !== place.root) return;
   for (const [table, chain, rule] of RULES) await succeeds('iptables', ['-w', '-t', table, '-D', chain, ...rule]);
   await succeeds('ip', ['link', 'delete', NETWORK.bridge]);
   const before = await readFile(settingsFile(place), 'utf8').catch(() => '{}');
   for (const [file, value] of Object.entries<string>(JSON.parse(before))) await writeFile(file, value);
+}
+
+/** The state folder of the cluster that made the bridge; undefined where there is none. */
+async function bridgeOwner(): Promise<string | undefined> {
+  const links: readonly { ifname: string; ifalias?: string }[] = JSON.parse(await run('ip', ['-json', 'link', 'show']));
+  const bridge = links.find((link) => link.ifname === NETWORK.bridge);
+  return bridge?.ifalias;
 }
 
 async function changeSettings(place: Place): Promise<void> {

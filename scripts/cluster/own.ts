@@ -125,7 +125,7 @@ export function ownDown(place: Place): Promise<void> {
     await removeServiceRules(place);
     await tearDownNetwork(place);
     await removeLogLinks(place);
-    await removePodGroups();
+    if (existsSync(place.path('kubelet.json'))) await removePodGroups();
     for (const name of await readdir(place.root).catch(() => [])) {
       if (name !== 'locks') await rm(place.path(name), { recursive: true, force: true });
     }
