@@ -1,7 +1,8 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
+import { FORMS } from '../src/contract/webview/forms.ts';
 import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -36,7 +37,8 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
-  const packages = await bundledPackages(metafile, root);
+  const forms = await buildForms(join(folder, 'webview'));
+  const packages = await bundledPackages([metafile, forms], root);
   await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
   return packages;
 }
@@ -61,6 +63,29 @@ export async function buildExtension(folder = join(root, 'dist')): Promise<void>
     legalComments: 'linked',
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
+}
+
+/** One script a form; what several use is loaded once. */
+async function buildForms(folder: string): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: {
+      ...Object.fromEntries(FORMS.map((form) => [form, `webview-ui/${form}/main.tsx`])),
+      style: 'webview-ui/style.css',
+    },
+    outdir: folder,
+    metafile: true,
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'chrome130',
+    tsconfig: join(root, 'webview-ui', 'tsconfig.json'),
+    minify: true,
+    sourcemap: false,
+    legalComments: 'linked',
+  });
+  return metafile;
 }
 
 if (import.meta.main) {

@@ -13,9 +13,11 @@ export interface BundledPackage {
   readonly licenceText: string;
 }
 
-/** The npm packages in the outputs of a build, by name and version. @throws Error when one has no licence text */
-export async function bundledPackages(metafile: Metafile, root: string): Promise<BundledPackage[]> {
-  const inputs = Object.values(metafile.outputs).flatMap((output) => Object.keys(output.inputs));
+/** The npm packages in the outputs of builds, by name and version. @throws Error when one has no licence text */
+export async function bundledPackages(metafiles: readonly Metafile[], root: string): Promise<BundledPackage[]> {
+  const inputs = metafiles
+    .flatMap(({ outputs }) => Object.values(outputs))
+    .flatMap((output) => Object.keys(output.inputs));
   const folders = new Set(inputs.flatMap((input) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(input) ?? []));
   const packages = await Promise.all([...folders].map((folder) => readPackage(join(root, folder))));
   return packages.sort((a, b) => (identity(a) < identity(b) ? -1 : 1));
@@ -48,14 +50,19 @@ async function readPackage(folder: string): Promise<BundledPackage> {
     readonly name: string;
     readonly version: string;
     readonly license?: string;
+    readonly author?: string | { readonly name: string };
     readonly repository?: string | { readonly url: string };
   };
-  const { name, version, license, repository } = manifest;
+  const { name, version, license, author, repository } = manifest;
   const files = (await readdir(folder)).filter((file) => /^(licen[cs]e|notice|copying)/i.test(file)).sort();
-  if (license === undefined || files.length === 0) {
+  const holder = typeof author === 'string' ? author : author?.name;
+  const texts =
+    files.length === 0 && license === 'MIT' && holder !== undefined
+      ? [await mitOf(holder)]
+      : await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
+  if (license === undefined || texts.length === 0) {
     throw new Error(`${name} ${version} is bundled, but says no licence: it may not be shipped.`);
   }
-  const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8')));
   return {
     name,
     version,
@@ -63,6 +70,12 @@ async function readPackage(folder: string): Promise<BundledPackage> {
     source: sourceOf(typeof repository === 'string' ? repository : repository?.url) ?? `npm package ${name}@${version}`,
     licenceText: texts.map((text) => text.replaceAll('\r\n', '\n').trim()).join('\n\n'),
   };
+}
+
+/** Some packages say that they are under the MIT licence and leave its text out: its terms are those of this project's own. */
+async function mitOf(holder: string): Promise<string> {
+  const own = await readFile(join(import.meta.dirname, '..', 'LICENSE'), 'utf8');
+  return own.replace(/^Copyright .*$/m, `Copyright (c) ${holder}`);
 }
 
 function sourceOf(repository: string | undefined): string | undefined {

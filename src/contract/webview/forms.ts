@@ -1,0 +1,8 @@
+/** Every form: its folder in `webview-ui/`, its script, and the end of its view type. */
+export const FORMS = ['rollout'] as const;
+export type FormName = (typeof FORMS)[number];
+
+/** `aksml.rollout` */
+export function viewTypeOf(form: FormName): string {
+  return `aksml.${form}`;
+}
