@@ -54,8 +54,13 @@ function workbenchOf(page: Page): Workbench {
     page.getByRole('treeitem', { name: typeof label === 'string' ? startsWith(label) : label });
   const quickInput = page.locator('.quick-input-widget:visible');
   const palette = async (text: string): Promise<void> => {
-    await page.keyboard.press('F1');
-    await quickInput.locator('input').fill(`>${text}`);
+    const input = quickInput.locator('input').first();
+    // The key is lost while the workbench is busy with what has the focus.
+    for (const deadline = Date.now() + PATIENCE_MS; !(await input.isVisible()) && Date.now() < deadline; ) {
+      await page.keyboard.press('F1');
+      await input.waitFor({ timeout: 5_000 }).catch(() => undefined);
+    }
+    await input.fill(text);
   };
   const notification = (text: string | RegExp): Locator =>
     page.locator('.notification-toast, .notifications-center .notification-list-item').filter({ hasText: text });
@@ -95,15 +100,14 @@ function workbenchOf(page: Page): Workbench {
       }
     },
     async command(title) {
-      await palette(title);
+      await palette(`>${title}`);
       await quickInput
         .getByRole('option', { name: startsWith(title) })
         .first()
         .click();
     },
     async openFile(name) {
-      await page.keyboard.press('F1');
-      await quickInput.locator('input').fill(name);
+      await palette(name);
       await quickInput
         .getByRole('option', { name: startsWith(name) })
         .first()

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, posix } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, test } from 'node:test';
+import { openPromise } from 'yauzl';
+import { packageExtension } from '../../scripts/package.ts';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** What starts something: everything else in `dist/` is loaded by one of these. */
+const ENTRIES = ['cli.js', 'engine-host.js', 'extension.cjs', 'gateway.js', 'hash-worker.js', 'supervisor.js'];
+
+const RUNTIME = ['check_server.py', 'check_syntax.py', 'inspect_python.py', 'no_code.py', 'replica.py', 'serve.py'];
+
+describe('the packaged extension', () => {
+  let folder: string;
+  let vsix: string;
+  let files: ReadonlyMap<string, string>;
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'aksml-vsix-test-'));
+    vsix = await packageExtension(join(folder, 'aksml.vsix'));
+    files = await unpacked(vsix);
+  });
+  after(() => rm(folder, { recursive: true, force: true }));
+
+  test('contains exactly what runs', () => {
+    const inDist = [...files.keys()].filter((path) => path.startsWith('extension/dist/'));
+    const others = [...files.keys()].filter((path) => !inDist.includes(path));
+    assert.deepEqual(others.sort(), [
+      '[Content_Types].xml',
+      'extension.vsixmanifest',
+      'extension/LICENSE.txt',
+      'extension/changelog.md',
+      'extension/media/activity-bar.svg',
+      'extension/media/icon.png',
+      'extension/package.json',
+      'extension/readme.md',
+      ...RUNTIME.map((file) => `extension/runtime/python/${file}`),
+    ]);
+    const reached = reachedFrom(
+      ENTRIES.map((entry) => `extension/dist/${entry}`),
+      files,
+    );
+    const texts = inDist.filter((path) => path.endsWith('.txt'));
+    assert.ok(texts.includes('extension/dist/THIRD-PARTY-NOTICES.txt'));
+    assert.deepEqual(inDist.filter((path) => !texts.includes(path)).sort(), [...reached].sort());
+  });
+
+  test('is at most 6 MB, and its own bundle at most 150 KB', async () => {
+    assert.ok((await stat(vsix)).size <= 6 * MEBIBYTE);
+    assert.ok(Buffer.byteLength(files.get('extension/dist/extension.cjs') ?? '') <= 150 * 1024);
+  });
+});
+
+async function unpacked(vsix: string): Promise<ReadonlyMap<string, string>> {
+  const files = new Map<string, string>();
+  const zip = await openPromise(vsix);
+  for await (const entry of zip.eachEntry()) {
+    files.set(entry.fileName, await text(await zip.openReadStreamPromise(entry)));
+  }
+  return files;
+}
+
+/** The files that are loaded by these, and by what these load. */
+function reachedFrom(entries: readonly string[], files: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const reached = new Set(entries);
+  for (const path of reached) {
+    const content = files.get(path);
+    assert.ok(content !== undefined, `${path} is missing`);
+    for (const [, specifier = ''] of content.matchAll(/["'`](\.{1,2}\/[\w./-]+\.c?js)["'`]/g)) {
+      const target = posix.join(posix.dirname(path), specifier);
+      if (files.has(target)) reached.add(target);
+    }
+  }
+  return reached;
+}

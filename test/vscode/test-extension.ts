@@ -1,0 +1,56 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createVSIX } from '@vscode/vsce';
+
+export interface TestExtension {
+  readonly publisher: string;
+  readonly name: string;
+  readonly manifest: Readonly<Record<string, unknown>>;
+  /** CommonJS. */
+  readonly code: string;
+}
+
+/** Packs an extension that stands beside ours in a test. */
+export async function packTestExtension(extension: TestExtension, target: string): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-test-extension-'));
+  try {
+    const { publisher, name, manifest, code } = extension;
+    const complete = { publisher, name, version: '1.0.0', license: 'MIT', engines: { vscode: '^1.100.0' } };
+    await mkdir(folder, { recursive: true });
+    await writeFile(
+      join(folder, 'package.json'),
+      JSON.stringify({ ...complete, main: './extension.cjs', ...manifest }),
+    );
+    await writeFile(join(folder, 'extension.cjs'), code);
+    await writeFile(join(folder, 'README.md'), 'Only for tests.\n');
+    await writeFile(join(folder, 'LICENSE'), 'MIT\n');
+    await createVSIX({ cwd: folder, packagePath: target, dependencies: false, allowMissingRepository: true });
+    return target;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * In place of the user's Python debugger extension, which no package registry here has: like it, it connects VS Code's debugger to the
+ * debug adapter that debugpy listens with in the debugged process.
+ */
+export const PYTHON_DEBUGGER: TestExtension = {
+  publisher: 'ms-python',
+  name: 'debugpy',
+  manifest: {
+    activationEvents: ['onDebug'],
+    contributes: {
+      breakpoints: [{ language: 'python' }],
+      debuggers: [{ type: 'debugpy', label: 'Python Debugger', languages: ['python'] }],
+    },
+  },
+  code: `const vscode = require('vscode');
+exports.activate = (context) => context.subscriptions.push(
+  vscode.debug.registerDebugAdapterDescriptorFactory('debugpy', {
+    createDebugAdapterDescriptor: ({ configuration: { connect, host, port } }) =>
+      new vscode.DebugAdapterServer(connect?.port ?? port, connect?.host ?? host ?? '127.0.0.1'),
+  }));
+`,
+};

@@ -1,0 +1,94 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import type { Browser, Page } from 'playwright-core';
+import { packageExtension } from '../../scripts/package.ts';
+import { openWorld, type World } from '../local/world.ts';
+import { launchChromium } from './chromium.ts';
+import { type CodeServer, startCodeServer } from './code-server.ts';
+import { openWorkbench, type Workbench } from './workbench.ts';
+
+/** A home and a project of its own, opened in a real VS Code with the packaged extension. */
+export interface VsCodeWorld extends World {
+  readonly server: CodeServer;
+  readonly workbench: Workbench;
+  /** Another window of the same VS Code. */
+  newWindow(): Promise<Workbench>;
+}
+
+export interface VsCodeOptions {
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** Packaged extensions beside ours. */
+  readonly extensions?: readonly string[];
+  readonly variables?: NodeJS.ProcessEnv;
+  /** Writes the project before it is opened. */
+  readonly project?: (world: World) => Promise<void>;
+  readonly size?: { readonly width: number; readonly height: number };
+}
+
+const SIZE = { width: 1400, height: 1000 };
+
+export async function openVsCode(options: VsCodeOptions = {}): Promise<VsCodeWorld> {
+  const world = await openWorld(options.variables);
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-vscode-'));
+  const opened: (() => Promise<void>)[] = [
+    () => rm(folder, { recursive: true, force: true, maxRetries: 5 }),
+    world.close,
+  ];
+  const close = async () => {
+    for (const step of opened.toReversed()) await step();
+  };
+  try {
+    await options.project?.(world);
+    const server = await startCodeServer({
+      folder,
+      extensions: [await packageExtension(join(folder, 'aksml.vsix')), ...(options.extensions ?? [])],
+      settings: options.settings,
+      environment: world.environment,
+    });
+    opened.push(server.stop);
+    const browser = await launchChromium();
+    opened.push(() => browser.close());
+    const newWindow = async () => openWorkbench(await newPage(browser, options.size), server.address, world.project);
+    return { ...world, server, workbench: await newWindow(), newWindow, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function newPage(browser: Browser, size = SIZE): Promise<Page> {
+  const context = await browser.newContext({
+    viewport: size,
+    permissions: ['clipboard-read', 'clipboard-write'],
+    reducedMotion: 'reduce',
+  });
+  return context.newPage();
+}
+
+/**
+ * One step of a journey. A step that fails ends the journey, because those after it build on it, and leaves behind what the window showed
+ * and logged.
+ */
+export async function step(t: TestContext, world: VsCodeWorld, name: string, work: () => Promise<void>): Promise<void> {
+  let failure: unknown;
+  await t.test(name, async () => {
+    try {
+      await work();
+    } catch (error) {
+      failure = error;
+      console.log(`What was there is in ${await keepEvidence(world, name)}`);
+      throw error;
+    }
+  });
+  if (failure !== undefined) throw new Error(`The journey ended at "${name}".`);
+}
+
+async function keepEvidence(world: VsCodeWorld, name: string): Promise<string> {
+  const folder = join(import.meta.dirname, '..', '..', '.cache', 'vscode-failures', name.replaceAll(/\W+/g, '-'));
+  await mkdir(folder, { recursive: true });
+  await world.workbench.screenshot(join(folder, 'window.png')).catch(() => undefined);
+  await writeFile(join(folder, 'logs.txt'), await world.server.logs());
+  return folder;
+}
