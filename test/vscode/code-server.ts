@@ -8,6 +8,8 @@ import { installedCodeServer } from './code-server-install.ts';
 export interface CodeServer {
   /** `http://127.0.0.1:PORT` */
   readonly address: string;
+  /** Where the extensions are installed, a folder each. */
+  readonly extensions: string;
   /** What the extension hosts and the workbench wrote to their log files. */
   logs(): Promise<string>;
   /** Ends it with everything that it started. */
@@ -48,7 +50,8 @@ const QUIET_SETTINGS = {
 export async function startCodeServer(options: CodeServerOptions): Promise<CodeServer> {
   const entry = await installedCodeServer();
   const data = join(options.folder, 'user-data');
-  const places = ['--user-data-dir', data, '--extensions-dir', join(options.folder, 'extensions')];
+  const extensions = join(options.folder, 'extensions');
+  const places = ['--user-data-dir', data, '--extensions-dir', extensions];
   await mkdir(join(data, 'User'), { recursive: true });
   await writeFile(
     join(data, 'User', 'settings.json'),
@@ -66,7 +69,7 @@ export async function startCodeServer(options: CodeServerOptions): Promise<CodeS
   const server = start([entry, ...words, ...places], options.folder, environment);
   const address = `http://127.0.0.1:${port}`;
   await untilAnswering(server, `${address}/healthz`);
-  return { address, logs: () => logsBelow(join(data, 'logs')), stop: () => endGroup(server.child) };
+  return { address, extensions, logs: () => logsBelow(join(data, 'logs')), stop: () => endGroup(server.child) };
 }
 
 interface Started {

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -13,6 +13,8 @@ import { openWorkbench, type Workbench } from './workbench.ts';
 export interface VsCodeWorld extends World {
   readonly server: CodeServer;
   readonly workbench: Workbench;
+  /** The process ids of the extension's engine, one a window that uses it. */
+  engineProcesses(): Promise<readonly number[]>;
   /** Another window of the same VS Code. */
   newWindow(): Promise<Workbench>;
 }
@@ -51,11 +53,28 @@ export async function openVsCode(options: VsCodeOptions = {}): Promise<VsCodeWor
     const browser = await launchChromium();
     opened.push(() => browser.close());
     const newWindow = async () => openWorkbench(await newPage(browser, options.size), server.address, world.project);
-    return { ...world, server, workbench: await newWindow(), newWindow, close };
+    return {
+      ...world,
+      server,
+      workbench: await newWindow(),
+      newWindow,
+      engineProcesses: () => engineProcessesBelow(server.extensions),
+      close,
+    };
   } catch (error) {
     await close();
     throw error;
   }
+}
+
+/** Those that run the engine's program from this folder. */
+async function engineProcessesBelow(folder: string): Promise<readonly number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = pids.map(async (pid) => {
+    const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).split('\0');
+    return words.some((word) => word.startsWith(folder) && word.endsWith('engine-host.js')) ? [Number(pid)] : [];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 async function newPage(browser: Browser, size = SIZE): Promise<Page> {
