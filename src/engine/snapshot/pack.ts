@@ -17,7 +17,7 @@ export interface PackRequest {
   readonly signal?: AbortSignal;
 }
 
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 2 * 1024 * 1024;
 
 /**
  * The layer: a tar archive that is a pure function of paths, contents and executable bits. A piece of it is valid until the next is

@@ -102,8 +102,8 @@ function writeBlock(
     writeOctal(header, at + 124, Math.min(size, MAX_USTAR_SIZE), 11) +
     writeText(header, at + 156, type) +
     writeText(header, at + 157, shortened(target));
+  header.set(NO_SUM, at + 148);
   writeOctal(header, at + 148, sum, 6);
-  header[at + 154] = 0;
 }
 
 /** Answers the sum of what it wrote, for the header's checksum. */
@@ -117,20 +117,22 @@ function writeText(header: Buffer, at: number, text: string): number {
   return sum;
 }
 
-/** As {@link writeText}. */
+/** As {@link writeText}; instead of the zeros of the template. */
 function writeOctal(header: Buffer, at: number, value: number, digits: number): number {
   let sum = 0;
   let rest = value;
-  for (let index = at + digits - 1; index >= at; index -= 1) {
-    const code = ZERO + (rest % 8);
-    header[index] = code;
-    sum += code;
-    rest = Math.floor(rest / 8);
+  for (let index = at + digits - 1; rest > 0; index -= 1) {
+    const digit = rest % 8;
+    header[index] = ZERO + digit;
+    sum += digit;
+    rest = rest < 2 ** 31 ? rest >> 3 : (rest - digit) / 8;
   }
   return sum;
 }
 
 const ZERO = '0'.charCodeAt(0);
+/** The checksum is made with spaces in its place. */
+const NO_SUM = Buffer.from('000000\0 ', 'latin1');
 
 /** For readers that do not know PAX. */
 function shortened(path: string): string {
@@ -139,7 +141,7 @@ function shortened(path: string): string {
 
 function template(): Buffer {
   const header = Buffer.alloc(BLOCK);
-  header.write('00000000000', 136, 'latin1');
+  header.write('0000000\x000000000\x000000000\x0000000000000\x0000000000000', 100, 'latin1');
   header.write('        ', 148, 'latin1');
   header.write('ustar\x0000', 257, 'latin1');
   return header;
