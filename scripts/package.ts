@@ -24,7 +24,11 @@ export async function packageExtension(
   try {
     await buildAll(join(stage, 'dist'));
     await buildExtension(join(stage, 'dist'));
-    for (const name of SHIPPED) await cp(join(root, name), join(stage, name), { recursive: true });
+    for (const name of SHIPPED)
+      await cp(join(root, name), join(stage, name), {
+        recursive: true,
+        filter: (path) => !path.includes('__pycache__'),
+      });
     const manifest = Object.fromEntries(Object.entries(packageJson).filter(([key]) => !OF_NPM.includes(key)));
     await writeFile(join(stage, 'package.json'), JSON.stringify(manifest, undefined, 2));
     await createVSIX({

@@ -46,7 +46,7 @@ describe('the package as it is shipped', () => {
     const paths = packed.files.map(({ path }) => path);
     const strange = paths.filter(
       (path) =>
-        !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE|bin\/aksml\.js|dist\/[^/]+\.js|dist\/[^/]+\.txt|runtime\/python\/\w+\.py)$/.test(
+        !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE|bin\/aksml\.js|dist\/[^/]+\.js|dist\/[^/]+\.txt|runtime\/python\/(scaffolds\/)?[\w-]+\.py)$/.test(
           path,
         ),
     );

@@ -6,13 +6,40 @@ import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { openPromise } from 'yauzl';
 import { packageExtension } from '../../scripts/package.ts';
+import { FORMS } from '../../src/contract/webview/forms.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** What starts something: everything else in `dist/` is loaded by one of these. */
-const ENTRIES = ['cli.js', 'engine-host.js', 'extension.cjs', 'gateway.js', 'hash-worker.js', 'supervisor.js'];
+/** What VS Code or the extension starts or loads by name: everything else in `dist/` is loaded by one of these. */
+const PROGRAMS = ['cli.js', 'engine-host.js', 'extension.cjs', 'gateway.js', 'hash-worker.js', 'supervisor.js'];
 
-const RUNTIME = ['check_server.py', 'check_syntax.py', 'inspect_python.py', 'no_code.py', 'replica.py', 'serve.py'];
+/** Read as they are. */
+const OTHERS = [
+  '[Content_Types].xml',
+  'extension.vsixmanifest',
+  'extension/LICENSE.txt',
+  'extension/changelog.md',
+  'extension/media/activity-bar.svg',
+  'extension/media/icon.png',
+  'extension/package.json',
+  'extension/readme.md',
+  'extension/runtime/python/check_server.py',
+  'extension/runtime/python/check_syntax.py',
+  'extension/runtime/python/inspect_python.py',
+  'extension/runtime/python/no_code.py',
+  'extension/runtime/python/replica.py',
+  'extension/runtime/python/scaffolds/catboost.py',
+  'extension/runtime/python/scaffolds/frozen-graph.py',
+  'extension/runtime/python/scaffolds/keras.py',
+  'extension/runtime/python/scaffolds/lightgbm.py',
+  'extension/runtime/python/scaffolds/onnx.py',
+  'extension/runtime/python/scaffolds/safetensors.py',
+  'extension/runtime/python/scaffolds/scikit-learn.py',
+  'extension/runtime/python/scaffolds/torch.py',
+  'extension/runtime/python/scaffolds/torchscript.py',
+  'extension/runtime/python/scaffolds/xgboost.py',
+  'extension/runtime/python/serve.py',
+];
 
 describe('the packaged extension', () => {
   let folder: string;
@@ -29,19 +56,10 @@ describe('the packaged extension', () => {
   test('contains exactly what runs', () => {
     const inDist = [...files.keys()].filter((path) => path.startsWith('extension/dist/'));
     const others = [...files.keys()].filter((path) => !inDist.includes(path));
-    assert.deepEqual(others.sort(), [
-      '[Content_Types].xml',
-      'extension.vsixmanifest',
-      'extension/LICENSE.txt',
-      'extension/changelog.md',
-      'extension/media/activity-bar.svg',
-      'extension/media/icon.png',
-      'extension/package.json',
-      'extension/readme.md',
-      ...RUNTIME.map((file) => `extension/runtime/python/${file}`),
-    ]);
+    assert.deepEqual(others.sort(), OTHERS.toSorted());
+    const webview = [...FORMS.map((form) => `${form}.js`), 'style.css'].map((file) => `webview/${file}`);
     const reached = reachedFrom(
-      ENTRIES.map((entry) => `extension/dist/${entry}`),
+      [...PROGRAMS, ...webview].map((file) => `extension/dist/${file}`),
       files,
     );
     const texts = inDist.filter((path) => path.endsWith('.txt'));
