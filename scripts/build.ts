@@ -17,6 +17,7 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
     absWorkingDir: root,
     entryPoints: {
       cli: 'src/cli/main.ts',
+      'engine-host': 'src/engine-host/main.ts',
       supervisor: 'src/local/supervisor-main.ts',
       gateway: 'src/local/gateway-main.ts',
       'hash-worker': 'src/engine/registry/hash-worker.ts',

@@ -1,13 +1,11 @@
 import { resolve } from 'node:path';
 import type { ConfigurationFlags } from '../contract/configuration/flags.ts';
 import { AksmlError } from '../contract/error.ts';
-import { type Configuration, loadConfiguration } from '../engine/config/configuration.ts';
+import type { Configuration } from '../engine/config/configuration.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
-import { openScriptCheck } from '../engine/environments/script-check.ts';
-import type { CheckSyntax } from '../engine/environments/syntax.ts';
 import { readModelMetadata } from '../engine/models/metadata-file.ts';
-import { isIgnored } from '../engine/snapshot/snapshot.ts';
+import { readProjectConfiguration } from '../session/configuration.ts';
 import type { CommandContext } from './context.ts';
 import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 
@@ -21,31 +19,20 @@ export interface DeploymentOptions extends ConfigurationFlags {
 /** Both files with the options over them, and the scoring script. */
 export async function configurationOf(context: CommandContext, options: DeploymentOptions): Promise<Configuration> {
   const { inferenceConfigFile, deployConfigFile, environmentDirectory } = options;
-  const scriptCheck = startScriptCheck(context, options);
   const given = Object.entries(options).filter(
     ([name, value]) => value !== undefined && CONFIGURATION_FLAGS.includes(name),
   );
-  return loadConfiguration({
-    ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
-    ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
-    ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
-    flags: Object.fromEntries(given),
-    cwd: context.host.cwd,
-    // Where there is no Python at all, the deployment itself will say so.
-    checkSyntax: async (script) => (await scriptCheck)?.(script) ?? { ok: true },
-    isIgnored,
-  });
-}
-
-/** Begun before it is known which script is meant: Python starts while the files are read. */
-async function startScriptCheck(
-  { home, host, run }: CommandContext,
-  { inferenceConfigFile, entryScript }: DeploymentOptions,
-): Promise<CheckSyntax | undefined> {
-  if (inferenceConfigFile === undefined && entryScript === undefined) return undefined;
-  const tools = { home, environment: host.environment, clock: () => new Date() };
-  // What goes wrong here matters only to a script that is checked.
-  return openScriptCheck(tools, run.signal).catch((error: unknown) => () => Promise.reject(error));
+  const { home, host, run } = context;
+  return readProjectConfiguration(
+    { home, environment: host.environment, signal: run.signal },
+    {
+      ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
+      ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
+      ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
+      flags: Object.fromEntries(given),
+      cwd: host.cwd,
+    },
+  );
 }
 
 export interface BuildingOptions {

@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { AksmlError } from '../contract/error.ts';
-import { gatewayTokenPath, readGatewayRecord } from '../local/gateway-record.ts';
+import { readGatewayFigures } from '../local/gateway-figures.ts';
 import { disableLoginStart, enableLoginStart } from '../local/login-start.ts';
 import type { CommandContext } from './context.ts';
 import { formatBytes } from './progress.ts';
@@ -81,17 +80,5 @@ export async function stopLocal(context: CommandContext, yes: boolean | undefine
 }
 
 export async function localMetrics({ home, run }: CommandContext): Promise<Result> {
-  const record = await readGatewayRecord(home);
-  const token = await readFile(gatewayTokenPath(home), 'utf8').catch(() => undefined);
-  const response =
-    record && token !== undefined
-      ? await fetch(`http://127.0.0.1:${record.adminPort}/metrics`, {
-          headers: { authorization: `Bearer ${token.trim()}` },
-          signal: run.signal,
-        }).catch(() => undefined)
-      : undefined;
-  if (response?.ok) return { kind: 'text', text: await response.text() };
-  throw new AksmlError('gateway.notRunning', 'The gateway does not run, because nothing is deployed.', {
-    remedy: 'Deploy a service first: aksml model deploy.',
-  });
+  return { kind: 'text', text: await readGatewayFigures(home, run.signal) };
 }

@@ -1,16 +1,19 @@
-import { join, resolve } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import { AksmlError } from '../contract/error.ts';
+import { resolve } from 'node:path';
 import type { Revision } from '../contract/revision.ts';
 import { findEndpoint } from '../engine/endpoints/deploy.ts';
 import * as history from '../engine/endpoints/history.ts';
 import { pickVersion } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
 import { checkoutRevision } from '../engine/revisions/checkout.ts';
-import { diffRevisions, diffWithWorkingTree, type FileChange, type RevisionDiff } from '../engine/revisions/diff.ts';
-import { getRevision } from '../engine/revisions/revisions.ts';
+import {
+  diffRevisions,
+  diffWithWorkingTree,
+  type FileChange,
+  type RevisionDiff,
+  workingTreeOf,
+} from '../engine/revisions/diff.ts';
+import { getRevision, revisionChanges } from '../engine/revisions/revisions.ts';
 import type { ValueChange } from '../engine/revisions/value-change.ts';
-import type { SnapshotRequest } from '../engine/snapshot/snapshot.ts';
 import type { CommandContext, ServiceReference } from './context.ts';
 import { changing } from './deploying.ts';
 import { type Result, valueResult } from './result.ts';
@@ -26,7 +29,7 @@ export async function showHistory(context: CommandContext, options: VersionOptio
   const entries = await history.serviceHistory(engine, name, versionName, context.run.signal);
   const described = entries.map((entry) => ({
     ...entry,
-    changed: changes(entry.revision, predecessor(entries, entry)),
+    changed: revisionChanges(entry.revision, predecessor(entries, entry)),
   }));
   return valueResult(
     described.map(({ revision, digest, current, changed }) => ({ ...revision, digest, current, changed })),
@@ -66,23 +69,6 @@ function predecessor(
   )?.revision;
 }
 
-type Change = 'first' | 'code' | 'models' | 'environment' | 'configuration';
-
-function changes(revision: Revision, before: Revision | undefined): readonly Change[] {
-  if (!before) return ['first'];
-  const differs: readonly (readonly [Change, boolean])[] = [
-    ['code', !isDeepStrictEqual([revision.code, revision.noCode], [before.code, before.noCode])],
-    ['models', !isDeepStrictEqual(revision.models, before.models)],
-    [
-      'environment',
-      revision.environment.hash !== before.environment.hash ||
-        !isDeepStrictEqual(revision.environment.definition, before.environment.definition),
-    ],
-    ['configuration', !isDeepStrictEqual([revision.settings, revision.container], [before.settings, before.container])],
-  ];
-  return differs.filter(([, changed]) => changed).map(([change]) => change);
-}
-
 interface DiffOptions extends VersionOption {
   readonly from: string | undefined;
   readonly to: string | undefined;
@@ -100,7 +86,12 @@ export async function showDiff(context: CommandContext, options: DiffOptions): P
     const base = await revisionAt(
       isNumber(options.from) ? Number(options.from) : await currentNumber(engine, options, version, signal),
     );
-    const code = await diffWithWorkingTree(engine, base, workingTree(context, base, folder), context.run);
+    const code = await diffWithWorkingTree(
+      engine,
+      base,
+      workingTreeOf(base, resolve(context.host.cwd, folder)),
+      context.run,
+    );
     return valueResult({ from: base.number, to: folder, code }, { kind: 'patch', lines: codeLines(code) });
   }
   const current = await currentNumber(engine, options, version, signal);
@@ -125,20 +116,6 @@ async function currentNumber(
 ): Promise<number | 'latest'> {
   const endpoint = await findEndpoint(engine, name, signal);
   return endpoint?.spec.versions.find((candidate) => candidate.name === version)?.revisionNumber ?? 'latest';
-}
-
-function workingTree({ host }: CommandContext, { code, endpoint }: Revision, folder: string): SnapshotRequest {
-  if (code === undefined) {
-    throw new AksmlError('diff.noCode', `The revision of ${endpoint} has no code of its own to compare.`, {
-      fault: 'input',
-      subject: endpoint,
-      remedy: 'Compare two revisions.',
-    });
-  }
-  const { sourceDirectory, entryScript } = code;
-  const path = resolve(host.cwd, folder);
-  if (sourceDirectory === undefined) return { entryScript: join(path, entryScript), namedFiles: [] };
-  return { sourceDirectory: path, entryScript: entryScript.replace(`${sourceDirectory}/`, ''), namedFiles: [] };
 }
 
 function diffLines({ code, models, environment, settings }: RevisionDiff): string[] {

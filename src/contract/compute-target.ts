@@ -1,5 +1,6 @@
 import type { ComputeTargetStatus } from './compute-record.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { EndpointCounters } from './metrics.ts';
 
 /** What the engine asks of the place where endpoints run. `local` and a cluster implement it alike. */
 export interface ComputeTarget {
@@ -31,6 +32,9 @@ export interface ComputeTarget {
   regenerateKey(name: string, which: 'primary' | 'secondary', value?: string): Promise<Keys>;
   /** @throws AksmlError `auth.notToken` */
   getAccessToken(name: string): Promise<AccessToken>;
+
+  /** Absent where the front end tells no figures. */
+  readCounters?(name: string, signal?: AbortSignal): Promise<EndpointCounters>;
 }
 
 /** What must not be in an {@link Endpoint}. Absent members keep what is there. */

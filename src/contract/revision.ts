@@ -39,3 +39,6 @@ export interface CodeReference {
   /** `AZUREML_ENTRY_SCRIPT`: relative to the app root. */
   readonly entryScript: string;
 }
+
+/** What a deploy changed against the one before. */
+export type RevisionChange = 'first' | 'code' | 'models' | 'environment' | 'configuration';

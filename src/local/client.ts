@@ -15,10 +15,13 @@ import type {
 } from '../contract/compute-target.ts';
 import type { Cause, Endpoint } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
+import type { EndpointCounters } from '../contract/metrics.ts';
 import type { Home } from '../home/home.ts';
+import { countersOf } from '../serving/metrics.ts';
 import { effectiveShares } from '../serving/traffic.ts';
 import type { ApplyRequest, RegenerateRequest, SupervisorStatus } from './control-protocol.ts';
 import { damaged, damagedEndpoints, notFound, readEndpointRecords } from './endpoint-store.ts';
+import { readGatewayFigures } from './gateway-figures.ts';
 import type { LocatedLine, LogRequest } from './log-reader.ts';
 import { findReplicaFolders } from './replica-record.ts';
 import { SupervisorConnection } from './supervisor-connection.ts';
@@ -170,6 +173,7 @@ class Client implements LocalTarget {
     return (await this.#connection.call({ method: 'POST', path: `${pathOf(name)}/token` })) as AccessToken;
   }
 
+<<<<<<< HEAD
   /** What the machine has: replicas here reserve nothing of it. */
   async status(): Promise<ComputeTargetStatus> {
     const capacity = { cpu: availableParallelism(), memoryInGB: totalmem() / GIB, gpu: 0 };
@@ -177,6 +181,14 @@ class Client implements LocalTarget {
   }
 
   async localStatus(): Promise<LocalStatus> {
+=======
+  async readCounters(name: string, signal?: AbortSignal): Promise<EndpointCounters> {
+    const text = await readGatewayFigures(this.#options.home, signal);
+    return { time: performance.now(), versions: countersOf(text, name) };
+  }
+
+  async status(): Promise<LocalStatus> {
+>>>>>>> 87f6610 (Serve the engine to the extension from a process of its own, with streams, progress, cancellation and recovery from a kill)
     const running = await this.#connection.isRunning();
     const records = await readEndpointRecords(this.#options.home);
     return {

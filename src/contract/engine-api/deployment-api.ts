@@ -3,7 +3,7 @@ import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../deploy
 import type { Endpoint, EndpointSpec } from '../endpoint.ts';
 import type { ProgressEvent } from '../event.ts';
 import type { Problem } from '../problem.ts';
-import { operation, request, shape } from './method.ts';
+import { list, operation, request, shape } from './method.ts';
 import { inWorkspace, LABELS, ofEndpoint, ofVersion, onTarget, PATH, SOME_VERSION_SCOPE } from './scope.ts';
 import type { RevisionDifference, RevisionFile, RevisionView } from './views.ts';
 
@@ -155,7 +155,7 @@ export const DEPLOYMENT_METHODS = {
 
 export const REVISION_METHODS = {
   /** Newest first; also of a deleted endpoint. */
-  'revision.list': request(SOME_VERSION_SCOPE, v.array(shape<RevisionView>('number', 'digest'))),
+  'revision.list': request(SOME_VERSION_SCOPE, list(shape<RevisionView>('number', 'digest'))),
   'revision.diff': request(
     ofVersion({ from: v.number(), to: v.number() }),
     shape<RevisionDifference>('code', 'settings'),
@@ -165,7 +165,7 @@ export const REVISION_METHODS = {
     ofVersion({ revision: v.optional(v.number()), with: PATH }),
     shape<Pick<RevisionDifference, 'code'> & { readonly revision: number }>('code', 'revision'),
   ),
-  'revision.files': request(ofVersion({ revision: v.number() }), v.array(shape<RevisionFile>('path', 'size'))),
+  'revision.files': request(ofVersion({ revision: v.number() }), list(shape<RevisionFile>('path', 'size'))),
   /** One file's content, base64. @throws `revision.noFile` */
   'revision.readFile': request(
     ofVersion({ revision: v.number(), path: v.string() }),

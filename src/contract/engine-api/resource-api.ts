@@ -24,7 +24,7 @@ const TARGET = shape<TargetView>('name', 'kind', 'state');
 
 export const WORKSPACE_METHODS = {
   /** Those known on this machine. */
-  'workspace.list': request(v.object({}), v.array(shape<WorkspaceRecordView>('name', 'folder'))),
+  'workspace.list': request(v.object({}), list(shape<WorkspaceRecordView>('name', 'folder'))),
   /** The workspace of a folder, made on first use; files are looked at anew. */
   'workspace.open': request(WORKSPACE_SCOPE, shape<WorkspaceView>('name', 'content')),
   'workspace.create': request(
@@ -46,7 +46,7 @@ export const WORKSPACE_METHODS = {
 };
 
 export const TARGET_METHODS = {
-  'target.list': request(WORKSPACE_SCOPE, v.array(TARGET)),
+  'target.list': request(WORKSPACE_SCOPE, list(TARGET)),
   /** The whole list, at once and with every change; one that does not answer holds no other up. */
   'target.watch': stream(WORKSPACE_SCOPE, list(TARGET)),
   'target.attach': operation(
@@ -68,7 +68,7 @@ export const TARGET_METHODS = {
 };
 
 export const MODEL_METHODS = {
-  'model.list': request(inWorkspace({ name: v.optional(v.string()), latest: v.optional(v.boolean()) }), v.array(MODEL)),
+  'model.list': request(inWorkspace({ name: v.optional(v.string()), latest: v.optional(v.boolean()) }), list(MODEL)),
   'model.get': request(inWorkspace({ id: v.string() }), MODEL),
   /** The whole list, at once and with every change. `refresh` of a remote registry: see {@link CONTENT_METHODS}. */
   'model.watch': stream(WORKSPACE_SCOPE, list(MODEL)),
@@ -112,7 +112,7 @@ export const MODEL_METHODS = {
 };
 
 export const ENVIRONMENT_METHODS = {
-  'environment.list': request(inWorkspace({ latest: v.optional(v.boolean()) }), v.array(ENVIRONMENT)),
+  'environment.list': request(inWorkspace({ latest: v.optional(v.boolean()) }), list(ENVIRONMENT)),
   'environment.get': request(inWorkspace({ name: v.string(), version: v.optional(v.string()) }), ENVIRONMENT),
   'environment.watch': stream(WORKSPACE_SCOPE, list(ENVIRONMENT)),
   /** A folder in v1's on-disk form. */
@@ -142,7 +142,7 @@ export const CONTENT_METHODS = {
 };
 
 export const ENDPOINT_METHODS = {
-  'endpoint.list': request(TARGET_SCOPE, v.array(ENDPOINT)),
+  'endpoint.list': request(TARGET_SCOPE, list(ENDPOINT)),
   'endpoint.get': request(ENDPOINT_SCOPE, ENDPOINT),
   /** The present state, `synced`, then every change. With a name: of that endpoint only. */
   'endpoint.watch': stream(onTarget({ name: v.optional(v.string()) }), list(shape<EndpointChange>('type'))),

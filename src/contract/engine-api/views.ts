@@ -1,5 +1,6 @@
 import type { SerializedError } from '../error.ts';
 import type { Problem } from '../problem.ts';
+import type { RevisionChange } from '../revision.ts';
 
 /** A workspace as it was opened for a folder. */
 export interface WorkspaceView {
@@ -59,8 +60,6 @@ export interface RevisionView {
   readonly entryScript?: string;
   readonly commit?: string;
 }
-
-export type RevisionChange = 'first' | 'code' | 'models' | 'environment' | 'configuration';
 
 /** A file of a revision's code, by its path below the source directory. */
 export interface RevisionFile {

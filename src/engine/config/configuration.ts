@@ -24,6 +24,8 @@ export interface ConfigurationInput extends ScriptChecks {
   readonly environmentDirectory?: string;
   readonly flags: ConfigurationFlags;
   readonly cwd: string;
+  /** Contents that an editor has not saved yet, by the name of the file: read instead of what is on the disk. */
+  readonly texts?: Readonly<Record<string, string>>;
 }
 
 export interface Configuration {
@@ -80,7 +82,7 @@ async function loadInference(input: ConfigurationInput, report: Report): Promise
   const { inferenceConfigFile: file, environmentDirectory, flags } = input;
   const isGiven = INFERENCE_FLAGS.some((name) => flags[name] !== undefined && flags[name] !== '');
   if (file === undefined && !isGiven && environmentDirectory === undefined) return undefined;
-  const content = file === undefined ? undefined : await readContent(file, input.cwd, report);
+  const content = file === undefined ? undefined : await readContent(file, input, report);
   if (file !== undefined && content === undefined) return undefined;
   return readInference(
     {
@@ -101,7 +103,7 @@ async function loadDeployment(input: ConfigurationInput, report: Report): Promis
   const { deploymentConfigFile: file, flags } = input;
   const isGiven = DEPLOYMENT_FLAGS.some((name) => flags[name] !== undefined);
   if (file === undefined && !isGiven) return undefined;
-  const content = file === undefined ? undefined : await readContent(file, input.cwd, report);
+  const content = file === undefined ? undefined : await readContent(file, input, report);
   if (file !== undefined && content === undefined) return undefined;
   return readDeployment(
     { ...(file === undefined ? {} : { file }), ...(content === undefined ? {} : { content }), flags },
@@ -121,10 +123,15 @@ const UNREADABLE: Readonly<Record<string, readonly [reason: string, remedy: stri
   EPERM: ['may not be read', 'Change its permissions.'],
 };
 
-async function readContent(file: string, cwd: string, report: Report): Promise<SourceValue | undefined> {
+async function readContent(
+  file: string,
+  { cwd, texts }: Pick<ConfigurationInput, 'cwd' | 'texts'>,
+  report: Report,
+): Promise<SourceValue | undefined> {
+  const text = texts?.[file];
   let content: Uint8Array;
   try {
-    content = await readFile(resolve(cwd, file));
+    content = text === undefined ? await readFile(resolve(cwd, file)) : Buffer.from(text);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     const [reason, remedy] = UNREADABLE[code] ?? [`cannot be read (${code})`, 'Check the file.'];

@@ -80,6 +80,7 @@ export interface RunRequest {
   readonly input: string | Uint8Array;
   /** Sends the request to this version instead of letting the traffic rule choose. */
   readonly version?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface RunResult {
@@ -92,48 +93,75 @@ export interface RunResult {
 }
 
 /**
- * Scores one request with the primary key or a fresh token. Sent once: unlike v1, which repeated a failed call up to three times.
+ * Scores one request, see {@link askService}.
  * @throws AksmlError `service.noUri` | `service.unreachable` | `run.failed` with status and body
  */
 export async function runService(engine: Engine, request: RunRequest, signal?: AbortSignal): Promise<RunResult> {
-  const endpoint = await engine.target.getEndpoint(request.name, signal);
-  const uri = endpoint.status?.scoringUri;
-  if (uri === undefined) {
-    throw new AksmlError(
-      'service.noUri',
-      `${request.name} has no scoring URI yet: it is ${endpoint.status?.state ?? 'Transitioning'}.`,
-      {
-        subject: request.name,
-        remedy: `Wait until "aksml service show -n ${request.name}" says Healthy.`,
-      },
-    );
+  const { status, headers, body, milliseconds } = await askService(engine, request, signal);
+  if (status < 200 || status > 299) {
+    throw new AksmlError('run.failed', `${request.name} answered ${status}: ${body.slice(0, 2000)}`, {
+      subject: request.name,
+      remedy: `See the cause in "aksml service get-logs -n ${request.name}".`,
+    });
   }
+  return { status, headers, output: parseJson(body), milliseconds };
+}
+
+export interface ServiceAnswer extends Omit<RunResult, 'output'> {
+  readonly body: string;
+}
+
+/**
+ * Sends one request with the primary key or a fresh token; whatever it is answered with is the result. Sent once: unlike v1, which repeated
+ * a failed call up to three times.
+ * @throws AksmlError `service.noUri` | `service.unreachable`
+ */
+export async function askService(engine: Engine, request: RunRequest, signal?: AbortSignal): Promise<ServiceAnswer> {
+  const endpoint = await engine.target.getEndpoint(request.name, signal);
+  const uri = uriOf(endpoint, 'scoringUri');
   const started = performance.now();
   const response = await send(engine, request.name, uri, {
     method: 'POST',
     headers: {
       'content-type': 'application/json',
       accept: 'application/json',
+      ...request.headers,
       ...(await authorization(engine, endpoint)),
       ...(request.version === undefined ? {} : { 'azureml-model-deployment': request.version }),
     },
     body: typeof request.input === 'string' ? request.input : Buffer.from(request.input),
     ...(signal === undefined ? {} : { signal }),
   });
-  const text = await response.text();
+  const body = await response.text();
   const milliseconds = performance.now() - started;
-  if (!response.ok) {
-    throw new AksmlError('run.failed', `${request.name} answered ${response.status}: ${text.slice(0, 2000)}`, {
-      subject: request.name,
-      remedy: `See the cause in "aksml service get-logs -n ${request.name}".`,
-    });
-  }
-  return {
-    status: response.status,
-    headers: Object.fromEntries(response.headers),
-    output: parseJson(text),
-    milliseconds,
-  };
+  return { status: response.status, headers: Object.fromEntries(response.headers), body, milliseconds };
+}
+
+/**
+ * The OpenAPI document that the service has of itself.
+ * @throws AksmlError `service.noUri` | `service.unreachable` | `run.failed`
+ */
+export async function readSwagger(engine: Engine, name: string, signal?: AbortSignal): Promise<unknown> {
+  const endpoint = await engine.target.getEndpoint(name, signal);
+  const response = await send(engine, name, uriOf(endpoint, 'swaggerUri'), {
+    headers: await authorization(engine, endpoint),
+    ...(signal === undefined ? {} : { signal }),
+  });
+  const text = await response.text();
+  if (response.ok) return parseJson(text);
+  throw new AksmlError('run.failed', `${name} answered ${response.status} for its swagger: ${text.slice(0, 2000)}`, {
+    subject: name,
+  });
+}
+
+function uriOf({ metadata: { name }, status }: Endpoint, which: 'scoringUri' | 'swaggerUri'): string {
+  const uri = status?.[which];
+  if (uri !== undefined) return uri;
+  throw new AksmlError(
+    'service.noUri',
+    `${name} has no ${which === 'scoringUri' ? 'scoring' : 'swagger'} URI yet: it is ${status?.state ?? 'Transitioning'}.`,
+    { subject: name, remedy: `Wait until "aksml service show -n ${name}" says Healthy.` },
+  );
 }
 
 async function send(engine: Engine, name: string, uri: string, init: RequestInit): Promise<Response> {

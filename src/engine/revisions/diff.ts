@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
+import { AksmlError } from '../../contract/error.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Home } from '../../home/home.ts';
 import { SNAPSHOTS, type SnapshotOptions, type SnapshotRequest, takeSnapshot } from '../snapshot/snapshot.ts';
@@ -50,7 +52,7 @@ export async function diffRevisions(
     pythonVersion: environment.pythonVersion,
   });
   return {
-    code: await compareCode(treeOf(store, a, signal), treeOf(store, b, signal)),
+    code: await compareCode(codeTreeOf(store, a, signal), codeTreeOf(store, b, signal)),
     models: compareValues(modelsByName(a), modelsByName(b)),
     environment: {
       definition: compareValues(python(a), python(b)),
@@ -59,6 +61,23 @@ export async function diffRevisions(
     settings: compareValues(settingsOf(a), settingsOf(b)),
     git: compareValues(a.git, b.git),
   };
+}
+
+/**
+ * What a deploy from this folder, or of the single script in it, would pack.
+ * @throws AksmlError `diff.noCode`
+ */
+export function workingTreeOf({ code, endpoint }: Revision, folder: string): SnapshotRequest {
+  if (code === undefined) {
+    throw new AksmlError('diff.noCode', `The revision of ${endpoint} has no code of its own to compare.`, {
+      fault: 'input',
+      subject: endpoint,
+      remedy: 'Compare two revisions.',
+    });
+  }
+  const { sourceDirectory, entryScript } = code;
+  if (sourceDirectory === undefined) return { entryScript: join(folder, entryScript), namedFiles: [] };
+  return { sourceDirectory: folder, entryScript: entryScript.replace(`${sourceDirectory}/`, ''), namedFiles: [] };
 }
 
 /**
@@ -74,10 +93,11 @@ export async function diffWithWorkingTree(
   const { code } = await takeSnapshot(store, request, options);
   const { signal } = options;
   const now = { registry: store.registry, repository: SNAPSHOTS, code, ...(signal === undefined ? {} : { signal }) };
-  return compareCode(treeOf(store, revision, signal), now);
+  return compareCode(codeTreeOf(store, revision, signal), now);
 }
 
-function treeOf({ registry }: RevisionStore, revision: Revision, signal: AbortSignal | undefined): CodeTree {
+/** A revision's code, to be read by `code-tree.ts`. */
+export function codeTreeOf({ registry }: RevisionStore, revision: Revision, signal: AbortSignal | undefined): CodeTree {
   const { endpoint, version, code } = revision;
   return {
     registry,

@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import { AksmlError } from '../../contract/error.ts';
-import type { CodeReference, Revision } from '../../contract/revision.ts';
+import type { CodeReference, Revision, RevisionChange } from '../../contract/revision.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { encodeName, isDigest } from '../registry/reference.ts';
 import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
@@ -203,4 +203,20 @@ function notFound(endpoint: string, version: string, what: string): AksmlError {
     subject: `service/${endpoint}`,
     remedy: `See "aksml service history -n ${endpoint}".`,
   });
+}
+
+/** Against the revision before it, if there is one. */
+export function revisionChanges(revision: Revision, before: Revision | undefined): readonly RevisionChange[] {
+  if (!before) return ['first'];
+  const differs: readonly (readonly [RevisionChange, boolean])[] = [
+    ['code', !isDeepStrictEqual([revision.code, revision.noCode], [before.code, before.noCode])],
+    ['models', !isDeepStrictEqual(revision.models, before.models)],
+    [
+      'environment',
+      revision.environment.hash !== before.environment.hash ||
+        !isDeepStrictEqual(revision.environment.definition, before.environment.definition),
+    ],
+    ['configuration', !isDeepStrictEqual([revision.settings, revision.container], [before.settings, before.container])],
+  ];
+  return differs.filter(([, changed]) => changed).map(([change]) => change);
 }

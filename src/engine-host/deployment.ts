@@ -1,0 +1,123 @@
+import type { Endpoint } from '../contract/endpoint.ts';
+import type { MethodName, ParamsOf } from '../contract/engine-api.ts';
+import { AksmlError } from '../contract/error.ts';
+import type { OnProgress } from '../contract/event.ts';
+import type { BuildOptions } from '../engine/endpoints/build.ts';
+import { type DeployRequest, deploy, planDeployment } from '../engine/endpoints/deploy.ts';
+import { updateVersion } from '../engine/endpoints/update.ts';
+import type { VersionChange } from '../engine/endpoints/versions.ts';
+import { readConfiguration } from './configuration.ts';
+import type { EngineHost } from './engine-host.ts';
+import type { Call, HandlersOf } from './handler.ts';
+
+export const DEPLOYMENT: HandlersOf<'deployment'> = {
+  'deployment.plan': async (params, { host, signal }) =>
+    planDeployment(await host.engine(params), await deployRequest(host, params, signal), signal),
+  'deployment.deploy': async (params, call) => {
+    const { host, signal, resumed } = call;
+    const request = await deployRequest(host, params, signal);
+    // The lost process had found the name free; what has it now is what that process made.
+    const wanted = resumed ? { ...request, overwrite: true } : request;
+    const engine = await host.engine(params);
+    return changing(params.name, call, (run) => deploy(engine, wanted, run));
+  },
+  'deployment.update': async (params, call) => {
+    const { host, signal } = call;
+    const engine = await host.engine(params);
+    const change = await versionChange(host, params, signal);
+    return changing(params.name, call, (run) => updateVersion(engine, change, run));
+  },
+};
+
+async function deployRequest(
+  host: EngineHost,
+  params: ParamsOf<'deployment.plan'> & { readonly wait?: boolean | undefined },
+  signal: AbortSignal,
+): Promise<DeployRequest> {
+  const { name, models, description, tags, properties, overwrite, wait, folder } = params;
+  return {
+    name,
+    models: models.map((model) =>
+      typeof model === 'string'
+        ? model
+        : { path: model.path, ...(model.name === undefined ? {} : { name: model.name }) },
+    ),
+    configuration: await readConfiguration(host, params, signal),
+    overwrite: overwrite === true,
+    wait: wait !== false,
+    build: buildOptions(params),
+    cwd: folder,
+    ...(description === undefined ? {} : { description }),
+    ...(tags === undefined ? {} : { tags }),
+    ...(properties === undefined ? {} : { properties }),
+  };
+}
+
+interface Building {
+  readonly python?: string | undefined;
+  readonly refreshEnvironment?: boolean | undefined;
+  readonly liftSnapshotLimits?: boolean | undefined;
+}
+
+function buildOptions({ python, refreshEnvironment, liftSnapshotLimits }: Building): BuildOptions {
+  return {
+    ...(python === undefined ? {} : { python }),
+    ...(refreshEnvironment ? { refreshEnvironment } : {}),
+    ...(liftSnapshotLimits ? { liftSnapshotLimits } : {}),
+  };
+}
+
+type ChangeParams = ParamsOf<'deployment.update'>;
+
+export async function versionChange(
+  host: EngineHost,
+  params: ChangeParams,
+  signal: AbortSignal,
+): Promise<VersionChange> {
+  const { name, versionName, models, description, addTags, removeTags, addProperties, wait, folder } = params;
+  const { isDefault, isControl, trafficPercentile } = params;
+  return {
+    name,
+    configuration: await readConfiguration(host, params, signal),
+    wait: wait !== false,
+    build: buildOptions(params),
+    cwd: folder,
+    ...(versionName === undefined ? {} : { versionName }),
+    ...(models === undefined ? {} : { models }),
+    ...(description === undefined ? {} : { description }),
+    ...(addTags === undefined ? {} : { addTags }),
+    ...(removeTags === undefined ? {} : { removeTags }),
+    ...(addProperties === undefined ? {} : { addProperties }),
+    ...(isDefault === undefined ? {} : { isDefault }),
+    ...(isControl === undefined ? {} : { isControl }),
+    ...(trafficPercentile === undefined ? {} : { trafficPercentile }),
+  };
+}
+
+type Run = { readonly onProgress: OnProgress; readonly signal: AbortSignal };
+
+/** Runs a change of an endpoint; when it is cancelled, says what became of it. */
+export async function changing<M extends MethodName>(
+  name: string,
+  { signal, emit }: Call<M>,
+  work: (run: Run) => Promise<Endpoint>,
+): Promise<Endpoint> {
+  let handedOver = false;
+  const tell = emit as (event: Parameters<OnProgress>[0]) => Promise<void>;
+  const onProgress: OnProgress = (event) => {
+    if (event.type === 'done' && event.stage === 'apply') handedOver = true;
+    void tell(event);
+  };
+  try {
+    return await work({ onProgress, signal });
+  } catch (error) {
+    if (!AksmlError.isCancelled(error)) throw error;
+    throw new AksmlError('cancelled', `The change of ${name} was cancelled.`, {
+      fault: 'cancelled',
+      subject: name,
+      remedy: handedOver
+        ? 'It had been handed over already and goes on; the tree shows how it ends.'
+        : 'Nothing that serves has changed.',
+    });
+  }
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EndpointChange, Keys, LogLine, LogQuery } from '../contract/compute-target.ts';
+import type { Endpoint } from '../contract/endpoint.ts';
+import type { ParamsOf } from '../contract/engine-api.ts';
+import { AksmlError } from '../contract/error.ts';
+import {
+  askService,
+  deleteService,
+  getService,
+  listServices,
+  readLogs,
+  readSwagger,
+} from '../engine/endpoints/service.ts';
+import { updateEndpoint } from '../engine/endpoints/update.ts';
+import { sampleBetween } from '../serving/metrics.ts';
+import { batched } from './batches.ts';
+import { changing } from './deployment.ts';
+import type { HandlersOf } from './handler.ts';
+
+const METRICS_INTERVAL_MS = 1000;
+
+/** Keys of deleted endpoints, by their uid: an undone deletion must not lock callers out. */
+const deletedKeys = new Map<string, Keys>();
+
+export const ENDPOINT: HandlersOf<'endpoint'> = {
+  'endpoint.list': async (scope, { host, signal }) => listServices(await host.engine(scope), {}, signal),
+  'endpoint.get': async ({ name, ...scope }, { host, signal }) => getService(await host.engine(scope), name, signal),
+  'endpoint.watch': async ({ name, ...scope }, { host, signal, emit }) => {
+    const { target } = await host.engine(scope);
+    const changes = target.watchEndpoints(name === undefined ? {} : { name }, signal);
+    await batched<EndpointChange>(changes, signal, emit);
+    return null;
+  },
+  'endpoint.update': async ({ name, folder, workspace, target, ...change }, call) => {
+    const engine = await call.host.engine({ folder, workspace, target });
+    return changing(name, call, (run) => updateEndpoint(engine, { name, ...change }, run));
+  },
+  'endpoint.delete': async ({ name, ...scope }, { host, signal }) => {
+    const engine = await host.engine(scope);
+    const endpoint = await getService(engine, name, signal);
+    const { uid } = endpoint.metadata;
+    if (uid !== undefined && endpoint.spec.auth === 'key') {
+      await engine.target.getKeys(name).then(
+        (keys) => deletedKeys.set(uid, keys),
+        () => undefined,
+      );
+    }
+    await deleteService(engine, name, signal);
+    return null;
+  },
+  'endpoint.restore': async ({ endpoint, ...scope }, { host, signal }) => {
+    const { target } = await host.engine(scope);
+    const keys = deletedKeys.get(endpoint.metadata.uid ?? '');
+    return target.applyEndpoint(asNew(endpoint), keys === undefined ? undefined : { keys }, signal);
+  },
+  'endpoint.run': async ({ name, body, versionName, headers, ...scope }, { host, signal }) =>
+    askService(
+      await host.engine(scope),
+      {
+        name,
+        input: body,
+        ...(versionName === undefined ? {} : { version: versionName }),
+        ...(headers === undefined ? {} : { headers }),
+      },
+      signal,
+    ),
+  'endpoint.swagger': async ({ name, ...scope }, { host, signal }) => {
+    const document = await readSwagger(await host.engine(scope), name, signal);
+    if (typeof document === 'object' && document !== null) return { ...document };
+    throw new AksmlError('service.noSwagger', `${name} describes itself with something that is not JSON.`, {
+      subject: name,
+    });
+  },
+  'endpoint.logs': async (params, { host, signal, emit }) => {
+    const engine = await host.engine(params);
+    await batched<LogLine>(readLogs(engine, params.name, logQuery(params), signal), signal, emit, lengthOf);
+    return null;
+  },
+  'endpoint.metrics': async ({ name, intervalMs = METRICS_INTERVAL_MS, ...scope }, { host, signal, emit }) => {
+    const { target, clock } = await host.engine(scope);
+    if (target.readCounters === undefined) {
+      throw new AksmlError('metrics.unavailable', `The compute target ${target.name} tells no figures.`, {
+        subject: target.name,
+      });
+    }
+    let before = await target.readCounters(name, signal);
+    while (!signal.aborted) {
+      await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) break;
+      const after = await target.readCounters(name, signal);
+      await emit(sampleBetween(before, after, clock().toISOString()));
+      before = after;
+    }
+    return null;
+  },
+};
+
+/** As something to be created; its history goes on. */
+function asNew({ apiVersion, kind, metadata, spec }: Endpoint): Endpoint {
+  const { name, namespace, labels, annotations } = metadata;
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+    spec,
+  };
+}
+
+function logQuery({ versionName, replica, init, lines, since, grep, follow }: ParamsOf<'endpoint.logs'>): LogQuery {
+  return {
+    ...(versionName === undefined ? {} : { version: versionName }),
+    ...(replica === undefined ? {} : { replica }),
+    ...(init === undefined ? {} : { init }),
+    ...(lines === undefined ? {} : { lines }),
+    ...(since === undefined ? {} : { since }),
+    ...(grep === undefined ? {} : { grep }),
+    ...(follow === undefined ? {} : { follow }),
+  };
+}
+
+function lengthOf({ line }: LogLine): number {
+  return line.length;
+}

@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { EndpointChange, LogLine } from '../../src/contract/compute-target.ts';
+import type { Endpoint } from '../../src/contract/endpoint.ts';
+import { AksmlError } from '../../src/contract/error.ts';
+import type { ProgressEvent } from '../../src/contract/event.ts';
+import type { Model } from '../../src/contract/model.ts';
+import { EngineClient, type EngineState } from '../../src/extension/engine-client.ts';
+import { ANSWER, openWorld, type World, writeProject } from './world.ts';
+
+const HOST = join(import.meta.dirname, '..', '..', 'dist', 'engine-host.js');
+
+describe('the engine in its own process, over its pipe', () => {
+  let world: World;
+  let client: EngineClient;
+  const processes: number[] = [];
+  const onState = (state: EngineState) => {
+    if (state.kind === 'ready') processes.push(state.ready.pid);
+  };
+  before(async () => {
+    world = await openWorld();
+    await writeProject(world);
+    client = new EngineClient({
+      spawn: () => spawn(process.execPath, [HOST], { env: world.environment, stdio: 'pipe' }),
+      log: (line) => process.stderr.write(`${line}\n`),
+      onState,
+    });
+  });
+  after(async () => {
+    client.dispose();
+    await world.close();
+  });
+  const target = () => ({ folder: world.project, target: 'local' });
+  const endpoint = () => ({ ...target(), name: 'piped' });
+  const killEngine = () => process.kill(processes.at(-1) ?? 0, 'SIGKILL');
+
+  test('params that are not valid are refused by name', async () => {
+    await assert.rejects(
+      client.request('model.get', { folder: world.project } as { folder: string; id: string }),
+      (error) => AksmlError.is(error, 'request.invalid') && error.subject === 'id',
+    );
+  });
+
+  test('a configuration that an editor has not saved is judged as if it were', async () => {
+    const params = {
+      folder: world.project,
+      deploymentConfigFile: 'deploymentconfig.json',
+      texts: { 'deploymentconfig.json': '{"computeType": "aks", "numReplicas": "many"}' },
+    };
+    const { valid, problems } = await client.request('configuration.validate', params);
+    assert.equal(valid, false);
+    assert.equal(problems[0]?.path, 'numReplicas');
+  });
+
+  test('a model is registered and deployed, seen by who watches', async () => {
+    const models = watched<readonly Model[]>();
+    const changes = watched<readonly EndpointChange[]>();
+    const watches = [
+      client.subscribe('model.watch', { folder: world.project }, { onEvent: models.push }),
+      client.subscribe('endpoint.watch', target(), { onEvent: changes.push }),
+    ];
+    await changes.until((batch) => batch.some(({ type }) => type === 'synced'));
+    await client.request('model.register', {
+      folder: world.project,
+      name: 'weights',
+      path: join(world.project, 'model'),
+    });
+    await models.until((list) => list.some(({ id }) => id === 'weights:1'));
+
+    const events: ProgressEvent[] = [];
+    const made = await client.request(
+      'deployment.deploy',
+      {
+        ...endpoint(),
+        models: ['weights:1'],
+        inferenceConfigFile: 'inferenceconfig.json',
+        deploymentConfigFile: 'deploymentconfig.json',
+      },
+      { onEvent: (event) => events.push(event) },
+    );
+    assert.equal(made.status?.state, 'Healthy');
+    const stages = events.flatMap((event) => (event.type === 'done' ? event.stage : []));
+    assert.deepEqual(stages.slice(-2), ['apply', 'watch']);
+    await changes.until((batch) =>
+      batch.some((change) => change.type === 'changed' && change.endpoint.status?.state === 'Healthy'),
+    );
+    for (const watch of watches) watch.dispose();
+  });
+
+  test('it scores, tells its figures, and gives its log', async () => {
+    const samples = watched<{ readonly versions: readonly { readonly requestsPerSecond: object }[] }>();
+    const figures = client.subscribe('endpoint.metrics', { ...endpoint(), intervalMs: 250 }, { onEvent: samples.push });
+    await samples.until(() => true);
+    const answer = await client.request('endpoint.run', { ...endpoint(), body: '{}' });
+    assert.equal(answer.status, 200);
+    assert.equal(JSON.parse(answer.body).answer, 1);
+    await samples.until(({ versions }) => '200' in (versions[0]?.requestsPerSecond ?? {}));
+    figures.dispose();
+
+    const lines = watched<readonly LogLine[]>();
+    const ended = Promise.withResolvers<void>();
+    client.subscribe('endpoint.logs', endpoint(), { onEvent: lines.push, onEnd: ended.resolve });
+    await lines.until((batch) => batch.some(({ line }) => line.includes('the weights are 42')));
+    await ended.promise;
+  });
+
+  test('a cancelled deploy says that nothing has changed', async () => {
+    const abort = new AbortController();
+    await world.write('source/score.py', ANSWER(2));
+    const deploying = client.request(
+      'deployment.deploy',
+      { ...endpoint(), models: ['weights'], inferenceConfigFile: 'inferenceconfig.json', overwrite: true },
+      { signal: abort.signal, onEvent: () => abort.abort() },
+    );
+    await assert.rejects(deploying, (error) => AksmlError.isCancelled(error));
+    const { body } = await client.request('endpoint.run', { ...endpoint(), body: '{}' });
+    assert.equal(JSON.parse(body).answer, 1);
+  });
+
+  test('killed in the middle of a deploy, it is started again and the deploy goes on, as do the streams', async () => {
+    const changes = watched<readonly EndpointChange[]>();
+    const watch = client.subscribe('endpoint.watch', target(), { onEvent: changes.push });
+    await changes.until((batch) => batch.some(({ type }) => type === 'synced'));
+    let killed = false;
+    const deployed = await client.request(
+      'deployment.deploy',
+      { ...endpoint(), models: ['weights'], inferenceConfigFile: 'inferenceconfig.json', overwrite: true },
+      {
+        onEvent: (event) => {
+          if (killed || event.type !== 'done' || event.stage !== 'apply') return;
+          killed = true;
+          changes.forget();
+          killEngine();
+        },
+      },
+    );
+    assert.equal(killed, true);
+    assert.equal(deployed.status?.state, 'Healthy');
+    assert.equal(JSON.parse((await client.request('endpoint.run', { ...endpoint(), body: '{}' })).body).answer, 2);
+    await changes.until((batch) => batch.some(({ type }) => type === 'synced'));
+    watch.dispose();
+    assert.equal(processes.length, 2);
+  });
+
+  test('its history can be read and compared with the folder, file by file', async () => {
+    const revisions = await client.request('revision.list', endpoint());
+    assert.deepEqual(
+      revisions.map(({ number, current }) => ({ number, current })),
+      [
+        { number: 2, current: true },
+        { number: 1, current: false },
+      ],
+    );
+    assert.ok(revisions[0]?.changed.includes('code'));
+    const first = { ...endpoint(), versionName: 'piped', revision: 1 };
+    assert.deepEqual(
+      (await client.request('revision.files', first)).map(({ path }) => path),
+      ['score.py'],
+    );
+    const { content } = await client.request('revision.readFile', { ...first, path: 'score.py' });
+    assert.equal(Buffer.from(content, 'base64').toString(), ANSWER(1));
+    const { code } = await client.request('revision.diffFolder', { ...first, with: join(world.project, 'source') });
+    assert.match(code[0]?.patch ?? '', /^\+ .*"answer": 2/m);
+  });
+
+  test('a deleted endpoint can be had back, with its keys', async () => {
+    const { primaryKey } = await client.request('key.get', endpoint());
+    const before: Endpoint = await client.request('endpoint.get', endpoint());
+    await client.request('endpoint.delete', endpoint());
+    await assert.rejects(client.request('endpoint.get', endpoint()), (error) =>
+      AksmlError.is(error, 'service.notFound'),
+    );
+    const changes = watched<readonly EndpointChange[]>();
+    const watch = client.subscribe('endpoint.watch', endpoint(), { onEvent: changes.push });
+    await client.request('endpoint.restore', { ...target(), endpoint: before });
+    await changes.until((batch) =>
+      batch.some((change) => 'endpoint' in change && change.endpoint.status?.state === 'Healthy'),
+    );
+    watch.dispose();
+    assert.equal((await client.request('key.get', endpoint())).primaryKey, primaryKey);
+  });
+
+  test('it ends with its window', async () => {
+    const child = spawn(process.execPath, [HOST], { env: world.environment, stdio: 'pipe' });
+    const own = new EngineClient({ spawn: () => child, log: () => undefined });
+    await own.request('workspace.list', {});
+    own.dispose();
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+  });
+});
+
+/** What a stream has told, to be waited for. */
+function watched<T>() {
+  let events: T[] = [];
+  let told = Promise.withResolvers<void>();
+  return {
+    push: (event: T) => {
+      events.push(event);
+      told.resolve();
+    },
+    forget: () => {
+      events = [];
+    },
+    async until(holds: (event: T) => boolean): Promise<T> {
+      while (true) {
+        const found = events.find(holds);
+        if (found !== undefined) return found;
+        await told.promise;
+        told = Promise.withResolvers();
+      }
+    },
+  };
+}
