@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { AksmlError } from '../contract/error.ts';
 import type { Revision } from '../contract/revision.ts';
 import { findEndpoint } from '../engine/endpoints/deploy.ts';
 import * as history from '../engine/endpoints/history.ts';

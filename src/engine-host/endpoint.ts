@@ -3,14 +3,7 @@ import type { EndpointChange, Keys, LogLine, LogQuery } from '../contract/comput
 import type { Endpoint } from '../contract/endpoint.ts';
 import type { ParamsOf } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
-import {
-  askService,
-  deleteService,
-  getService,
-  listServices,
-  readLogs,
-  readSwagger,
-} from '../engine/endpoints/service.ts';
+import { askService, deleteService, getService, matching, readLogs, readSwagger } from '../engine/endpoints/service.ts';
 import { updateEndpoint } from '../engine/endpoints/update.ts';
 import { sampleBetween } from '../serving/metrics.ts';
 import { batched } from './batches.ts';
@@ -23,7 +16,8 @@ const METRICS_INTERVAL_MS = 1000;
 const deletedKeys = new Map<string, Keys>();
 
 export const ENDPOINT: HandlersOf<'endpoint'> = {
-  'endpoint.list': async (scope, { host, signal }) => listServices(await host.engine(scope), {}, signal),
+  'endpoint.list': async (scope, { host, signal }) =>
+    matching(await (await host.engine(scope)).target.listEndpoints(signal), {}),
   'endpoint.get': async ({ name, ...scope }, { host, signal }) => getService(await host.engine(scope), name, signal),
   'endpoint.watch': async ({ name, ...scope }, { host, signal, emit }) => {
     const { target } = await host.engine(scope);

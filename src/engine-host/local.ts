@@ -16,7 +16,7 @@ export const LOCAL: HandlersOf<'local'> = {
 };
 
 async function statusOf({ local, home }: EngineHost): Promise<LocalView> {
-  const { supervisor, stopped, endpoints, damaged, logFile } = await local.status();
+  const { supervisor, stopped, endpoints, damaged, logFile } = await local.localStatus();
   return {
     ...(supervisor === undefined
       ? {}

@@ -1,4 +1,4 @@
-import { listServices } from '../engine/endpoints/service.ts';
+import { matching } from '../engine/endpoints/service.ts';
 import { packageBuildContext } from '../engine/images/build-context.ts';
 import { packageImage } from '../engine/images/package.ts';
 import { preparePackage } from '../engine/images/project-package.ts';
@@ -39,8 +39,12 @@ export const MODEL: HandlersOf<'model'> = {
     models.updateModel(await host.engine({ folder, workspace }), id, changes),
   'model.delete': async ({ id, ...scope }, { host, signal }) => {
     const engine = await host.engine(scope);
+    const session = await host.session(scope);
     await models.deleteModel(engine, id, {
-      usedBy: async (modelId) => (await listServices(engine, { modelId }, signal)).map(({ metadata }) => metadata.name),
+      usedBy: async (modelId) => {
+        const { found } = await session.listEndpoints(undefined, signal);
+        return found.flatMap(({ endpoints }) => matching(endpoints, { modelId })).map(({ metadata }) => metadata.name);
+      },
     });
     return null;
   },

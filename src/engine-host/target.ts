@@ -1,22 +1,22 @@
-import type { TargetView, WorkspaceScope } from '../contract/engine-api.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ComputeTargetListing } from '../contract/compute-record.ts';
+import type { TargetView } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
+import type { Session } from '../session/session.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { HandlersOf } from './handler.ts';
-import { untilAborted } from './pace.ts';
 
-const LOOK_MS = 1000;
+/** A cluster's nodes and front end cannot be watched in one request; this machine is asked what costs nothing. */
+const LOOK_MS = { local: 1000, kubernetes: 5000, aks: 5000 } as const;
+const LIST_MS = 2000;
 
 export const TARGET: HandlersOf<'target'> = {
-  'target.list': (scope, { host }) => listTargets(host, scope),
+  'target.list': async (scope, { host, signal }) => {
+    const session = await host.session(scope);
+    return Promise.all((await session.listTargets(signal)).map((listing) => look(host, session, listing, signal)));
+  },
   'target.watch': async (scope, { host, signal, emit }) => {
-    let told = '';
-    await untilAborted(LOOK_MS, signal, async () => {
-      const targets = await listTargets(host, scope);
-      const now = JSON.stringify(targets);
-      if (now === told) return;
-      told = now;
-      await emit(targets);
-    });
+    await new TargetWatch(host, await host.session(scope), emit).run(signal);
     return null;
   },
   'target.attach': async ({ name }) => {
@@ -27,19 +27,89 @@ export const TARGET: HandlersOf<'target'> = {
   },
 };
 
-async function listTargets(host: EngineHost, _scope: WorkspaceScope): Promise<readonly TargetView[]> {
-  return [await localTarget(host)];
+async function look(
+  { local }: EngineHost,
+  session: Session,
+  listing: ComputeTargetListing,
+  signal: AbortSignal,
+): Promise<TargetView> {
+  const status = await session.targetStatus(listing.name, signal);
+  return { listing, status, ...(listing.kind === 'local' ? { stopped: (await local.localStatus()).stopped } : {}) };
 }
 
-async function localTarget({ local, options }: EngineHost): Promise<TargetView> {
-  const { stopped } = await local.status();
-  return {
-    name: local.name,
-    kind: 'local',
-    location: 'this machine',
-    state: stopped ? 'Stopped' : 'Ready',
-    version: options.version,
-  };
+/** Asks every target at its own pace, so that one that does not answer holds no other up. */
+class TargetWatch {
+  readonly #host: EngineHost;
+  readonly #session: Session;
+  readonly #emit: (targets: readonly TargetView[]) => Promise<void>;
+  readonly #views = new Map<string, TargetView>();
+  readonly #watched = new Map<string, AbortController>();
+  #told = '';
+
+  constructor(host: EngineHost, session: Session, emit: (targets: readonly TargetView[]) => Promise<void>) {
+    this.#host = host;
+    this.#session = session;
+    this.#emit = emit;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    try {
+      while (!signal.aborted) {
+        await this.#list(signal);
+        await sleep(LIST_MS, undefined, { signal }).catch(() => undefined);
+      }
+    } finally {
+      for (const watch of this.#watched.values()) watch.abort();
+    }
+  }
+
+  async #list(signal: AbortSignal): Promise<void> {
+    const listings = await this.#session.listTargets(signal);
+    for (const name of [...this.#watched.keys()].filter((name) => !listings.some((listing) => listing.name === name))) {
+      this.#watched.get(name)?.abort();
+      this.#watched.delete(name);
+      this.#views.delete(name);
+    }
+    for (const listing of listings) {
+      this.#views.set(listing.name, { ...this.#views.get(listing.name), listing });
+      if (this.#watched.has(listing.name)) continue;
+      const watch = new AbortController();
+      this.#watched.set(listing.name, watch);
+      void this.#follow(listing, AbortSignal.any([watch.signal, signal]));
+    }
+    await this.#tell();
+  }
+
+  async #follow(listing: ComputeTargetListing, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const view = await look(this.#host, this.#session, listing, signal).catch(
+        (error: unknown): TargetView => ({
+          listing,
+          status: { reachable: false, error: asAksmlError(listing.name, error).toJSON() },
+        }),
+      );
+      if (signal.aborted) return;
+      this.#views.set(listing.name, view);
+      await this.#tell();
+      await sleep(LOOK_MS[listing.kind], undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #tell(): Promise<void> {
+    const views = [...this.#views.values()];
+    const now = JSON.stringify(views);
+    if (now === this.#told) return;
+    this.#told = now;
+    await this.#emit(views);
+  }
+}
+
+function asAksmlError(name: string, error: unknown): AksmlError {
+  if (AksmlError.is(error)) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new AksmlError('computeTarget.unreachable', `The compute target ${name} cannot be asked: ${message}`, {
+    subject: `computeTarget/${name}`,
+  });
 }
 
 function notYet(name: string): AksmlError {

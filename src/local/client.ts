@@ -173,7 +173,11 @@ class Client implements LocalTarget {
     return (await this.#connection.call({ method: 'POST', path: `${pathOf(name)}/token` })) as AccessToken;
   }
 
-<<<<<<< HEAD
+  async readCounters(name: string, signal?: AbortSignal): Promise<EndpointCounters> {
+    const text = await readGatewayFigures(this.#options.home, signal);
+    return { time: performance.now(), versions: countersOf(text, name) };
+  }
+
   /** What the machine has: replicas here reserve nothing of it. */
   async status(): Promise<ComputeTargetStatus> {
     const capacity = { cpu: availableParallelism(), memoryInGB: totalmem() / GIB, gpu: 0 };
@@ -181,14 +185,6 @@ class Client implements LocalTarget {
   }
 
   async localStatus(): Promise<LocalStatus> {
-=======
-  async readCounters(name: string, signal?: AbortSignal): Promise<EndpointCounters> {
-    const text = await readGatewayFigures(this.#options.home, signal);
-    return { time: performance.now(), versions: countersOf(text, name) };
-  }
-
-  async status(): Promise<LocalStatus> {
->>>>>>> 87f6610 (Serve the engine to the extension from a process of its own, with streams, progress, cancellation and recovery from a kill)
     const running = await this.#connection.isRunning();
     const records = await readEndpointRecords(this.#options.home);
     return {

@@ -20,7 +20,7 @@ import type { CollectedView, LocalView, RunView, TargetView, WorkspaceRecordView
 const NOTHING = v.null();
 const MODEL = shape<Model>('id', 'name', 'version');
 const ENVIRONMENT = shape<RegisteredEnvironment>('name', 'version', 'definition');
-const TARGET = shape<TargetView>('name', 'kind', 'state');
+const TARGET = shape<TargetView>('listing');
 
 export const WORKSPACE_METHODS = {
   /** Those known on this machine. */

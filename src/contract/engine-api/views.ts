@@ -1,4 +1,4 @@
-import type { SerializedError } from '../error.ts';
+import type { ComputeTargetListing, ComputeTargetStatus } from '../compute-record.ts';
 import type { Problem } from '../problem.ts';
 import type { RevisionChange } from '../revision.ts';
 
@@ -22,21 +22,13 @@ export interface WorkspaceRecordView {
   readonly folder: string;
 }
 
-/** A compute target with what is known of its state at the moment. */
+/** A compute target with what is known of its state. */
 export interface TargetView {
-  readonly name: string;
-  readonly kind: 'local' | 'aks' | 'kubernetes';
-  readonly purpose?: 'FastProd' | 'DevTest';
-  /** What it is, in words: `this machine`, a cluster's address, an ARM id. */
-  readonly location: string;
-  readonly namespace?: string;
-  readonly state: 'Ready' | 'Stopped' | 'NotReady' | 'Unreachable';
-  /** Of Kubernetes, or of aksml for `local`. */
-  readonly version?: string;
-  readonly nodes?: number;
-  readonly frontEnd?: { readonly state: 'Healthy' | 'Degraded' | 'Absent'; readonly detail: string };
-  /** Why it is not ready. */
-  readonly error?: SerializedError;
+  readonly listing: ComputeTargetListing;
+  /** Absent while it is being asked for the first time. */
+  readonly status?: ComputeTargetStatus;
+  /** Only of `local`: it was stopped on request. */
+  readonly stopped?: boolean;
 }
 
 /** One deploy of an endpoint's version. */
