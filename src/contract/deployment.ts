@@ -68,3 +68,24 @@ export interface EffectiveSettings {
   readonly maxQueueWaitMs: number;
   readonly livenessProbe: LivenessProbe;
 }
+
+/** Defaults of v1's service. */
+export const SERVICE_DEFAULTS = {
+  cpu: 0.1,
+  memoryInGB: 0.5,
+  gpu: 0,
+  scoringTimeoutMs: 60_000,
+  maxConcurrentRequestsPerContainer: 1,
+  maxQueueWaitMs: 500,
+  livenessProbe: {
+    periodSeconds: 10,
+    initialDelaySeconds: 310,
+    timeoutSeconds: 2,
+    successThreshold: 1,
+    failureThreshold: 3,
+  },
+  minReplicas: 1,
+  maxReplicas: 10,
+  targetUtilization: 70,
+  refreshPeriodInSeconds: 1,
+} as const;

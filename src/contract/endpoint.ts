@@ -86,6 +86,12 @@ export interface VersionSpec {
   readonly dataCollection: boolean;
   /** A server of the user's own instead of a scoring script. */
   readonly container?: CustomContainer;
+  /** Environment variables whose values are in Secrets of the user's, in the endpoint's namespace. */
+  readonly secretVariables?: readonly SecretVariable[];
+  /** Labels of the nodes that replicas may run on. */
+  readonly nodeSelector?: Readonly<Record<string, string>>;
+  /** Taints of nodes that replicas may run on all the same. */
+  readonly tolerations?: readonly Toleration[];
   /** ISO 8601, UTC. */
   readonly createdTime: string;
   readonly updatedTime: string;
@@ -106,6 +112,24 @@ export interface ResourceRequirements {
   readonly cpuLimit?: number;
   readonly memoryInGBLimit?: number;
   readonly gpu: number;
+  /** What the cluster calls a GPU; default `nvidia.com/gpu`. */
+  readonly gpuResource?: string;
+}
+
+export interface SecretVariable {
+  /** Of the environment variable. */
+  readonly name: string;
+  readonly secret: string;
+  readonly key: string;
+}
+
+/** As Kubernetes has it. */
+export interface Toleration {
+  readonly key?: string;
+  readonly operator?: 'Equal' | 'Exists';
+  readonly value?: string;
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+  readonly tolerationSeconds?: number;
 }
 
 export type Scale =
@@ -139,6 +163,8 @@ export interface CustomContainer {
   readonly scoringRoute: string;
   readonly livenessRoute: string;
   readonly readinessRoute: string;
+  /** Numeric user that it runs as on a cluster, not 0; default 1000. */
+  readonly user?: number;
 }
 
 /** v1's service states; `Deleting` once deletion has begun. */
@@ -151,9 +177,34 @@ export interface EndpointStatus {
   readonly swaggerUri?: string;
   readonly error?: Cause;
   readonly versions: readonly VersionStatus[];
+  /** Replicas that take requests, of those that shall: `2/3`. On a cluster, for its tables. */
+  readonly replicas?: string;
+  /** Names of the versions, for the same tables. */
+  readonly versionNames?: string;
+  /** On a cluster: what `state` is made of, as its tools expect it. */
+  readonly conditions?: readonly Condition[];
   /** ISO 8601, UTC. */
   readonly updatedTime: string;
 }
+
+/** A Kubernetes condition (`metav1.Condition`). */
+export interface Condition {
+  readonly type: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: string;
+  readonly message: string;
+  readonly observedGeneration?: number;
+  /** ISO 8601, UTC, without fractions: when `status` changed. */
+  readonly lastTransitionTime: string;
+}
+
+export type ConditionType =
+  /** All versions are Healthy. */
+  | 'Ready'
+  /** Everything that the spec asks for is there, in the cluster's own objects. */
+  | 'Reconciled'
+  /** Another namespace has an endpoint of this name, which was there first. */
+  | 'NameConflict';
 
 export interface VersionStatus {
   readonly name: string;

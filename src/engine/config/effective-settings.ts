@@ -1,27 +1,10 @@
-import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
+import {
+  SERVICE_DEFAULTS as DEFAULTS,
+  type DeploymentSpec,
+  type EffectiveSettings,
+} from '../../contract/deployment.ts';
 import type { AuthMode, ResourceRequirements, Scale } from '../../contract/endpoint.ts';
 import type { Model } from '../../contract/model.ts';
-
-/** Defaults of v1's service. */
-const DEFAULTS = {
-  cpu: 0.1,
-  memoryInGB: 0.5,
-  gpu: 0,
-  scoringTimeoutMs: 60_000,
-  maxConcurrentRequestsPerContainer: 1,
-  maxQueueWaitMs: 500,
-  livenessProbe: {
-    periodSeconds: 10,
-    initialDelaySeconds: 310,
-    timeoutSeconds: 2,
-    successThreshold: 1,
-    failureThreshold: 3,
-  },
-  minReplicas: 1,
-  maxReplicas: 10,
-  targetUtilization: 70,
-  refreshPeriodInSeconds: 1,
-} as const;
 
 /**
  * Fills in v1's server defaults. Without a compute type of its own, `computeTargetDefault` says what kind of target the defaults are for:
