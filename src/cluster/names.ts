@@ -5,6 +5,11 @@ import { createHash } from 'node:crypto';
  * reads and writes some, mean the same ones. Names of endpoints and versions have no dots, so that joined names never meet.
  */
 
+/** Where aksml's own parts run. */
+export const SYSTEM_NAMESPACE = 'aksml-system';
+export const CONTROLLER_NAME = 'aksml-controller';
+export const FRONT_END_NAME = 'aksml-fe';
+
 /** On every object that belongs to an endpoint, its pods included. */
 export const ENDPOINT_LABEL = 'aksml.dev/endpoint';
 /** On every object that belongs to one version. */
@@ -48,4 +53,9 @@ export function serviceAccountName(endpoint: string): string {
 /** The audience of an endpoint's tokens. */
 export function tokenAudience(namespace: string, endpoint: string): string {
   return `https://aksml.dev/${namespace}/${endpoint}`;
+}
+
+/** `kubernetes.io/dockerconfigjson`: what the images of an endpoint are pulled with; absent where none needs credentials. */
+export function pullSecretName(endpoint: string): string {
+  return `${endpoint}.pull`;
 }

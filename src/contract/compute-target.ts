@@ -33,8 +33,24 @@ export interface ComputeTarget {
   /** @throws AksmlError `auth.notToken` */
   getAccessToken(name: string): Promise<AccessToken>;
 
+  /**
+   * Sends one request, once, by the way that leads to the endpoint from here.
+   * @throws AksmlError `service.noUri` while nothing serves, `service.unreachable`
+   */
+  request(endpoint: Endpoint, request: EndpointRequest, signal?: AbortSignal): Promise<Response>;
+
   /** Absent where the front end tells no figures. */
   readCounters?(name: string, signal?: AbortSignal): Promise<EndpointCounters>;
+}
+
+export interface EndpointRequest {
+  /** To score, or for the OpenAPI document that the service has of itself. */
+  readonly route: 'score' | 'swagger';
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of a request that scores. */
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  /** The version that is to answer; absent: by the traffic split. */
+  readonly version?: string;
 }
 
 /** What must not be in an {@link Endpoint}. Absent members keep what is there. */

@@ -1,17 +1,22 @@
 /** The lines of a stream of bytes, without their ends; a last line without an end is told too. UTF-8 is never split. */
 export async function* readLines(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, undefined> {
+  for await (const lines of readLineBatches(stream)) yield* lines;
+}
+
+/** The same, those together that came together: for what brings a hundred thousand lines a second. */
+export async function* readLineBatches(stream: AsyncIterable<Uint8Array>): AsyncGenerator<string[], void, undefined> {
   let rest: Uint8Array[] = [];
   for await (const chunk of stream) {
-    let start = 0;
-    for (let end = chunk.indexOf(10); end !== -1; end = chunk.indexOf(10, start)) {
-      const part = chunk.subarray(start, end);
-      yield decode(rest.length === 0 ? part : Buffer.concat([...rest, part]));
-      rest = [];
-      start = end + 1;
+    const end = chunk.lastIndexOf(10);
+    if (end === -1) {
+      rest.push(chunk);
+      continue;
     }
-    if (start < chunk.length) rest.push(chunk.subarray(start));
+    const whole = chunk.subarray(0, end);
+    yield decode(rest.length === 0 ? whole : Buffer.concat([...rest, whole])).split('\n');
+    rest = end + 1 < chunk.length ? [chunk.subarray(end + 1)] : [];
   }
-  if (rest.length > 0) yield decode(Buffer.concat(rest));
+  if (rest.length > 0) yield [decode(Buffer.concat(rest))];
 }
 
 function decode(bytes: Uint8Array): string {

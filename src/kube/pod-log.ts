@@ -1,28 +1,36 @@
 import { AksmlError } from '../contract/error.ts';
 import { httpStatusOf } from './failure.ts';
 import { type KubeClient, objectPath } from './kube.ts';
-import { readLines } from './lines.ts';
+import { readLineBatches } from './lines.ts';
+import { LogPosition } from './log-position.ts';
 import type { ObjectName } from './object.ts';
-import { PODS } from './resource.ts';
+import { PODS, type Pod } from './resource.ts';
 import { SYSTEM_PORTS, type TransportPorts } from './transport.ts';
 
-export interface PodLogQuery {
+export interface ContainerLogQuery {
   readonly pod: Required<ObjectName>;
   readonly container: string;
+  /** Goes on after what was told before; default: from the beginning of what the node still has. */
+  readonly position?: LogPosition;
+}
+
+export interface PodLogQuery extends ContainerLogQuery {
   /** That of the container's run before this one. */
   readonly previous?: boolean;
   /** The last N lines. */
   readonly tailLines?: number;
-  /** ISO 8601. */
-  readonly since?: string;
-  readonly follow?: boolean;
 }
 
 export interface PodLogLine {
   /** RFC 3339 with nanoseconds, as the node wrote it down. */
   readonly time: string;
+  /** The same in milliseconds since the epoch. */
+  readonly milliseconds: number;
   readonly line: string;
 }
+
+/** Lines that came together, none of them twice. */
+export type PodLogBatch = readonly PodLogLine[];
 
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 5_000;
@@ -30,8 +38,7 @@ const MAX_DELAY_MS = 5_000;
 const MAX_FAILURES = 5;
 
 /**
- * The lines of one container. Following survives dropped connections, silence and an API server that is away, without losing or doubling
- * a line; it ends when the container has ended and its last line was told.
+ * The lines that one run of a container has written so far.
  * @throws AksmlError `kube.notFound` when the pod is gone, `kube.invalid` when the container has not started, and what requests throw
  */
 export async function* readPodLog(
@@ -39,72 +46,114 @@ export async function* readPodLog(
   query: PodLogQuery,
   signal: AbortSignal,
   ports: TransportPorts = SYSTEM_PORTS,
-): AsyncGenerator<PodLogLine, void, undefined> {
-  const told = new LastLines(query.since);
+): AsyncGenerator<PodLogBatch, void, undefined> {
+  const position = query.position ?? new LogPosition();
   for (let failures = 0; ; ) {
     try {
-      for await (const line of request(kube, query, told, signal)) {
+      yield* connect(kube, { ...query, position }, false, signal, () => {
         failures = 0;
-        if (told.isNew(line)) yield line;
-      }
-      // The server also ends the stream of a container that runs, such as when its log is rotated or a proxy has had enough.
-      if (!query.follow || !(await isRunning(kube, query, signal))) return;
+      });
+      return;
     } catch (error) {
       signal.throwIfAborted();
-      if (!mayMend(error) || (!query.follow && failures === MAX_FAILURES)) throw error;
+      if (!mayMend(error) || failures === MAX_FAILURES) throw error;
     }
     failures += 1;
-    const delay = Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.5 + ports.random() / 2);
-    await ports.sleep(delay, signal);
+    await ports.sleep(delayOf(failures, ports), signal);
   }
 }
 
-/** What was told last. The API can only be asked for lines since a second, so those of the last instants come again. */
-class LastLines {
-  #time: string;
-  /** Lines with exactly that time: how often each was told, and how often it has come again since the connection was made. */
-  #told = new Map<string, number>();
-  #again = new Map<string, number>();
-
-  constructor(since: string | undefined) {
-    this.#time = since ?? '';
-  }
-
-  /** Where to begin a new connection. */
-  resume(): string | undefined {
-    this.#again = new Map();
-    return this.#time === '' ? undefined : this.#time;
-  }
-
-  get begun(): boolean {
-    return this.#told.size > 0;
-  }
-
-  isNew({ time, line }: PodLogLine): boolean {
-    const order = compareTimes(time, this.#time);
-    if (order < 0) return false;
-    if (order > 0) {
-      this.#time = time;
-      this.#told = new Map([[line, 1]]);
-      this.#again = new Map([[line, 1]]);
-      return true;
-    }
-    const again = (this.#again.get(line) ?? 0) + 1;
-    this.#again.set(line, again);
-    if (again <= (this.#told.get(line) ?? 0)) return false;
-    this.#told.set(line, again);
-    return true;
-  }
-}
-
-async function* request(
+/**
+ * The lines of a container as they come, through its restarts, dropped connections, silence and an API server that is away, without
+ * losing or doubling a line. Ends when the container has ended for good, or its pod is gone.
+ * @throws AksmlError what cannot mend, such as `kube.forbidden`
+ */
+export async function* followPodLog(
   kube: KubeClient,
-  query: PodLogQuery,
-  told: LastLines,
+  query: ContainerLogQuery,
   signal: AbortSignal,
-): AsyncGenerator<PodLogLine, void, undefined> {
-  const { pod, container, previous, follow, tailLines } = query;
-  const sinceTime = told.resume();
+  ports: TransportPorts = SYSTEM_PORTS,
+): AsyncGenerator<PodLogBatch, void, undefined> {
+  const position = query.position ?? new LogPosition();
+  let restarts = 0;
+  for (let failures = 0; ; ) {
+    try {
+      const state = await stateOf(kube, query, signal);
+      if (state === undefined) return;
+      // What the run before wrote last, while nobody was connected.
+      if (state.restarts > restarts) yield* ifAny(connect(kube, { ...query, position, previous: true }, false, signal));
+      restarts = state.restarts;
+      if (state.started) {
+        yield* connect(kube, { ...query, position }, state.running, signal, () => {
+          failures = 0;
+        });
+      }
+      if (state.over) return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (AksmlError.is(error, 'kube.notFound')) return;
+      // A container that is about to start has no log yet.
+      if (!mayMend(error) && !AksmlError.is(error, 'kube.invalid')) throw error;
+    }
+    failures += 1;
+    await ports.sleep(delayOf(failures, ports), signal);
+  }
+}
+
+/** The node may have thrown away what was asked for. */
+async function* ifAny(batches: AsyncGenerator<PodLogBatch, void, undefined>) {
+  try {
+    yield* batches;
+  } catch (error) {
+    if (!AksmlError.is(error, 'kube.invalid')) throw error;
+  }
+}
+
+interface ContainerState {
+  readonly restarts: number;
+  readonly started: boolean;
+  readonly running: boolean;
+  /** It will never run again. */
+  readonly over: boolean;
+}
+
+async function stateOf(
+  kube: KubeClient,
+  { pod, container }: ContainerLogQuery,
+  signal: AbortSignal,
+): Promise<ContainerState | undefined> {
+  const found = await kube.find(PODS, pod, signal);
+  return found && containerState(found, container);
+}
+
+export function containerState({ metadata, spec, status }: Pod, container: string): ContainerState {
+  const init = status?.initContainerStatuses?.find(({ name }) => name === container);
+  const found = init ?? status?.containerStatuses?.find(({ name }) => name === container);
+  const sidecar = spec?.initContainers?.some(
+    ({ name, restartPolicy }) => name === container && restartPolicy === 'Always',
+  );
+  const { running, terminated } = found?.state ?? {};
+  // A container that waits to be started again still shows what it wrote before.
+  const before = found?.lastState?.terminated;
+  const podOver =
+    status?.phase === 'Succeeded' || status?.phase === 'Failed' || metadata.deletionTimestamp !== undefined;
+  const initDone = init !== undefined && sidecar !== true && terminated?.exitCode === 0;
+  return {
+    restarts: found?.restartCount ?? 0,
+    started: (running ?? terminated ?? before) !== undefined,
+    running: running !== undefined,
+    over: running === undefined && (initDone || podOver),
+  };
+}
+
+async function* connect(
+  kube: KubeClient,
+  { pod, container, previous, tailLines, position }: PodLogQuery & { readonly position: LogPosition },
+  follow: boolean,
+  signal: AbortSignal,
+  onLines?: () => void,
+): AsyncGenerator<PodLogBatch, void, undefined> {
+  const begun = position.begun;
   const answer = await kube.transport.send({
     method: 'GET',
     path: objectPath(PODS, pod, 'log'),
@@ -113,32 +162,27 @@ async function* request(
       previous,
       follow,
       timestamps: true,
-      sinceTime: sinceTime === undefined ? undefined : wholeSecond(sinceTime),
-      tailLines: told.begun ? undefined : tailLines,
+      sinceTime: position.resume(),
+      tailLines: begun ? undefined : tailLines,
     },
     accept: '*/*',
     // A container may be silent for as long as it likes; a dead connection is found by TCP keep-alive.
-    idleMs: 0,
+    idleMs: follow ? 0 : undefined,
     subject: `pods/${pod.namespace}/${pod.name}`,
     doing: `reading the log of ${pod.name}`,
     signal,
   });
-  for await (const text of readLines(answer.body)) {
-    const space = text.indexOf(' ');
-    const time = space === -1 ? text : text.slice(0, space);
-    yield { time, line: space === -1 ? '' : text.slice(space + 1) };
+  for await (const texts of readLineBatches(answer.body)) {
+    onLines?.();
+    const batch: PodLogLine[] = [];
+    for (const text of texts) {
+      const space = text.indexOf(' ');
+      const time = space === -1 ? text : text.slice(0, space);
+      if (!position.isNew(time)) continue;
+      batch.push({ time, milliseconds: position.milliseconds, line: space === -1 ? '' : text.slice(space + 1) });
+    }
+    if (batch.length > 0) yield batch;
   }
-}
-
-async function isRunning(
-  kube: KubeClient,
-  { pod, container, previous }: PodLogQuery,
-  signal: AbortSignal,
-): Promise<boolean> {
-  if (previous) return false;
-  const found = await kube.find(PODS, pod, signal);
-  const statuses = [...(found?.status?.initContainerStatuses ?? []), ...(found?.status?.containerStatuses ?? [])];
-  return statuses.find(({ name }) => name === container)?.state?.running !== undefined;
 }
 
 function mayMend(error: unknown): boolean {
@@ -147,22 +191,6 @@ function mayMend(error: unknown): boolean {
   return !AksmlError.is(error) || error.code === 'kube.unreachable' || error.code === 'kube.timeout';
 }
 
-/** Times of one node: the same zone, fractions of any length. */
-function compareTimes(a: string, b: string): number {
-  if (b === '') return 1;
-  const [secondsA, fractionA] = splitTime(a);
-  const [secondsB, fractionB] = splitTime(b);
-  if (secondsA !== secondsB) return secondsA - secondsB;
-  const [left, right] = [fractionA.padEnd(9, '0'), fractionB.padEnd(9, '0')];
-  return left < right ? -1 : left > right ? 1 : 0;
-}
-
-function splitTime(time: string): [seconds: number, fraction: string] {
-  const match = /^([^.Z+]+)(?:\.(\d+))?(.*)$/.exec(time);
-  return [Date.parse(`${match?.[1] ?? time}${match?.[3] ?? 'Z'}`), match?.[2] ?? ''];
-}
-
-/** The API takes whole seconds only, and rounds. */
-function wholeSecond(time: string): string {
-  return new Date(splitTime(time)[0]).toISOString();
+function delayOf(failures: number, { random }: TransportPorts): number {
+  return Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** (failures - 1)) * (0.5 + random() / 2);
 }

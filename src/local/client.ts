@@ -8,6 +8,7 @@ import type {
   AccessToken,
   ComputeTarget,
   EndpointChange,
+  EndpointRequest,
   EndpointSecrets,
   Keys,
   LogLine,
@@ -19,6 +20,7 @@ import type { EndpointCounters } from '../contract/metrics.ts';
 import type { Home } from '../home/home.ts';
 import { countersOf } from '../serving/metrics.ts';
 import { effectiveShares } from '../serving/traffic.ts';
+import { WatchedEndpoints } from '../serving/watched-endpoints.ts';
 import type { ApplyRequest, RegenerateRequest, SupervisorStatus } from './control-protocol.ts';
 import { damaged, damagedEndpoints, notFound, readEndpointRecords } from './endpoint-store.ts';
 import { readGatewayFigures } from './gateway-figures.ts';
@@ -26,7 +28,6 @@ import type { LocatedLine, LogRequest } from './log-reader.ts';
 import { findReplicaFolders } from './replica-record.ts';
 import { SupervisorConnection } from './supervisor-connection.ts';
 import { stoppedMarkPath, supervisorLogPath } from './supervisor-record.ts';
-import { WatchedEndpoints } from './watched-endpoints.ts';
 
 export interface LocalTargetOptions {
   readonly home: Home;
@@ -184,6 +185,27 @@ class Client implements LocalTarget {
     return { reachable: true, nodes: { total: 1, ready: 1 }, capacity };
   }
 
+  async request(
+    { metadata, status }: Endpoint,
+    { route, headers, body, version }: EndpointRequest,
+    signal?: AbortSignal,
+  ): Promise<Response> {
+    const uri = route === 'score' ? status?.scoringUri : status?.swaggerUri;
+    if (uri === undefined) throw noUri(metadata.name, status?.state ?? 'Transitioning');
+    const init = {
+      method: route === 'score' ? 'POST' : 'GET',
+      headers: { ...headers, ...(version === undefined ? {} : { 'azureml-model-deployment': version }) },
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+    };
+    try {
+      return await fetch(uri, init);
+    } catch (error) {
+      if (AksmlError.isCancelled(error) || signal?.aborted) throw error;
+      throw unreachable(metadata.name, uri, error);
+    }
+  }
+
   async localStatus(): Promise<LocalStatus> {
     const running = await this.#connection.isRunning();
     const records = await readEndpointRecords(this.#options.home);
@@ -227,6 +249,22 @@ class Client implements LocalTarget {
   async #isStopped(): Promise<boolean> {
     return existsSync(stoppedMarkPath(this.#options.home));
   }
+}
+
+function noUri(name: string, state: string): AksmlError {
+  return new AksmlError('service.noUri', `${name} has no scoring URI yet: it is ${state}.`, {
+    subject: name,
+    remedy: `Wait until "aksml service show -n ${name}" says Healthy.`,
+  });
+}
+
+function unreachable(name: string, uri: string, error: unknown): AksmlError {
+  const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+  return new AksmlError('service.unreachable', `${name} did not answer at ${uri}: ${reason}`, {
+    subject: name,
+    remedy: `Run the command again in a moment; if it stays so, see "aksml service show -n ${name}".`,
+    cause: error,
+  });
 }
 
 function pathOf(name: string): string {

@@ -2,8 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AccessToken, EndpointChange, EndpointSecrets, Keys } from '../contract/compute-target.ts';
 import type { Endpoint } from '../contract/endpoint.ts';
-import { AksmlError } from '../contract/error.ts';
 import type { Home } from '../home/home.ts';
+import { wrongAuth } from '../serving/wrong-auth.ts';
 import { adoptReplicas } from './adoption.ts';
 import type { ApplyRequest, SupervisorStatus } from './control-protocol.ts';
 import { VERSION } from './control-protocol.ts';
@@ -221,16 +221,7 @@ export class Supervisor {
   #require(name: string, mode: 'key' | 'token'): Endpoint {
     const { endpoint } = this.#controller(name).record;
     if (endpoint.spec.auth === mode) return endpoint;
-    const [code, what] = mode === 'key' ? ['auth.notKey', 'keys'] : ['auth.notToken', 'tokens'];
-    throw new AksmlError(
-      code,
-      `"${name}" does not authenticate by ${what}; its authentication is "${endpoint.spec.auth}".`,
-      {
-        fault: 'input',
-        subject: name,
-        remedy: `Update it with ${mode === 'key' ? '--auth-enabled true' : '--token-auth-enabled true'} first.`,
-      },
-    );
+    throw wrongAuth(name, mode, endpoint.spec.auth);
   }
 
   /** A local service without a port of the user's choice gets one, and keeps it. */

@@ -118,20 +118,20 @@ export interface ServiceAnswer extends Omit<RunResult, 'output'> {
  */
 export async function askService(engine: Engine, request: RunRequest, signal?: AbortSignal): Promise<ServiceAnswer> {
   const endpoint = await engine.target.getEndpoint(request.name, signal);
-  const uri = uriOf(endpoint, 'scoringUri');
+  const headers = {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    ...request.headers,
+    ...(await authorization(engine, endpoint)),
+  };
+  const input = typeof request.input === 'string' ? request.input : Buffer.from(request.input);
+  const { version } = request;
   const started = performance.now();
-  const response = await send(engine, request.name, uri, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      accept: 'application/json',
-      ...request.headers,
-      ...(await authorization(engine, endpoint)),
-      ...(request.version === undefined ? {} : { 'azureml-model-deployment': request.version }),
-    },
-    body: typeof request.input === 'string' ? request.input : Buffer.from(request.input),
-    ...(signal === undefined ? {} : { signal }),
-  });
+  const response = await engine.target.request(
+    endpoint,
+    { route: 'score', headers, body: input, ...(version === undefined ? {} : { version }) },
+    signal,
+  );
   const body = await response.text();
   const milliseconds = performance.now() - started;
   return { status: response.status, headers: Object.fromEntries(response.headers), body, milliseconds };
@@ -143,39 +143,13 @@ export async function askService(engine: Engine, request: RunRequest, signal?: A
  */
 export async function readSwagger(engine: Engine, name: string, signal?: AbortSignal): Promise<unknown> {
   const endpoint = await engine.target.getEndpoint(name, signal);
-  const response = await send(engine, name, uriOf(endpoint, 'swaggerUri'), {
-    headers: await authorization(engine, endpoint),
-    ...(signal === undefined ? {} : { signal }),
-  });
+  const headers = await authorization(engine, endpoint);
+  const response = await engine.target.request(endpoint, { route: 'swagger', headers }, signal);
   const text = await response.text();
   if (response.ok) return parseJson(text);
   throw new AksmlError('run.failed', `${name} answered ${response.status} for its swagger: ${text.slice(0, 2000)}`, {
     subject: name,
   });
-}
-
-function uriOf({ metadata: { name }, status }: Endpoint, which: 'scoringUri' | 'swaggerUri'): string {
-  const uri = status?.[which];
-  if (uri !== undefined) return uri;
-  throw new AksmlError(
-    'service.noUri',
-    `${name} has no ${which === 'scoringUri' ? 'scoring' : 'swagger'} URI yet: it is ${status?.state ?? 'Transitioning'}.`,
-    { subject: name, remedy: `Wait until "aksml service show -n ${name}" says Healthy.` },
-  );
-}
-
-async function send(engine: Engine, name: string, uri: string, init: RequestInit): Promise<Response> {
-  try {
-    return await engine.fetch(uri, init);
-  } catch (error) {
-    if (AksmlError.isCancelled(error) || init.signal?.aborted) throw error;
-    const reason = error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
-    throw new AksmlError('service.unreachable', `${name} did not answer at ${uri}: ${reason}`, {
-      subject: name,
-      remedy: `Run the command again in a moment; if it stays so, see "aksml service show -n ${name}".`,
-      cause: error,
-    });
-  }
 }
 
 async function authorization(engine: Engine, endpoint: Endpoint): Promise<Record<string, string>> {

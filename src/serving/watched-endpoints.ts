@@ -1,7 +1,7 @@
 import type { EndpointChange } from '../contract/compute-target.ts';
 import type { Endpoint } from '../contract/endpoint.ts';
 
-/** Makes one unbroken story of what several supervisors, one after the other, tell. */
+/** Makes one unbroken story of what several sources, one after the other, tell. */
 export class WatchedEndpoints {
   readonly #known = new Map<string, string>();
   #synced = false;
@@ -32,7 +32,7 @@ export class WatchedEndpoints {
     yield* this.take({ type: 'synced' });
   }
 
-  /** The next supervisor lists everything anew. */
+  /** The next source lists everything anew. */
   interrupted(): void {
     this.#listed = new Set();
   }

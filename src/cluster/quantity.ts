@@ -1,0 +1,27 @@
+/** Kubernetes' decimal and binary suffixes (`resource.Quantity`). */
+const FACTORS: Readonly<Record<string, number>> = {
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
+};
+
+/** The number that a quantity such as `500m`, `1.5Gi` or `1e3` stands for; 0 for none. */
+export function quantity(text: string | undefined): number {
+  const match = /^([+-]?[0-9.]+(?:[eE][+-]?\d+)?)([A-Za-z]*)$/.exec(text ?? '');
+  const factor = FACTORS[match?.[2] ?? ''];
+  const value = Number(match?.[1] ?? 0) * (factor ?? 0);
+  return Number.isFinite(value) ? value : 0;
+}
