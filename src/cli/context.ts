@@ -5,12 +5,14 @@ import type { Problem } from '../contract/problem.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Workspace } from '../engine/workspace/workspace.ts';
 import { type Home, openHome } from '../home/home.ts';
+import type { ExecRequest } from '../kube/exec-plugin.ts';
 import type { LocalTarget } from '../local/client.ts';
 import type { Session } from '../session/session.ts';
 import { defined } from './defined.ts';
 import { renderProblem } from './failure.ts';
 import type { GlobalOptions } from './global-options.ts';
 import type { Host } from './host.ts';
+import { printable } from './printable.ts';
 import { openProgress, type ProgressDisplay } from './progress.ts';
 
 /** What a command works with. The engine is loaded when the command asks for it, not before. */
@@ -38,6 +40,14 @@ export interface CommandContext {
   local(): Promise<LocalTarget>;
   /** Where that engine's models and environments live, and why there. */
   workspace(): Promise<Workspace>;
+}
+
+/** Asked at the terminal; where nobody can answer, nothing of a kubeconfig's is run. */
+async function mayRun({ ask, terminal }: Host, progress: ProgressDisplay, request: ExecRequest): Promise<boolean> {
+  const line = printable([request.command, ...request.args].join(' '), terminal.unicode);
+  progress.line(`To log in to the cluster, its kubeconfig wants to run: ${line}`);
+  const answer = await ask('Run it, now and whenever it is needed? (y/N) ');
+  return /^y(es)?$/i.test(answer?.trim() ?? '');
 }
 
 /** A service or endpoint, and the compute target that it is on where the person names one. */
@@ -72,6 +82,7 @@ export function openContext(host: Host, globals: GlobalOptions): CommandContext 
     const session = await openSession({
       ...options,
       workspace: { projectFolder, ...defined({ name, resourceGroup, subscriptionId }) },
+      consent: (request) => mayRun(host, progress, request),
     });
     for (const notice of session.workspace.notices) warn(notice);
     return session;

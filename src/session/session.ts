@@ -12,7 +12,9 @@ import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
 import { openWorkspace, type Workspace, type WorkspaceRequest } from '../engine/workspace/workspace.ts';
 import type { Home } from '../home/home.ts';
+import type { ExecConsent } from '../kube/exec-plugin.ts';
 import { type LocalTarget, openLocalTarget } from '../local/client.ts';
+import type { ClusterAccess } from './clusters.ts';
 
 export interface SessionOptions {
   readonly home: Home;
@@ -23,6 +25,8 @@ export interface SessionOptions {
   /** Executable and arguments that start the supervisor of the embedded target. */
   readonly supervisorCommand: readonly string[];
   readonly workspace: Omit<WorkspaceRequest, 'openRegistry'>;
+  /** Whether a program that a kubeconfig names for logging in may run. Asked once for each, then remembered. Default: none may. */
+  readonly consent?: ExecConsent;
 }
 
 /** A workspace with its compute targets, as one process works with them: where the engine meets the places that endpoints run in. */
@@ -57,6 +61,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     ...options.workspace,
     openRegistry,
   });
+  const access: ClusterAccess = {
+    home,
+    environment,
+    consent: options.consent ?? (async () => false),
+    projectFolder: options.workspace.projectFolder,
+  };
   const user = userName(environment);
   const engineOn = (target: ComputeTarget): Engine => ({
     home,
@@ -85,11 +95,23 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     });
     return [{ name: 'local', kind: 'local' }, ...(await Promise.all(clusters))];
   };
-  const open = async (name: string): Promise<ComputeTarget> => {
+  const connect = async (name: string): Promise<ComputeTarget> => {
     if (name === local.name) return local;
     const record = await findComputeRecord(workspace, name);
     if (record === undefined) throw notFound(name, await listTargets());
-    throw notConnected(name);
+    const connection = await readConnection(home, record.clusterId);
+    if (connection === undefined) throw notConnected(name);
+    const { openCluster } = await import('./clusters.ts');
+    return openCluster(access, record, connection, credentials);
+  };
+  const opened = new Map<string, Promise<ComputeTarget>>();
+  const open = (name: string): Promise<ComputeTarget> => {
+    const key = name.toLowerCase();
+    const known = opened.get(key) ?? connect(name);
+    opened.set(key, known);
+    // What failed once is tried again when it is asked for again.
+    known.catch(() => opened.delete(key));
+    return known;
   };
   const sources = async (signal?: AbortSignal): Promise<TargetSource[]> => {
     try {
