@@ -8,7 +8,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import { Informer } from '../../src/kube/informer.ts';
 import { type KubeClient, openKube } from '../../src/kube/kube.ts';
 import { electLeader } from '../../src/kube/lease.ts';
-import { readPodLog } from '../../src/kube/pod-log.ts';
+import { followPodLog } from '../../src/kube/pod-log.ts';
 import { connectToPod } from '../../src/kube/port-forward.ts';
 import { CONFIG_MAPS, type ConfigMap } from '../../src/kube/resource.ts';
 import { type Fault, openApiProxy } from './api-proxy.ts';
@@ -90,9 +90,12 @@ function kubeSuite(cluster: Cluster): void {
     const kube = await connect(t, proxy.kubeconfig);
     const read: number[] = [];
     const pod = { name: 'python', namespace: world.namespace };
-    for await (const { line } of readPodLog(kube, { pod, container: 'python', follow: true }, neverAborted())) {
-      read.push(Number(line));
-      if (read.length % 500 === 0) proxy.cut();
+    let cuts = 0;
+    for await (const batch of followPodLog(kube, { pod, container: 'python' }, neverAborted())) {
+      read.push(...batch.map(({ line }) => Number(line)));
+      if (read.length < (cuts + 1) * 500) continue;
+      cuts += 1;
+      proxy.cut();
     }
     assert.deepEqual(
       read,
