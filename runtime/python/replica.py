@@ -189,14 +189,26 @@ def serve_with_waitress(workers):
     server.run()
 
 
+def serve_for_debugging(port):
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("aksml_debugging", os.path.join(HERE, "debugging.py"))
+    debugging = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(debugging)
+    debugging.serve_under_debugger(port, os.environ["AKSML_DEBUG_SOURCE"], lambda ready: status.worker_ready(os.getpid(), ready))
+
+
 def main():
-    workers = int(os.environ.get("WORKER_COUNT", "1"))
+    debug_port = os.environ.get("AKSML_DEBUG_PORT")
+    workers = 1 if debug_port else int(os.environ.get("WORKER_COUNT", "1"))
     # The user's modules must not be shadowed by what lies beside this file.
     sys.path.pop(0)
     status.change(pid=os.getpid(), workers=workers, phase="starting", ready=[])
     try:
         prepare_environment()
-        if os.name == "nt":
+        if debug_port:
+            serve_for_debugging(int(debug_port))
+        elif os.name == "nt":
             serve_with_waitress(workers)
         else:
             serve_with_gunicorn(workers)
@@ -214,5 +226,6 @@ def note_exit(code):
         status.change(phase="exited", exitCode=code)
 
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 MAIN_PID = os.getpid()
 main()

@@ -7,6 +7,7 @@ import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
+import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
@@ -142,10 +143,11 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   const resolved = await resolveModels(engine, request.models, request.cwd);
   const models = resolved.registered;
   const [onlyModel] = models;
-  const settings = effectiveSettings(
+  const configured = effectiveSettings(
     deployment,
     models.length + resolved.paths.length === 1 ? onlyModel?.resourceRequirements : undefined,
   );
+  const settings = request.build.debugPort === undefined ? configured : patientSettings(configured);
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
   const problems = [
@@ -162,6 +164,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       configuration,
       deployment,
       settings,
+      debugPort: request.build.debugPort,
       machine: machineFacts(),
     }),
   ];
