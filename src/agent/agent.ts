@@ -2,7 +2,7 @@ import { toStandardJsonSchema } from '@valibot/to-json-schema';
 import * as v from 'valibot';
 import type { EventOf, MethodName, ParamsOf, ResultOf } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
-import { describeEndpoint, describePlan, troubleshoot } from './description.ts';
+import { describeEndpoint, describePlan, describeTarget, troubleshoot } from './description.ts';
 
 /**
  * What a language model may do with aksml: the same tools for VS Code's language-model API and for the Model Context Protocol. They tell names,
@@ -74,10 +74,7 @@ const list: AgentTool<{ readonly kind: (typeof KINDS)[number]; readonly target?:
       }
       case 'targets': {
         const targets = await ask('target.list', { folder }, { signal });
-        return lines(
-          targets.map(({ name, kind: what, state, location }) => `${name}: ${what}, ${state}, ${location}`),
-          'compute targets',
-        );
+        return lines(targets.map(describeTarget), 'compute targets');
       }
       case 'environments': {
         const environments = await ask('environment.list', { folder, latest: true }, { signal });

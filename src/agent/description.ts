@@ -1,5 +1,5 @@
 import type { Cause, Endpoint, VersionStatus } from '../contract/endpoint.ts';
-import type { PlanView } from '../contract/engine-api.ts';
+import type { PlanView, TargetView } from '../contract/engine-api.ts';
 
 export function describeEndpoint({ metadata, spec, status }: Endpoint): string {
   const versions = spec.versions.map(({ name, models }) => `${name} (${models.join(', ') || 'no models'})`);
@@ -9,6 +9,14 @@ export function describeEndpoint({ metadata, spec, status }: Endpoint): string {
     `authentication ${spec.auth}`,
     `versions ${versions.join(', ')}`,
   ].join(', ');
+}
+
+export function describeTarget({ listing, status, stopped }: TargetView): string {
+  const { name, kind } = listing;
+  if (stopped) return `${name}: ${kind}, stopped`;
+  if (status === undefined) return `${name}: ${kind}`;
+  const why = status.error === undefined ? '' : `: ${status.error.message}`;
+  return `${name}: ${kind}, ${status.reachable ? 'reachable' : 'unreachable'}${why}`;
 }
 
 export function describePlan(plan: PlanView): string {
