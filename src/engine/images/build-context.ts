@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { APP_ROOT } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { type RunOptions, runStage } from '../endpoints/stages.ts';
@@ -7,7 +8,6 @@ import { runtimeFile } from '../environments/runtime-files.ts';
 import { downloadModel } from '../models/models.ts';
 import { isAbsent } from '../registry/storage-error.ts';
 import { SNAPSHOTS, takeSnapshot } from '../snapshot/snapshot.ts';
-import { APP_ROOT } from './compose.ts';
 import { DOCKERFILE_MARK, dockerfile, setupFiles } from './dockerfile.ts';
 import {
   imageReference,

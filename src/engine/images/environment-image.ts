@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { withLock } from '../../home/lock.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import { withoutCredentials } from '../environments/credentials.ts';
@@ -8,7 +9,7 @@ import { shortHash } from '../environments/store.ts';
 import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BaseImage } from './base-image.ts';
-import { APP_ROOT, CONTAINER_USER, composeImage, type Foundation, HEALTH_PORT, SERVER_PORT } from './compose.ts';
+import { composeImage, type Foundation } from './compose.ts';
 import { environmentLayer } from './environment-layer.ts';
 import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
 import { layerWorkshop } from './environment-workshop.ts';
@@ -150,8 +151,8 @@ async function build(
     variables: { AML_APP_ROOT: APP_ROOT, HOME: `/${CONTAINER_HOME}` },
     pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
     start: {
-      User: CONTAINER_USER,
-      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {}, [`${HEALTH_PORT}/tcp`]: {} },
+      User: String(CONTAINER_USER),
+      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
       Entrypoint: [target === undefined ? plan.interpreterPath : ENVIRONMENT_PYTHON, `/${LAUNCHER}`],
       WorkingDir: APP_ROOT,
       StopSignal: 'SIGTERM',
@@ -176,7 +177,7 @@ async function build(
 }
 
 function runtimeEntries(launcher: Uint8Array): LayerEntry[] {
-  const owner = Number(CONTAINER_USER);
+  const owner = CONTAINER_USER;
   return [
     { kind: 'file', path: LAUNCHER, executable: false, content: launcher },
     { kind: 'folder', path: APP_ROOT.slice(1), owner },
