@@ -4,7 +4,7 @@ import { withLock } from '../../home/lock.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import { withoutCredentials } from '../environments/credentials.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
-import { runtimeFile } from '../environments/runtime-files.ts';
+import { runtimeFile, SERVER_FILES } from '../environments/runtime-files.ts';
 import { shortHash } from '../environments/store.ts';
 import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -55,7 +55,8 @@ export interface FoundEnvironment {
 
 /** Changes when the same parts would make another image. */
 const FORMAT = 1;
-export const LAUNCHER = 'opt/aksml/serve.py';
+const LAUNCHER_FOLDER = 'opt/aksml';
+export const LAUNCHER = `${LAUNCHER_FOLDER}/serve.py`;
 export const CONTAINER_HOME = 'home/aksml';
 
 /**
@@ -75,7 +76,7 @@ export async function environmentImage(
     const image = await recall(tools.home, registry, byHash(recorded.hash), options.signal);
     if (image) return { image, foundIn: registry.location };
   }
-  const launcher = await readFile(runtimeFile('serve.py'));
+  const launcher = await launcherFiles();
   const base = await findBase(tools, request, request.plan, options.signal);
   const key = keyOf(request, base, launcher);
   const lookUp = async (): Promise<FoundEnvironment | undefined> => {
@@ -95,7 +96,7 @@ export async function environmentImage(
 }
 
 /** Of the base image its digest counts, not its name: v1 never noticed that a base image had been rebuilt. */
-function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: Uint8Array): string {
+function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: readonly LauncherFile[]): string {
   const { plan, recorded, compression, definition } = request;
   const { baseDockerfile, extraSteps, buildContext } = definition.docker;
   return shortHash({
@@ -104,7 +105,7 @@ function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: Uint
     steps: [baseDockerfile ?? '', extraSteps ?? '', buildContext ?? ''],
     packages: plan.installer === 'none' ? plan.interpreterPath : (recorded?.lock ?? packagesOf(plan)),
     python: plan.python.text,
-    launcher: sha256(launcher),
+    launcher: launcher.map(({ content }) => sha256(content)),
     compression,
   });
 }
@@ -119,7 +120,7 @@ function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
 
 interface Ingredients {
   readonly base: BaseImage;
-  readonly launcher: Uint8Array;
+  readonly launcher: readonly LauncherFile[];
   readonly key: string;
 }
 
@@ -176,10 +177,21 @@ async function build(
   });
 }
 
-function runtimeEntries(launcher: Uint8Array): LayerEntry[] {
+interface LauncherFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+function launcherFiles(): Promise<LauncherFile[]> {
+  return Promise.all(SERVER_FILES.map(async (name) => ({ name, content: await readFile(runtimeFile(name)) })));
+}
+
+function runtimeEntries(launcher: readonly LauncherFile[]): LayerEntry[] {
   const owner = CONTAINER_USER;
   return [
-    { kind: 'file', path: LAUNCHER, executable: false, content: launcher },
+    ...launcher.map(({ name, content }): LayerEntry => {
+      return { kind: 'file', path: `${LAUNCHER_FOLDER}/${name}`, executable: false, content };
+    }),
     { kind: 'folder', path: APP_ROOT.slice(1), owner },
     { kind: 'folder', path: CONTAINER_HOME, owner, mode: 0o777 },
   ];
