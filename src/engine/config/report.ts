@@ -25,14 +25,7 @@ export class Report {
     this.add('notice', code, origin, message, remedy);
   }
 
-  add(
-    severity: Severity,
-    code: string,
-    origin: Origin,
-    message: string,
-    remedy?: string,
-    suggestion?: string,
-  ): void {
+  add(severity: Severity, code: string, origin: Origin, message: string, remedy?: string, suggestion?: string): void {
     this.addAll([
       {
         severity,
