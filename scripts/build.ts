@@ -39,9 +39,33 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
     },
   });
   const forms = await buildForms(join(folder, 'webview'));
-  const packages = await bundledPackages([metafile, forms], root);
+  const cluster = await buildCluster(folder);
+  const packages = await bundledPackages([metafile, forms, cluster], root);
   await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
   return packages;
+}
+
+/** What runs in a cluster: one file, which its image has beside Node. */
+async function buildCluster(folder: string): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { cluster: 'src/cluster/main.ts' },
+    outdir: folder,
+    metafile: true,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    // Logs people in, which a pod is not.
+    external: ['@kubernetes/client-node/*'],
+    minify: true,
+    sourcemap: false,
+    legalComments: 'linked',
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+  return metafile;
 }
 
 /**

@@ -313,6 +313,7 @@ function status(): Schema {
         { required: ['name'] },
       ),
     ),
+    defaultVersion: text(),
     replicas: text(),
     versionNames: text(),
     conditions: listBy('type', condition()),

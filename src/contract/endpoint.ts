@@ -177,6 +177,8 @@ export interface EndpointStatus {
   readonly swaggerUri?: string;
   readonly error?: Cause;
   readonly versions: readonly VersionStatus[];
+  /** On a cluster: the version that takes the remainder of the traffic now; not the one that shall, until that has served. */
+  readonly defaultVersion?: string;
   /** Replicas that take requests, of those that shall: `2/3`. On a cluster, for its tables. */
   readonly replicas?: string;
   /** Names of the versions, for the same tables. */

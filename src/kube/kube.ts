@@ -17,6 +17,8 @@ export interface WriteOptions {
   /** Who owns the fields that are written. */
   readonly fieldManager: string;
   readonly dryRun?: boolean;
+  /** What becomes of fields that the server does not know: refused (the default), or dropped, for a server that may be older. */
+  readonly unknownFields?: 'refuse' | 'drop';
   readonly signal?: AbortSignal;
 }
 
@@ -325,8 +327,9 @@ function typed<T extends KubeObject>({ apiVersion, kind }: Resource<T>, object: 
   return { ...object, apiVersion, kind };
 }
 
-function writeQuery({ fieldManager, dryRun }: WriteOptions): KubeRequest['query'] {
-  return { fieldManager, dryRun: dryRun ? 'All' : undefined, fieldValidation: 'Strict' };
+function writeQuery({ fieldManager, dryRun, unknownFields }: WriteOptions): KubeRequest['query'] {
+  const fieldValidation = unknownFields === 'drop' ? 'Ignore' : 'Strict';
+  return { fieldManager, dryRun: dryRun ? 'All' : undefined, fieldValidation };
 }
 
 function about(resource: ResourceKind, name: ObjectName, verb: string): Pick<KubeRequest, 'subject' | 'doing'> {

@@ -20,7 +20,7 @@ const WATCH_SECONDS = 290;
 /** A server that sends nothing, not even the bookmark of each minute, is not there any more. */
 const SILENCE_MS = 150_000;
 const FIRST_DELAY_MS = 100;
-const MAX_DELAY_MS = 10_000;
+const MAX_DELAY_MS = 3_000;
 /** A watch that held this long shows that the server is well. */
 const WELL_MS = 5_000;
 

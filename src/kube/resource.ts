@@ -118,8 +118,11 @@ export const CUSTOM_RESOURCE_DEFINITIONS = resource<CustomResourceDefinition>(
   false,
 );
 
+/** An Endpoint with what only the API server needs of it. */
+export type StoredEndpoint = Endpoint & KubeObject;
+
 /** aksml's own. */
-export const ENDPOINTS = resource<Endpoint>(ENDPOINT_API_VERSION, 'Endpoint', 'endpoints');
+export const ENDPOINTS = resource<StoredEndpoint>(ENDPOINT_API_VERSION, 'Endpoint', 'endpoints');
 
 /** The path of all objects of a kind, or of those of one namespace. */
 export function collectionPath({ apiVersion, plural, namespaced }: ResourceKind, namespace?: string): string {

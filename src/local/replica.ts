@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Cause, LivenessProbe, ReplicaStatus } from '../contract/endpoint.ts';
-import { causeOfExit } from './failure-cause.ts';
+import { causeOfExit } from '../serving/exit-cause.ts';
 import { watchLiveness } from './liveness.ts';
 import { LogStream } from './log-stream.ts';
 import { answersAt, lastObservation, type Observation, observeRoute, observeStatus } from './readiness.ts';

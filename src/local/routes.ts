@@ -1,5 +1,5 @@
 import type { Endpoint, VersionSpec } from '../contract/endpoint.ts';
-import type { TrafficVersion } from '../serving/traffic.ts';
+import { type TrafficVersion, trafficAmongServing } from '../serving/traffic.ts';
 import type { EndpointRecord } from './endpoint-store.ts';
 import type { GatewayAuth, GatewayEndpoint, GatewayReplica, GatewayVersion } from './gateway-protocol.ts';
 
@@ -28,16 +28,7 @@ export interface RoutedVersion {
  * new default has, the one before stays in charge.
  */
 export function presentTraffic({ endpoint, served, lastDefault }: EndpointRecord): TrafficVersion[] {
-  const { versions } = endpoint.spec;
-  const serves = (name: string | undefined) => name !== undefined && name in served;
-  const wanted = versions.find(({ isDefault }) => isDefault)?.name;
-  const isThere = versions.some(({ name }) => name === lastDefault);
-  const inCharge = serves(wanted) || !serves(lastDefault) || !isThere ? wanted : lastDefault;
-  return versions.map(({ name, trafficPercentile }) => ({
-    name,
-    isDefault: name === inCharge,
-    trafficPercentile: serves(name) ? (trafficPercentile ?? 0) : 0,
-  }));
+  return trafficAmongServing(endpoint.spec.versions, (name) => name in served, lastDefault);
 }
 
 /** One endpoint of the gateway's configuration. */

@@ -24,6 +24,26 @@ export function effectiveShares(versions: readonly TrafficVersion[]): ReadonlyMa
   );
 }
 
+/**
+ * Traffic as long as not every version has served yet: one that never has gets none, and a new default takes over once it has.
+ * `lastDefault` is the default version of before, if any.
+ */
+export function trafficAmongServing(
+  versions: readonly TrafficVersion[],
+  hasServed: (name: string) => boolean,
+  lastDefault: string | undefined,
+): TrafficVersion[] {
+  const wanted = versions.find(({ isDefault }) => isDefault)?.name;
+  const isThere = versions.some(({ name }) => name === lastDefault);
+  const lastServes = lastDefault !== undefined && hasServed(lastDefault);
+  const inCharge = (wanted !== undefined && hasServed(wanted)) || !lastServes || !isThere ? wanted : lastDefault;
+  return versions.map(({ name, trafficPercentile }) => ({
+    name,
+    isDefault: name === inCharge,
+    trafficPercentile: hasServed(name) ? (trafficPercentile ?? 0) : 0,
+  }));
+}
+
 /** Cumulative upper bounds, 0 to 100, in the order of the versions with the default last, which is how a proxy's map wants them. */
 export type TrafficSplit = readonly { readonly name: string; readonly upTo: number }[];
 

@@ -3,11 +3,8 @@ import { AksmlError } from '../../contract/error.ts';
 import { ApiRefusal } from '../../kube/failure.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { ENDPOINTS } from '../../kube/resource.ts';
+import { ENDPOINTS, type StoredEndpoint } from '../../kube/resource.ts';
 import { adoptFields, FIELD_MANAGER } from './ownership.ts';
-
-/** An Endpoint with what only the API server needs of it. */
-export type StoredEndpoint = Endpoint & KubeObject;
 
 /**
  * The Endpoint objects of a cluster. An endpoint's name is one per cluster: they are looked for in all namespaces where that is allowed,

@@ -1,0 +1,192 @@
+import type { EndpointStatus } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { InformerChange } from '../../kube/informer.ts';
+import type { KubeClient } from '../../kube/kube.ts';
+import { electLeader } from '../../kube/lease.ts';
+import { keyOf } from '../../kube/object.ts';
+import { PODS, type StoredEndpoint } from '../../kube/resource.ts';
+import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
+import { ClusterCache } from './cluster-cache.ts';
+import type { ControllerMetrics } from './metrics.ts';
+import { ObjectWriter } from './object-writer.ts';
+import { PodDiagnosis } from './pod-diagnosis.ts';
+import { Reconciler } from './reconciler.ts';
+import { SpecHistory } from './spec-history.ts';
+import { WorkQueue } from './work-queue.ts';
+
+export interface ControllerOptions {
+  readonly kube: KubeClient;
+  /** Those whose endpoints are served. */
+  readonly namespaces: readonly string[];
+  /** Unlike that of any other process: a pod's name and uid. */
+  readonly identity: string;
+  readonly log: (entry: LogEntry) => void;
+  readonly metrics?: ControllerMetrics;
+  readonly clock?: () => Date;
+  /** Where the Lease is; default: aksml's own namespace. */
+  readonly leaseNamespace?: string;
+  /** Milliseconds, in the order of Kubernetes' own components: 15, 10 and 2 s. */
+  readonly leaseMs?: number;
+  readonly renewMs?: number;
+  readonly retryMs?: number;
+  readonly inPlaceAfterMs?: number;
+}
+
+export interface LogEntry {
+  readonly level: 'info' | 'warn' | 'error';
+  readonly message: string;
+  /** `namespace/name` */
+  readonly endpoint?: string;
+  readonly [detail: string]: unknown;
+}
+
+const CONCURRENCY = 8;
+
+/** Keeps the cluster as its Endpoints ask for: one instance leads, the others stand by with warm caches. */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #cache: ClusterCache;
+  readonly #history = new SpecHistory();
+  readonly #diagnosis: PodDiagnosis;
+  readonly #reconciler: Reconciler;
+  #queue: WorkQueue | undefined;
+  #leading = false;
+
+  constructor(options: ControllerOptions) {
+    const { kube, namespaces, metrics } = options;
+    const clock = options.clock ?? (() => new Date());
+    this.#options = options;
+    this.#cache = new ClusterCache(kube, namespaces, {
+      onChange: (endpoint) => this.#queue?.add(endpoint),
+      onEndpoint: (change) => this.#onEndpoint(change),
+      onError: (resource, namespace, error) => {
+        metrics?.watchInterrupted(resource.plural);
+        options.log({ level: 'warn', message: `watching ${resource.plural}: ${said(error)}`, namespace });
+      },
+    });
+    this.#diagnosis = new PodDiagnosis(
+      kube,
+      () => clock().getTime(),
+      (error) => options.log({ level: 'warn', message: said(error) }),
+    );
+    this.#reconciler = new Reconciler({
+      kube,
+      cache: this.#cache,
+      writer: new ObjectWriter(kube, (verb, resource) => metrics?.wrote(verb, resource)),
+      diagnosis: this.#diagnosis,
+      history: this.#history,
+      clock,
+      onStatus: (endpoint, status) => this.#onStatus(endpoint, status),
+      ...(options.inPlaceAfterMs === undefined ? {} : { inPlaceAfterMs: options.inPlaceAfterMs }),
+    });
+  }
+
+  /** Whether it knows what is there, so that it could lead at once. */
+  get ready(): boolean {
+    return this.#cache.synced;
+  }
+
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  /** Works until the signal, then gives the leadership back. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { kube, identity, log, leaseMs, renewMs, retryMs } = this.#options;
+    const watching = this.#cache.run(signal);
+    const namespace = this.#options.leaseNamespace ?? SYSTEM_NAMESPACE;
+    await electLeader(
+      kube,
+      {
+        lease: { namespace, name: CONTROLLER_NAME },
+        identity,
+        lead: (leading) => this.#lead(leading),
+        onChange: ({ type, leader }) => log({ level: 'info', message: `leadership: ${type}`, leader }),
+        onError: (error) => log({ level: 'warn', message: `leader election: ${said(error)}` }),
+        ...(leaseMs === undefined ? {} : { leaseMs }),
+        ...(renewMs === undefined ? {} : { renewMs }),
+        ...(retryMs === undefined ? {} : { retryMs }),
+      },
+      signal,
+    );
+    await watching;
+  }
+
+  async #lead(signal: AbortSignal): Promise<void> {
+    const { log, metrics } = this.#options;
+    const queue = new WorkQueue({
+      concurrency: CONCURRENCY,
+      work: async (key, stop) => {
+        const begun = performance.now();
+        const recheck = await this.#reconciler.reconcile(key, stop);
+        metrics?.reconciled('success', performance.now() - begun);
+        return recheck;
+      },
+      onBegin: (waitedMs) => metrics?.waited(waitedMs),
+      onError: (key, error, retryMs) => {
+        metrics?.reconciled(mendsItself(error) ? 'repeated' : 'failed', undefined);
+        if (mendsItself(error)) return;
+        log({ level: 'warn', message: said(error), endpoint: key, retryMs });
+      },
+    });
+    this.#queue = queue;
+    this.#leading = true;
+    metrics?.observe(() => ({ leading: this.#leading, depth: queue.depth, endpoints: this.#states() }));
+    try {
+      await Promise.race([this.#cache.endpoints.whenSynced, aborted(signal)]);
+      for (const endpoint of this.#cache.endpoints.list()) queue.add(keyOf(endpoint.metadata));
+      await queue.run(signal);
+    } finally {
+      this.#leading = false;
+      this.#queue = undefined;
+    }
+  }
+
+  #onEndpoint(change: InformerChange<StoredEndpoint>): void {
+    this.#history.note(change);
+    const { object } = change;
+    if (change.type !== 'deleted') return;
+    this.#reconciler.forget(object);
+    this.#queue?.forget(keyOf(object.metadata));
+    for (const pod of this.#cache.belongingTo(PODS, object.metadata.namespace ?? '', object.metadata.name)) {
+      this.#diagnosis.forget(pod.metadata.uid ?? '');
+    }
+    // Whoever waited for the name may have it now.
+    for (const other of this.#cache.named(object.metadata.name)) this.#queue?.add(keyOf(other.metadata));
+  }
+
+  #onStatus({ metadata, status: before }: StoredEndpoint, status: EndpointStatus): void {
+    if (before?.state === status.state && before.error?.message === status.error?.message) return;
+    this.#options.log({
+      level: status.error === undefined ? 'info' : 'warn',
+      message:
+        status.error === undefined ? status.state : `${status.state}: ${status.error.code}: ${status.error.message}`,
+      endpoint: keyOf(metadata),
+    });
+  }
+
+  #states(): ReadonlyMap<string, number> {
+    const states = new Map<string, number>();
+    for (const { status } of this.#cache.endpoints.list()) {
+      const state = status?.state ?? 'Transitioning';
+      states.set(state, (states.get(state) ?? 0) + 1);
+    }
+    return states;
+  }
+}
+
+/** Somebody else was faster, or the cache is a moment behind: the next look settles it. */
+function mendsItself(error: unknown): boolean {
+  return AksmlError.is(error) && ['kube.conflict', 'kube.notFound', 'controller.notSynced'].includes(error.code);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function said(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

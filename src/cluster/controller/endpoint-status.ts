@@ -1,0 +1,153 @@
+import type { Condition, ConditionType, EndpointStatus } from '../../contract/endpoint.ts';
+import type { StoredEndpoint } from '../../kube/resource.ts';
+import { endpointState } from '../../serving/status.ts';
+import { effectiveShares, trafficAmongServing } from '../../serving/traffic.ts';
+import type { DerivedVersion } from './version-status.ts';
+
+/** What keeps the cluster's objects from being what the spec asks for. */
+export interface Obstacle {
+  readonly reason: string;
+  readonly message: string;
+}
+
+export interface EndpointFacts {
+  readonly endpoint: StoredEndpoint;
+  readonly versions: readonly DerivedVersion[];
+  /** `namespace/name` of the endpoint that had the name first. */
+  readonly nameTakenBy?: string;
+  readonly obstacle?: Obstacle;
+  readonly now: Date;
+}
+
+/** The status to write; the one that is there, where nothing has changed. */
+export function deriveStatus(facts: EndpointFacts): EndpointStatus {
+  const { endpoint } = facts;
+  const status = new StatusOf(endpoint, facts.now);
+  if (endpoint.metadata.deletionTimestamp !== undefined) return status.deleting();
+  if (facts.nameTakenBy !== undefined) return status.nameTaken(facts.nameTakenBy);
+  return status.of(facts.versions, facts.obstacle);
+}
+
+/** Says things of an endpoint in words of the resource. */
+class StatusOf {
+  readonly #endpoint: StoredEndpoint;
+  readonly #before: EndpointStatus | undefined;
+  readonly #now: Date;
+
+  constructor(endpoint: StoredEndpoint, now: Date) {
+    this.#endpoint = endpoint;
+    this.#before = endpoint.status;
+    this.#now = now;
+  }
+
+  deleting(): EndpointStatus {
+    return this.#finish({
+      state: 'Deleting',
+      versions: this.#before?.versions ?? [],
+      conditions: [this.#condition('Ready', 'False', 'Deleting', 'The endpoint is being deleted.')],
+    });
+  }
+
+  nameTaken(by: string): EndpointStatus {
+    const { name } = this.#endpoint.metadata;
+    const message = `The name ${name} is taken in this cluster by ${by}, which was there first.`;
+    return this.#finish({
+      state: 'Failed',
+      error: {
+        code: 'InvalidDeploymentSpec',
+        message,
+        remedy: 'An endpoint name is one per cluster: choose another, or delete the other endpoint.',
+      },
+      versions: [],
+      conditions: [
+        this.#condition('Ready', 'False', 'NameConflict', message),
+        this.#condition('Reconciled', 'False', 'NameConflict', message),
+        this.#condition('NameConflict', 'True', 'NameTaken', message),
+      ],
+    });
+  }
+
+  of(derived: readonly DerivedVersion[], obstacle: Obstacle | undefined): EndpointStatus {
+    const versions = derived.map(({ status }) => status);
+    const served = new Set(
+      versions.filter(({ name, state }) => state === 'Healthy' || this.#servedBefore(name)).map(({ name }) => name),
+    );
+    const present = trafficAmongServing(
+      this.#endpoint.spec.versions,
+      (name) => served.has(name),
+      this.#before?.defaultVersion,
+    );
+    const shares = effectiveShares(present);
+    const defaultVersion = present.find(({ isDefault }) => isDefault)?.name;
+    const { state, error } = endpointState(versions);
+    const available = versions.reduce((sum, { availableReplicas }) => sum + availableReplicas, 0);
+    const desired = versions.reduce((sum, { desiredReplicas }) => sum + desiredReplicas, 0);
+    const shown = obstacle !== undefined && state === 'Healthy' ? 'Unhealthy' : state;
+    return this.#finish({
+      state: shown,
+      ...(error === undefined ? {} : { error }),
+      versions: versions.map((version) => ({ ...version, effectiveTraffic: shares.get(version.name) ?? 0 })),
+      ...(defaultVersion === undefined ? {} : { defaultVersion }),
+      replicas: `${available}/${desired}`,
+      versionNames: this.#endpoint.spec.versions.map(({ name }) => name).join(','),
+      conditions: [
+        shown === 'Healthy'
+          ? this.#condition('Ready', 'True', 'Healthy', 'All versions serve with all their replicas.')
+          : this.#condition(
+              'Ready',
+              'False',
+              error?.code ?? shown,
+              error?.message ?? obstacle?.message ?? 'Replicas are being started or replaced.',
+            ),
+        obstacle === undefined
+          ? this.#condition('Reconciled', 'True', 'Reconciled', 'Everything that the spec asks for is there.')
+          : this.#condition('Reconciled', 'False', obstacle.reason, obstacle.message),
+        this.#condition('NameConflict', 'False', 'NameIsUnique', 'No other endpoint of the cluster has this name.'),
+      ],
+    });
+  }
+
+  /** A version that has had traffic keeps it. */
+  #servedBefore(name: string): boolean {
+    const share = this.#before?.versions?.find((version) => version.name === name)?.effectiveTraffic ?? 0;
+    return (
+      share > 0 &&
+      this.#before?.versions?.some((version) => version.name === name && version.servingImage !== undefined) === true
+    );
+  }
+
+  #condition(type: ConditionType, status: Condition['status'], reason: string, message: string): Condition {
+    const before = this.#before?.conditions?.find((condition) => condition.type === type);
+    const lastTransitionTime =
+      before?.status === status ? before.lastTransitionTime : this.#now.toISOString().replace(/\.\d+Z$/, 'Z');
+    const { generation } = this.#endpoint.metadata;
+    return {
+      type,
+      status,
+      reason,
+      message: message.slice(0, 4000),
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      lastTransitionTime,
+    };
+  }
+
+  #finish(status: Omit<EndpointStatus, 'observedGeneration' | 'updatedTime'>): EndpointStatus {
+    const before = this.#before;
+    const next = { observedGeneration: this.#endpoint.metadata.generation ?? 0, ...status };
+    const unchanged = before !== undefined && sameJson({ ...next, updatedTime: before.updatedTime }, before);
+    return unchanged ? before : { ...next, updatedTime: this.#now.toISOString() };
+  }
+}
+
+/** Whatever the order of the members. */
+function sameJson(a: unknown, b: unknown): boolean {
+  return canonical(a) === canonical(b);
+}
+
+function canonical(value: unknown): string {
+  return JSON.stringify(value, (_key, member: unknown) =>
+    typeof member === 'object' && member !== null && !Array.isArray(member)
+      ? Object.fromEntries(Object.entries(member).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : member,
+  );
+}

@@ -1,0 +1,247 @@
+import type { EndpointStatus, VersionSpec } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import { ApiRefusal } from '../../kube/failure.ts';
+import type { KubeClient } from '../../kube/kube.ts';
+import { type KubeObject, keyOf } from '../../kube/object.ts';
+import {
+  DEPLOYMENTS,
+  ENDPOINTS,
+  POD_DISRUPTION_BUDGETS,
+  PODS,
+  type Pod,
+  type Resource,
+  SERVICES,
+  type StoredEndpoint,
+} from '../../kube/resource.ts';
+import { VERSION_LABEL, workloadName } from '../names.ts';
+import type { ClusterCache } from './cluster-cache.ts';
+import { deriveStatus, type Obstacle } from './endpoint-status.ts';
+import { isOwnedBy } from './labels.ts';
+import { FIELD_MANAGER, type ObjectWriter } from './object-writer.ts';
+import { desiredObjects, IN_PLACE_ANNOTATION, keysSecret, type Rollout } from './objects.ts';
+import type { PodDiagnosis } from './pod-diagnosis.ts';
+import { podTemplate, templateKey } from './pod-template.ts';
+import { IN_PLACE_AFTER_MS, mustReplaceInPlace, unscheduled } from './scheduling.ts';
+import type { SpecHistory } from './spec-history.ts';
+import {
+  type DerivedVersion,
+  deriveVersion,
+  isOf,
+  isReady,
+  podToRead,
+  requiredReplicas,
+  type VersionFacts,
+} from './version-status.ts';
+
+export interface ReconcilerParts {
+  readonly kube: KubeClient;
+  readonly cache: ClusterCache;
+  readonly writer: ObjectWriter;
+  readonly diagnosis: PodDiagnosis;
+  readonly history: SpecHistory;
+  readonly clock: () => Date;
+  readonly onStatus: (endpoint: StoredEndpoint, status: EndpointStatus) => void;
+  /** Milliseconds; default {@link IN_PLACE_AFTER_MS}. */
+  readonly inPlaceAfterMs?: number;
+}
+
+/** What a version that is gone leaves. */
+const PRUNED: readonly Resource<KubeObject>[] = [DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS];
+
+/** Everything is looked at again from time to time, whether or not a change was told. */
+const RESYNC_MS = 10 * 60_000;
+
+/** Makes one endpoint so: looks at what is there, writes what differs, and says how it stands. Nothing is remembered that matters. */
+export class Reconciler {
+  readonly #parts: ReconcilerParts;
+  /** When the keys of an endpoint were last seen to, by its uid. */
+  readonly #keysSeenTo = new Map<string, number>();
+
+  constructor(parts: ReconcilerParts) {
+    this.#parts = parts;
+  }
+
+  /** After how many milliseconds time alone may change something. @throws what makes a later attempt worth while */
+  async reconcile(key: string, signal: AbortSignal): Promise<number | undefined> {
+    const { cache, clock } = this.#parts;
+    const endpoint = cache.endpoints.get(key);
+    if (endpoint === undefined || !cache.serves(endpoint.metadata.namespace)) return undefined;
+    const winner = this.#holderOfName(endpoint);
+    if (endpoint.metadata.deletionTimestamp !== undefined || winner !== endpoint) {
+      const nameTakenBy = winner === endpoint ? {} : { nameTakenBy: keyOf(winner.metadata) };
+      await this.#writeStatus(endpoint, deriveStatus({ endpoint, versions: [], ...nameTakenBy, now: clock() }), signal);
+      return undefined;
+    }
+    return await this.#makeSo(endpoint, signal);
+  }
+
+  async #makeSo(endpoint: StoredEndpoint, signal: AbortSignal): Promise<number | undefined> {
+    const { cache, clock } = this.#parts;
+    const { namespace = '' } = endpoint.metadata;
+    const unknown = cache.whyUnknown(namespace);
+    if (unknown !== undefined) {
+      const obstacle = obstacleOf(unknown);
+      if (obstacle !== undefined) await this.#reportObstacle(endpoint, obstacle, signal);
+      throw unknown;
+    }
+    const facts = await Promise.all(endpoint.spec.versions.map((version) => this.#factsOf(endpoint, version, signal)));
+    let failure: unknown;
+    try {
+      await this.#writeObjects(endpoint, facts, signal);
+    } catch (error) {
+      failure = error;
+    }
+    if (isNamespaceGoing(failure)) return undefined;
+    const obstacle = obstacleOf(failure);
+    if (failure !== undefined && obstacle === undefined) throw failure;
+    const versions = facts.map(deriveVersion);
+    const status = deriveStatus({ endpoint, versions, ...(obstacle === undefined ? {} : { obstacle }), now: clock() });
+    await this.#writeStatus(endpoint, status, signal);
+    if (failure !== undefined) throw failure;
+    return Math.min(
+      RESYNC_MS,
+      ...versions.flatMap(({ recheckMs }) => recheckMs ?? []),
+      ...this.#inPlaceRechecks(facts),
+    );
+  }
+
+  /** Before anything could be looked at: what was known stays, but for the obstacle. */
+  async #reportObstacle(endpoint: StoredEndpoint, obstacle: Obstacle, signal: AbortSignal): Promise<void> {
+    const versions = (endpoint.status?.versions ?? []).map((status): DerivedVersion => ({ status }));
+    await this.#writeStatus(endpoint, deriveStatus({ endpoint, versions, obstacle, now: this.#parts.clock() }), signal);
+  }
+
+  /** The endpoint that had the name first. */
+  #holderOfName(endpoint: StoredEndpoint): StoredEndpoint {
+    const rank = ({ metadata }: StoredEndpoint) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace ?? ''}`;
+    const [first] = [...this.#parts.cache.named(endpoint.metadata.name)].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+    return first ?? endpoint;
+  }
+
+  async #factsOf(endpoint: StoredEndpoint, version: VersionSpec, signal: AbortSignal): Promise<VersionFacts> {
+    const { cache, diagnosis, clock } = this.#parts;
+    const { name, namespace = '' } = endpoint.metadata;
+    const found = cache.find(DEPLOYMENTS, namespace, workloadName(name, version.name));
+    const deployment = found !== undefined && isOwnedBy(found, endpoint) ? found : undefined;
+    const pods = cache
+      .belongingTo(PODS, namespace, name)
+      .filter(({ metadata }) => metadata.labels?.[VERSION_LABEL] === version.name);
+    const template = templateKey(podTemplate(endpoint, version));
+    const isNew = (pod: Pod) => isOf(pod, template) && pod.metadata.deletionTimestamp === undefined;
+    const waiting = pods.find((pod) => isNew(pod) && unscheduled(pod) !== undefined);
+    const scaleUp = waiting === undefined ? undefined : await diagnosis.readScaleUp(waiting, signal);
+    const failed = podToRead({ pods, template });
+    const log = failed === undefined ? undefined : await diagnosis.readLog(failed, signal);
+    const old = pods.filter((pod) => !isOf(pod, template) && pod.metadata.deletionTimestamp === undefined);
+    const now = clock().getTime();
+    const begun = deployment?.metadata.annotations?.[IN_PLACE_ANNOTATION] === template && old.length > 0;
+    const afterMs = this.#parts.inPlaceAfterMs ?? IN_PLACE_AFTER_MS;
+    return {
+      version,
+      template,
+      ...(deployment === undefined ? {} : { deployment }),
+      pods,
+      logs: new Map(failed !== undefined && log !== undefined ? [[failed.metadata.uid ?? '', log]] : []),
+      scaleUp,
+      inPlace: begun || mustReplaceInPlace(pods.filter(isNew), old.filter(isReady).length, scaleUp, now, afterMs),
+      now,
+    };
+  }
+
+  #inPlaceRechecks(facts: readonly VersionFacts[]): number[] {
+    const afterMs = this.#parts.inPlaceAfterMs ?? IN_PLACE_AFTER_MS;
+    return facts.flatMap(({ pods, template, inPlace, now }) => {
+      if (inPlace) return [];
+      const since = pods.filter((pod) => isOf(pod, template)).flatMap((pod) => unscheduled(pod)?.since ?? []);
+      return since.map((time) => Math.max(100, time + afterMs - now)).filter((ms) => ms < afterMs);
+    });
+  }
+
+  async #writeObjects(endpoint: StoredEndpoint, facts: readonly VersionFacts[], signal: AbortSignal): Promise<void> {
+    const { cache, writer, history } = this.#parts;
+    const { name, namespace = '' } = endpoint.metadata;
+    for (const revision of history.unrecorded(endpoint)) {
+      signal.throwIfAborted();
+      await writer.createOnce(revision.desired, signal);
+      history.recorded(endpoint, revision.generation);
+    }
+    await this.#ensureKeys(endpoint, signal);
+    const rollouts = new Map(facts.map((fact) => [fact.version.name, rolloutOf(fact)]));
+    const desired = desiredObjects(
+      endpoint,
+      (version) => rollouts.get(version.name) ?? { replicas: requiredReplicas(version), inPlace: false },
+    );
+    for (const wanted of desired) {
+      signal.throwIfAborted();
+      const seen = cache.find(wanted.resource, namespace, wanted.object.metadata.name);
+      await writer.ensure(wanted, seen, endpoint, signal);
+    }
+    const kept = new Set(desired.map(({ resource, object }) => `${resource.plural}/${object.metadata.name}`));
+    for (const resource of PRUNED) {
+      for (const object of cache.belongingTo(resource, namespace, name)) {
+        if (kept.has(`${resource.plural}/${object.metadata.name}`) || !isOwnedBy(object, endpoint)) continue;
+        if (object.metadata.deletionTimestamp !== undefined) continue;
+        signal.throwIfAborted();
+        await writer.remove({ resource, object }, signal);
+      }
+    }
+  }
+
+  /** The keys are made without ever being read: the controller needs no right to read Secrets. */
+  async #ensureKeys(endpoint: StoredEndpoint, signal: AbortSignal): Promise<void> {
+    if (endpoint.spec.auth !== 'key') return;
+    const { uid = '' } = endpoint.metadata;
+    const now = this.#parts.clock().getTime();
+    const seenTo = this.#keysSeenTo.get(uid);
+    if (seenTo !== undefined && now - seenTo < RESYNC_MS) return;
+    const wasReconciled = endpoint.status?.conditions?.some(
+      ({ type, status }) => type === 'Reconciled' && status === 'True',
+    );
+    // After a restart not all endpoints at once: what was well a moment ago is looked at with the next round.
+    if (seenTo !== undefined || wasReconciled !== true)
+      await this.#parts.writer.createOnce(keysSecret(endpoint), signal);
+    this.#keysSeenTo.set(uid, now);
+  }
+
+  async #writeStatus(endpoint: StoredEndpoint, status: EndpointStatus, signal: AbortSignal): Promise<void> {
+    if (status === endpoint.status) return;
+    signal.throwIfAborted();
+    const options = { fieldManager: FIELD_MANAGER, subresource: 'status', unknownFields: 'drop', signal } as const;
+    await this.#parts.kube.replace(ENDPOINTS, { ...endpoint, status }, options);
+    this.#parts.onStatus(endpoint, status);
+  }
+
+  /** What was known of an endpoint that is gone. */
+  forget(endpoint: StoredEndpoint): void {
+    this.#keysSeenTo.delete(endpoint.metadata.uid ?? '');
+    this.#parts.history.forget(endpoint);
+  }
+}
+
+/** A fixed number is the user's; else whoever scales the Deployment owns its replicas, from the minimum on. */
+function rolloutOf({ version, deployment, inPlace }: VersionFacts): Rollout {
+  const { scale } = version;
+  const replicas = scale.kind === 'fixed' ? scale.replicas : (deployment?.spec?.replicas ?? scale.minReplicas);
+  return { replicas, inPlace };
+}
+
+/** What the user or an administrator must mend; undefined for what mends itself. */
+function obstacleOf(error: unknown): Obstacle | undefined {
+  if (!AksmlError.is(error)) return undefined;
+  const message = error.remedy === undefined ? error.message : `${error.message} ${error.remedy}`;
+  switch (error.code) {
+    case 'kube.forbidden':
+      return { reason: 'Forbidden', message };
+    case 'kube.invalid':
+      return { reason: 'Invalid', message };
+    case 'controller.objectInTheWay':
+      return { reason: 'ObjectInTheWay', message };
+    default:
+      return undefined;
+  }
+}
+
+function isNamespaceGoing(error: unknown): boolean {
+  if (!AksmlError.is(error, 'kube.forbidden') || !(error.cause instanceof ApiRefusal)) return false;
+  return /because it is being terminated/.test(error.cause.message);
+}

@@ -1,0 +1,170 @@
+import type { Cause, ReplicaStatus, VersionSpec, VersionStatus } from '../../contract/endpoint.ts';
+import type { Deployment, Pod } from '../../kube/resource.ts';
+import { type ReplicaFacts, versionState } from '../../serving/status.ts';
+import { causeOfPod, failedRun, scoringStatus } from './pod-cause.ts';
+import { IMAGE_ANNOTATION, TEMPLATE_ANNOTATION } from './pod-template.ts';
+import { NOTICE_MS, type ScaleUp, unschedulableCause, unscheduled } from './scheduling.ts';
+
+/** What the cluster tells of one version. */
+export interface VersionFacts {
+  readonly version: VersionSpec;
+  /** Of the pods that are wanted. */
+  readonly template: string;
+  readonly deployment?: Deployment;
+  readonly pods: readonly Pod[];
+  /** The last lines of the run that ended, by the pod's uid. */
+  readonly logs: ReadonlyMap<string, readonly string[]>;
+  /** What an autoscaler of nodes does about pods that no node takes. */
+  readonly scaleUp: ScaleUp;
+  readonly inPlace: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** A version's status, and after how many milliseconds time alone may change it. */
+export interface DerivedVersion {
+  readonly status: Omit<VersionStatus, 'effectiveTraffic'>;
+  readonly recheckMs?: number;
+}
+
+/** How often events of autoscalers are asked for while a pod waits for a node. */
+const WAITING_RECHECK_MS = 10_000;
+
+export function deriveVersion(facts: VersionFacts): DerivedVersion {
+  const { version, template, deployment, now } = facts;
+  const pods = [...facts.pods].sort(
+    (a, b) => startOf(a).localeCompare(startOf(b)) || (a.metadata.name < b.metadata.name ? -1 : 1),
+  );
+  const replicas = pods.map((pod) => ({ pod, status: replicaStatus(pod, facts) }));
+  const desired = deployment?.spec?.replicas ?? requiredReplicas(version);
+  const waiting = pods
+    .filter((pod) => isOf(pod, template))
+    .map(unscheduled)
+    .find((one) => one !== undefined);
+  const error = creationFailure(deployment) ?? scheduling(waiting, facts);
+  const verdict = versionState({
+    image: template,
+    desiredReplicas: desired,
+    requiredReplicas: Math.min(desired, requiredReplicas(version)),
+    replicas: replicas.map(
+      ({ pod, status }): ReplicaFacts => ({
+        image: pod.metadata.annotations?.[TEMPLATE_ANNOTATION] ?? '',
+        state: status.state,
+        ...(status.error === undefined ? {} : { error: status.error }),
+      }),
+    ),
+    ...(error === undefined ? {} : { error }),
+  });
+  const { servingImage: servingTemplate, ...counts } = verdict;
+  const servingImage = replicas.find(({ pod }) => isOf(pod, servingTemplate))?.status.image;
+  return {
+    status: {
+      name: version.name,
+      desiredReplicas: desired,
+      ...counts,
+      ...(servingImage === undefined ? {} : { servingImage }),
+      replicas: replicas.map(({ status }) => status),
+    },
+    ...(waiting === undefined
+      ? {}
+      : { recheckMs: Math.max(1000, Math.min(WAITING_RECHECK_MS, waiting.since + NOTICE_MS - now)) }),
+  };
+}
+
+/** What the user asked for: the rest comes and goes with the load. */
+export function requiredReplicas({ scale }: VersionSpec): number {
+  return scale.kind === 'fixed' ? scale.replicas : scale.minReplicas;
+}
+
+export function isReady({ metadata, status }: Pod): boolean {
+  if (metadata.deletionTimestamp !== undefined) return false;
+  return status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false;
+}
+
+export function isOf({ metadata }: Pod, template: string | undefined): boolean {
+  return template !== undefined && metadata.annotations?.[TEMPLATE_ANNOTATION] === template;
+}
+
+function replicaStatus(pod: Pod, facts: VersionFacts): ReplicaStatus {
+  const container = scoringStatus(pod);
+  const { state, error, message } = situation(pod, facts);
+  return {
+    id: pod.metadata.name,
+    image: pod.metadata.annotations?.[IMAGE_ANNOTATION] ?? '',
+    state,
+    startedTime: startOf(pod),
+    restarts: container?.restartCount ?? 0,
+    ...(message === undefined ? {} : { message }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function situation(pod: Pod, facts: VersionFacts): Pick<ReplicaStatus, 'state' | 'error' | 'message'> {
+  if (pod.metadata.deletionTimestamp !== undefined) return { state: 'draining' };
+  if (isReady(pod)) return { state: 'ready' };
+  const cause = causeOfPod(pod, facts.logs.get(pod.metadata.uid ?? ''));
+  if (cause !== undefined) return { state: 'failed', error: cause };
+  const message = startingMessage(pod, facts);
+  return { state: 'starting', ...(message === undefined ? {} : { message }) };
+}
+
+/** What it is at, in words that do not change by themselves. */
+function startingMessage(pod: Pod, { scaleUp, inPlace }: VersionFacts): string | undefined {
+  const waiting = unscheduled(pod);
+  if (waiting !== undefined) {
+    if (scaleUp?.state === 'adding')
+      return `waits for a node that the cluster autoscaler is adding (${scaleUp.message})`;
+    return inPlace ? 'waits for the room of a replica that it replaces' : `waits for a node: ${waiting.reason}`;
+  }
+  const container = scoringStatus(pod);
+  if (container?.state?.running) {
+    return `init() has been running since ${container.state.running.startedAt ?? startOf(pod)}`;
+  }
+  if (container?.state?.waiting?.reason === 'ErrImagePull')
+    return `pulls its image again: ${container.state.waiting.message ?? ''}`;
+  return pod.spec?.nodeName ? `is being set up on ${pod.spec.nodeName}` : undefined;
+}
+
+function scheduling(
+  waiting: ReturnType<typeof unscheduled>,
+  { scaleUp, inPlace, now }: VersionFacts,
+): Cause | undefined {
+  if (waiting === undefined || scaleUp?.state === 'adding' || inPlace) return undefined;
+  if (scaleUp === undefined && now - waiting.since < NOTICE_MS) return undefined;
+  return unschedulableCause(waiting, scaleUp);
+}
+
+/** Why the cluster makes no pods: a quota, a policy, a missing account. */
+function creationFailure(deployment: Deployment | undefined): Cause | undefined {
+  const failure = deployment?.status?.conditions?.find(
+    ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
+  );
+  if (failure === undefined) return undefined;
+  const message = failure.message ?? failure.reason ?? '';
+  if (/exceeded quota/i.test(message)) {
+    return {
+      code: 'PodUnschedulable',
+      message: `The namespace's quota allows no further replica: ${message}`,
+      remedy: 'Ask for less, or have the quota raised; the replica starts as soon as there is room.',
+    };
+  }
+  return {
+    code: 'InvalidDeploymentSpec',
+    message: `The cluster makes no replica: ${message}`,
+    remedy: 'Correct what the message names; it may be a policy of the cluster or the namespace.',
+  };
+}
+
+/** The pods whose log tells why the version fails: the newest that failed, of those that are wanted. */
+export function podToRead({ pods, template }: Pick<VersionFacts, 'pods' | 'template'>): Pod | undefined {
+  return pods
+    .filter(
+      (pod) => isOf(pod, template) && pod.metadata.deletionTimestamp === undefined && failedRun(pod) !== undefined,
+    )
+    .sort((a, b) => startOf(a).localeCompare(startOf(b)) || (a.metadata.name < b.metadata.name ? -1 : 1))
+    .at(-1);
+}
+
+function startOf({ metadata }: Pod): string {
+  return metadata.creationTimestamp ?? '';
+}

@@ -1,0 +1,215 @@
+import { randomBytes } from 'node:crypto';
+import type { Cluster } from '../../scripts/cluster/cluster.ts';
+import { Controller, type ControllerOptions, type LogEntry } from '../../src/cluster/controller/controller.ts';
+import { endpointDefinition } from '../../src/cluster/crd.ts';
+import { CLUSTER_RULES, NAMESPACE_RULES } from '../../src/cluster/manifests.ts';
+import type { Endpoint, VersionSpec } from '../../src/contract/endpoint.ts';
+import { type KubeClient, openKube } from '../../src/kube/kube.ts';
+import {
+  CLUSTER_ROLE_BINDINGS,
+  CLUSTER_ROLES,
+  CUSTOM_RESOURCE_DEFINITIONS,
+  ENDPOINTS,
+  type StoredEndpoint,
+} from '../../src/kube/resource.ts';
+import { type ClusterWorld, eventually, openClusterWorld } from './world.ts';
+
+/** A namespace in which controllers of the test's own run, with exactly the rights that attach gives. */
+export interface ControllerWorld extends ClusterWorld {
+  /** The administrator. */
+  readonly kube: KubeClient;
+  /** `SERVER` with the controller's own token; `through` puts a proxy between. */
+  controllerKube(through?: string): Promise<KubeClient>;
+  startController(options?: Partial<ControllerOptions>): Promise<RunningController>;
+  /** Writes an Endpoint as kubectl does. */
+  put(endpoint: Wish): Promise<StoredEndpoint>;
+  endpoint(name: string): Promise<StoredEndpoint | undefined>;
+  /** Waits until the controller has said so of the newest spec. */
+  untilState(name: string, state: string, options?: { readonly timeoutMs?: number }): Promise<StoredEndpoint>;
+}
+
+export interface RunningController {
+  readonly controller: Controller;
+  readonly log: LogEntry[];
+  stop(): Promise<void>;
+}
+
+export interface Wish {
+  readonly name: string;
+  readonly spec: Readonly<Record<string, unknown>>;
+  readonly namespace?: string;
+}
+
+interface Cleanup {
+  after(work: () => Promise<void>): void;
+}
+
+/** Short terms, so that a test need not wait for the real ones. */
+export const SHORT_TERMS = { leaseMs: 3_000, renewMs: 2_000, retryMs: 200 };
+
+export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise<ControllerWorld> {
+  const world = await openClusterWorld(t, cluster, {
+    namespaceLabels: { 'pod-security.kubernetes.io/enforce': 'restricted' },
+  });
+  const { namespace } = world;
+  const kube = await openKube({ paths: [world.kubeconfig] }, NOBODY);
+  await installDefinition(kube);
+  await grant(world, NAMESPACE_RULES);
+  const clients: KubeClient[] = [kube];
+  const running: RunningController[] = [];
+  t.after(async () => {
+    await Promise.all(running.map((one) => one.stop()));
+    await kube.remove(CLUSTER_ROLE_BINDINGS, { name: namespace });
+    await kube.remove(CLUSTER_ROLES, { name: namespace });
+    await Promise.all(clients.map((client) => client.close()));
+  });
+  const controllerKube: ControllerWorld['controllerKube'] = async (through) => {
+    const token = await world.kubectl('create', 'token', 'controller');
+    const { cluster: place } = kube.context;
+    const context = {
+      name: 'controller',
+      cluster: { ...place, server: through ?? place.server },
+      user: { name: 'c', token },
+    };
+    const client = await openKube(context, NOBODY);
+    clients.push(client);
+    return client;
+  };
+  return {
+    ...world,
+    kube,
+    controllerKube,
+    async startController(options = {}) {
+      const stop = new AbortController();
+      const log: LogEntry[] = [];
+      const controller = new Controller({
+        kube: options.kube ?? (await controllerKube()),
+        namespaces: [namespace],
+        identity: `controller-${randomBytes(4).toString('hex')}`,
+        leaseNamespace: namespace,
+        log: (entry) => log.push(entry),
+        ...SHORT_TERMS,
+        ...options,
+      });
+      const ended = controller.run(stop.signal);
+      const one = {
+        controller,
+        log,
+        async stop() {
+          stop.abort();
+          await ended;
+        },
+      };
+      running.push(one);
+      return one;
+    },
+    put: (wish) => kube.apply(ENDPOINTS, endpointOf(wish, namespace), { fieldManager: 'kubectl', force: true }),
+    endpoint: (name) => kube.find(ENDPOINTS, { name, namespace }),
+    untilState: (name, state, options) =>
+      eventually(
+        `${name} is ${state}`,
+        async () => {
+          const found = await kube.find(ENDPOINTS, { name, namespace });
+          const observed = found?.status?.observedGeneration === found?.metadata.generation;
+          return observed && found?.status?.state === state ? found : undefined;
+        },
+        {
+          ...options,
+          describe: async () => (await kube.find(ENDPOINTS, { name, namespace }))?.status,
+        },
+      ),
+  };
+}
+
+export const NOBODY = { variables: {}, consent: async () => false, untrustedFolders: [] };
+
+/** The rights that the test's controllers have from now on. */
+export async function grant(
+  world: ClusterWorld,
+  rules: readonly object[],
+  clusterRules: readonly object[] = CLUSTER_RULES,
+): Promise<void> {
+  const { namespace } = world;
+  const subjects = [{ kind: 'ServiceAccount', name: 'controller', namespace }];
+  const apiGroup = 'rbac.authorization.k8s.io';
+  const apiVersion = `${apiGroup}/v1`;
+  await world.apply(
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'controller', namespace } },
+    { apiVersion, kind: 'ClusterRole', metadata: { name: namespace }, rules: clusterRules },
+    {
+      apiVersion,
+      kind: 'ClusterRoleBinding',
+      metadata: { name: namespace },
+      subjects,
+      roleRef: { apiGroup, kind: 'ClusterRole', name: namespace },
+    },
+    {
+      apiVersion,
+      kind: 'Role',
+      metadata: { name: 'controller', namespace },
+      rules: [
+        ...rules,
+        { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
+      ],
+    },
+    {
+      apiVersion,
+      kind: 'RoleBinding',
+      metadata: { name: 'controller', namespace },
+      subjects,
+      roleRef: { apiGroup, kind: 'Role', name: 'controller' },
+    },
+  );
+}
+
+async function installDefinition(kube: KubeClient): Promise<void> {
+  const definition = endpointDefinition('0.0.0-test');
+  await kube.apply(CUSTOM_RESOURCE_DEFINITIONS, definition, { fieldManager: 'aksml', force: true });
+  await eventually('the custom resource is served', async () => {
+    const { status } = await kube.get(CUSTOM_RESOURCE_DEFINITIONS, definition.metadata);
+    return status?.conditions?.some(({ type, status: value }) => type === 'Established' && value === 'True');
+  });
+}
+
+function endpointOf({ name, spec, namespace: other }: Wish, namespace: string): StoredEndpoint {
+  const endpoint: unknown = {
+    apiVersion: 'aksml.dev/v1',
+    kind: 'Endpoint',
+    metadata: { name, namespace: other ?? namespace },
+    spec,
+  };
+  // What is left out has defaults in the custom resource.
+  return endpoint as StoredEndpoint;
+}
+
+/** A version whose server is a few lines of Python; `script` replaces them. */
+export function pythonVersion(
+  cluster: Cluster,
+  version: Partial<Omit<VersionSpec, 'container'>> & { readonly script?: string } = {},
+): object {
+  const { script = SERVER, ...rest } = version;
+  return {
+    name: 'main',
+    isDefault: true,
+    image: `sha256:${'0'.repeat(64)}`,
+    container: { image: cluster.baseImage, command: ['python3', '-u', '-c', script, '{port}'], port: 8080 },
+    resources: { cpu: 0.01, memoryInGB: 0.05, gpu: 0 },
+    scale: { kind: 'fixed', replicas: 1 },
+    scoringTimeoutMs: 1000,
+    ...rest,
+  };
+}
+
+const SERVER = `
+import http.server, signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header('content-length', '2'); self.end_headers(); self.wfile.write(b'ok')
+http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Handler).serve_forever()
+`;
+
+export function service(version: object): Endpoint['spec'] {
+  const spec: unknown = { form: 'service', versions: [version] };
+  return spec as Endpoint['spec'];
+}
