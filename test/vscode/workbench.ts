@@ -8,7 +8,7 @@ export interface Workbench {
   readonly page: Page;
   /** Shows a view container by the title of its activity-bar item. */
   openView(title: string): Promise<void>;
-  /** A row of whichever tree shows it now: by the beginning of its label, or by a pattern. */
+  /** A row of whichever tree shows it now, by its label. */
   row(label: string | RegExp): Locator;
   /** The row at the end of a path of labels, each parent expanded. */
   expand(...path: readonly (string | RegExp)[]): Promise<Locator>;
@@ -50,8 +50,10 @@ async function shown(page: Page): Promise<void> {
 }
 
 function workbenchOf(page: Page): Workbench {
-  const row = (label: string | RegExp): Locator =>
-    page.getByRole('treeitem', { name: typeof label === 'string' ? startsWith(label) : label });
+  const row = (label: string | RegExp): Locator => {
+    const shown = typeof label === 'string' ? new RegExp(`^${escaped(label)}$`) : label;
+    return page.getByRole('treeitem').filter({ has: page.locator('.label-name', { hasText: shown }) });
+  };
   const quickInput = page.locator('.quick-input-widget:visible');
   const palette = async (text: string): Promise<void> => {
     const input = quickInput.locator('input').first();
@@ -164,5 +166,9 @@ function workbenchOf(page: Page): Workbench {
 }
 
 function startsWith(text: string): RegExp {
-  return new RegExp(`^${text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}`);
+  return new RegExp(`^${escaped(text)}`);
+}
+
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
