@@ -1,7 +1,6 @@
 """Starts the scoring server of one replica on a loopback port and tells the supervisor when it is ready.
 
-It stands in for the `azmlinfsrv` command, which can only listen on a fixed port of every network interface. The settings that
-command makes are made here too; what scores is the unchanged application of azureml-inference-server-http.
+It stands in for the `azmlinfsrv` command, which can only listen on a fixed port of every network interface.
 Runs on every Python the scoring server ran on, so no syntax newer than Python 3.6.
 """
 
@@ -10,11 +9,14 @@ import os
 import sys
 import time
 
+# Nothing is to be written beside aksml's own files, which may be another user's.
+writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+import aksml_server  # noqa: E402
+
+sys.dont_write_bytecode = writes_bytecode
+
 RUN_FOLDER = os.environ["AKSML_REPLICA_FOLDER"]
 STATUS = os.path.join(RUN_FOLDER, "status.json")
-APP = "azureml_inference_server_http.server.entry:app"
-# A worker that is inside init() cannot tell gunicorn that it is alive. The supervisor decides how long init() may take.
-LONGEST_INIT_SECONDS = 30 * 24 * 3600
 
 
 class Status:
@@ -82,28 +84,10 @@ status = Status()
 
 
 def prepare_environment():
-    """What `azmlinfsrv` does between its arguments and the server."""
-    from azureml_inference_server_http import __version__
-
-    configure_logging()
     os.environ.setdefault("AML_APP_ROOT", os.getcwd())
-    if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
-        os.environ.setdefault("HTTP_X_MS_SERVER_VERSION", "azmlinfsrv/{}".format(__version__))
     os.environ["AML_APP_INSIGHTS_ENABLED"] = "true" if app_insights_wanted() else "false"
-    sys.path.append(os.environ["AML_APP_ROOT"])
-    print("Azure ML Inferencing HTTP server v{}".format(__version__))
+    aksml_server.prepare()
     print_trap()
-
-
-def configure_logging():
-    try:
-        from azureml_inference_server_http import constants, log_config
-    except ImportError:  # the last server for Python 3.6 left it to its command line
-        import logging
-
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-        return
-    log_config.load_logging_config(constants.PACKAGE_ROOT)
 
 
 def app_insights_wanted():
@@ -131,41 +115,9 @@ def print_trap():
 
 
 def serve_with_gunicorn(workers):
-    from gunicorn.app.wsgiapp import WSGIApplication
-
-    sys.argv = [sys.argv[0], "-b", "127.0.0.1:0", "-w", str(workers), "--timeout", worker_timeout()]
-    # As azmlinfsrv has it: the access log is the only way to get the log at all, and errors would come twice.
-    sys.argv += ["--access-logfile", "-", "--error-logfile", os.devnull]
-    if os.environ.get("WORKER_PRELOAD", "false").lower() == "true":
-        sys.argv.append("--preload")
-    sys.argv.append(APP)
-
-    class Replica(WSGIApplication):
-        def load_config(self):
-            super(Replica, self).load_config()
-            self.cfg.set("bind", "127.0.0.1:0")
-            self.cfg.set("workers", workers)
-            self.cfg.set("post_fork", post_fork)
-            self.cfg.set("post_worker_init", post_worker_init)
-            self.cfg.set("child_exit", child_exit)
-            if "control_socket_disable" in self.cfg.settings:
-                self.cfg.set("control_socket_disable", True)
-
-    Replica("%(prog)s [OPTIONS] [APP_MODULE]").run()
-
-
-def worker_timeout():
-    """Seconds. Never less than a scoring call may take."""
-    scoring = float(os.environ.get("SCORING_TIMEOUT_MS", "60000")) / 1000
-    return str(int(max(float(os.environ.get("WORKER_TIMEOUT", "300")), scoring + 30)))
-
-
-def post_fork(server, worker):
-    later = time.monotonic() + LONGEST_INIT_SECONDS
-    try:
-        os.utime(worker.tmp.fileno(), (later, later))
-    except (OSError, AttributeError):
-        pass  # an older gunicorn keeps its heartbeat elsewhere: WORKER_TIMEOUT then limits init()
+    address = "127.0.0.1:0"
+    hooks = {"post_worker_init": post_worker_init, "child_exit": child_exit}
+    aksml_server.run_gunicorn(aksml_server.gunicorn_arguments(address, workers), hooks)
 
 
 def post_worker_init(worker):
@@ -173,14 +125,11 @@ def post_worker_init(worker):
 
 
 def child_exit(server, worker):
-    if not status.worker_gone(worker.pid) and server.LISTENERS:
-        # gunicorn itself gives up only on exit codes 3 and 4; a crash of the interpreter it would repeat forever, unseen.
-        from gunicorn.errors import HaltServer
-
-        raise HaltServer("Worker died before init() had returned.", 3)
+    aksml_server.halt_unless_ready(server, status.worker_gone(worker.pid))
 
 
 def serve_with_waitress(workers):
+    aksml_server.leave_out_exporter()
     from azureml_inference_server_http.server.entry import app
     from waitress.server import create_server
 
@@ -189,14 +138,26 @@ def serve_with_waitress(workers):
     server.run()
 
 
+def serve_for_debugging(port):
+    import importlib.util
+
+    spec = importlib.util.spec_from_file_location("aksml_debugging", os.path.join(HERE, "debugging.py"))
+    debugging = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(debugging)
+    debugging.serve_under_debugger(port, os.environ["AKSML_DEBUG_SOURCE"], lambda ready: status.worker_ready(os.getpid(), ready))
+
+
 def main():
-    workers = int(os.environ.get("WORKER_COUNT", "1"))
+    debug_port = os.environ.get("AKSML_DEBUG_PORT")
+    workers = 1 if debug_port else int(os.environ.get("WORKER_COUNT", "1"))
     # The user's modules must not be shadowed by what lies beside this file.
     sys.path.pop(0)
     status.change(pid=os.getpid(), workers=workers, phase="starting", ready=[])
     try:
         prepare_environment()
-        if os.name == "nt":
+        if debug_port:
+            serve_for_debugging(int(debug_port))
+        elif os.name == "nt":
             serve_with_waitress(workers)
         else:
             serve_with_gunicorn(workers)
@@ -214,5 +175,6 @@ def note_exit(code):
         status.change(phase="exited", exitCode=code)
 
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 MAIN_PID = os.getpid()
 main()

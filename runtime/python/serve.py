@@ -1,7 +1,6 @@
 """Starts the scoring server of a container, as v1's service images did: every interface, port 5001, settings from the environment.
 
-What scores is the unchanged application of azureml-inference-server-http. Runs on every Python the scoring server ran on, so no syntax
-newer than Python 3.6.
+Runs on every Python the scoring server ran on, so no syntax newer than Python 3.6.
 
 With AKSML_HEALTH_PORT, a process of its own answers there: /ready once init() has returned in every worker, /live always. Probes that the
 workers had to answer would wait behind a long scoring call.
@@ -10,44 +9,10 @@ workers had to answer would wait behind a long scoring call.
 import os
 import socket
 import sys
-import time
 
-APP = "azureml_inference_server_http.server.entry:app"
+import aksml_server
+
 APP_ROOT = "/var/azureml-app"
-
-
-def prepare():
-    """What `azmlinfsrv` does between its arguments and the server."""
-    os.environ.setdefault("AML_APP_ROOT", APP_ROOT)
-    from azureml_inference_server_http import __version__
-
-    configure_logging()
-    if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
-        os.environ.setdefault("HTTP_X_MS_SERVER_VERSION", "azmlinfsrv/{}".format(__version__))
-    sys.path.append(os.environ["AML_APP_ROOT"])
-    os.chdir(os.environ["AML_APP_ROOT"])
-    print("Azure ML Inferencing HTTP server v{}".format(__version__), flush=True)
-
-
-def configure_logging():
-    try:
-        from azureml_inference_server_http import constants, log_config
-    except ImportError:  # the last server for Python 3.6 left it to its command line
-        import logging
-
-        logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-        return
-    log_config.load_logging_config(constants.PACKAGE_ROOT)
-
-
-def scoring_timeout():
-    """Seconds."""
-    return float(os.environ.get("SCORING_TIMEOUT_MS", "60000")) / 1000
-
-
-def timeout():
-    """Seconds that a worker may be silent. Never less than a scoring call may take."""
-    return str(int(max(float(os.environ.get("WORKER_TIMEOUT", "300")), scoring_timeout() + 30)))
 
 
 class Health:
@@ -107,18 +72,6 @@ def answer_probe(listener, ready):
         pass  # the prober has gone
 
 
-# A worker that is inside init() cannot tell gunicorn that it is alive. Whoever deploys decides how long init() may take.
-LONGEST_INIT_SECONDS = 30 * 24 * 3600
-
-
-def post_fork(server, worker):
-    later = time.monotonic() + LONGEST_INIT_SECONDS
-    try:
-        os.utime(worker.tmp.fileno(), (later, later))
-    except (OSError, AttributeError):
-        pass  # an older gunicorn keeps its heartbeat elsewhere: WORKER_TIMEOUT then limits init()
-
-
 class Hooks:
     """What gunicorn tells of its workers. A worker's own ones run in the worker, `child_exit` in the server."""
 
@@ -136,11 +89,7 @@ class Hooks:
     def child_exit(self, server, worker):
         if self.health:
             self.health.worker_gone(worker.pid)
-        if not self.was_ready(worker.pid) and server.LISTENERS:
-            # gunicorn itself gives up only on exit codes 3 and 4; a crash of the interpreter it would repeat forever, unseen.
-            from gunicorn.errors import HaltServer
-
-            raise HaltServer("Worker died before init() had returned.", 3)
+        aksml_server.halt_unless_ready(server, self.was_ready(worker.pid))
 
     def was_ready(self, pid):
         try:
@@ -156,31 +105,18 @@ def main():
     sys.path.pop(0)
     port, workers = os.environ.get("AKSML_HEALTH_PORT"), int(os.environ.get("WORKER_COUNT", "1"))
     hooks = Hooks(Health(int(port), workers) if port else None)
-    prepare()
-    from gunicorn.app.wsgiapp import WSGIApplication
-
-    sys.argv = ["azmlinfsrv", "-b", "0.0.0.0:{}".format(os.environ.get("SERVER_PORT", "5001"))]
-    sys.argv += ["-w", str(workers), "--timeout", timeout()]
+    os.environ.setdefault("AML_APP_ROOT", APP_ROOT)
+    aksml_server.prepare()
+    os.chdir(os.environ["AML_APP_ROOT"])
+    address = "0.0.0.0:{}".format(os.environ.get("SERVER_PORT", "5001"))
+    arguments = aksml_server.gunicorn_arguments(address, workers)
     # What is being scored when the container is stopped is answered.
-    sys.argv += ["--graceful-timeout", str(int(scoring_timeout()) + 1)]
+    arguments += ["--graceful-timeout", str(int(aksml_server.scoring_timeout()) + 1)]
     # /tmp may be on a disk, where gunicorn's heartbeat can stall.
     if os.access("/dev/shm", os.W_OK):
-        sys.argv += ["--worker-tmp-dir", "/dev/shm"]
-    sys.argv += ["--access-logfile", "-", "--error-logfile", os.devnull]
-    if os.environ.get("WORKER_PRELOAD", "false").lower() == "true":
-        sys.argv.append("--preload")
-    sys.argv.append(APP)
-
-    class Server(WSGIApplication):
-        def load_config(self):
-            super(Server, self).load_config()
-            self.cfg.set("post_fork", post_fork)
-            self.cfg.set("post_worker_init", hooks.post_worker_init)
-            self.cfg.set("child_exit", hooks.child_exit)
-            if "control_socket_disable" in self.cfg.settings:
-                self.cfg.set("control_socket_disable", True)
-
-    Server("%(prog)s [OPTIONS] [APP_MODULE]").run()
+        arguments += ["--worker-tmp-dir", "/dev/shm"]
+    settings = {"post_worker_init": hooks.post_worker_init, "child_exit": hooks.child_exit}
+    aksml_server.run_gunicorn(arguments, settings)
 
 
 main()

@@ -15,8 +15,6 @@ export const NETWORK = {
 } as const;
 
 export const NODE_NAME = 'aksml-node';
-export const API_SERVER_PORT = 6443;
-export const API_SERVER = `https://${NETWORK.node}:${API_SERVER_PORT}`;
 
 const PORTS = [
   'etcd',

@@ -2,9 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { API_SERVER } from './addresses.ts';
 import { certificate, privateKey } from './certificates.ts';
-import type { Place } from './place.ts';
+import { apiServerUrl, type Place } from './place.ts';
 
 /** Reads from the API server as the administrator; undefined when it does not answer well. */
 export async function readApi(place: Place, path: string): Promise<unknown> {
@@ -14,7 +13,7 @@ export async function readApi(place: Place, path: string): Promise<unknown> {
     readFile(privateKey(place, 'admin')),
   ]);
   return new Promise((resolve) => {
-    const asked = request(new URL(path, API_SERVER), { ca, cert, key, timeout: 5_000 }, (answer) => {
+    const asked = request(new URL(path, apiServerUrl(place)), { ca, cert, key, timeout: 5_000 }, (answer) => {
       if (answer.statusCode === 200) {
         json(answer).then(resolve, () => resolve({}));
         return;

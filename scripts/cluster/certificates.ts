@@ -2,9 +2,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { writeFileAtomic } from '../../src/home/atomic-file.ts';
-import { API_SERVER, NETWORK, NODE_NAME } from './addresses.ts';
+import { NETWORK, NODE_NAME } from './addresses.ts';
 import { run } from './command.ts';
-import type { Place } from './place.ts';
+import { apiServerUrl, type Place } from './place.ts';
 
 /** Who speaks to the API server, by the names that Kubernetes gives rights to; also the two servers' own certificates. */
 const IDENTITIES: Readonly<Record<string, { readonly subject: string; readonly names?: readonly string[] }>> = {
@@ -78,7 +78,7 @@ async function issue(place: Place, name: string, subject: string, extensions: re
 
 async function writeKubeconfig(place: Place, name: string): Promise<void> {
   const data = async (file: string) => (await readFile(file)).toString('base64');
-  const cluster = { server: API_SERVER, 'certificate-authority-data': await data(certificate(place, 'ca')) };
+  const cluster = { server: apiServerUrl(place), 'certificate-authority-data': await data(certificate(place, 'ca')) };
   const user = {
     'client-certificate-data': await data(certificate(place, name)),
     'client-key-data': await data(privateKey(place, name)),

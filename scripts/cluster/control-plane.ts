@@ -1,4 +1,4 @@
-import { API_SERVER_PORT, NETWORK, type Ports } from './addresses.ts';
+import { NETWORK, type Ports } from './addresses.ts';
 import { certificate, kubeconfig, privateKey } from './certificates.ts';
 import type { Daemon } from './daemon.ts';
 import type { Place } from './place.ts';
@@ -34,9 +34,9 @@ export function apiServer(place: Place, ports: Ports, program: string): Daemon {
     command: program,
     args: flags({
       'etcd-servers': `http://${LOOPBACK}:${ports.etcd}`,
-      'bind-address': NETWORK.node,
-      'advertise-address': NETWORK.node,
-      'secure-port': API_SERVER_PORT,
+      'bind-address': place.apiServer.address,
+      'advertise-address': place.apiServer.address,
+      'secure-port': place.apiServer.port,
       'service-cluster-ip-range': NETWORK.services,
       'authorization-mode': 'Node,RBAC',
       'anonymous-auth': false,

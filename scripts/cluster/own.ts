@@ -6,7 +6,7 @@ import { writeFileAtomic } from '../../src/home/atomic-file.ts';
 import { openHome } from '../../src/home/home.ts';
 import { withLock } from '../../src/home/lock.ts';
 import { installPackages, isOnPath } from '../packages.ts';
-import { API_SERVER, choosePorts, NODE_NAME, type Ports } from './addresses.ts';
+import { choosePorts, NODE_NAME, type Ports } from './addresses.ts';
 import { isNodeReady, readApi, until } from './api-server.ts';
 import { debianBaseImage, pushBaseImage } from './base-image.ts';
 import { kubeconfig, makeCertificates } from './certificates.ts';
@@ -25,7 +25,7 @@ import {
 } from './daemon.ts';
 import { setUpNetwork, tearDownNetwork, writeCniConfiguration } from './network.ts';
 import { containerd, containerSocket, kubelet, kubeProxy, mountsBelow, podLogsFolder } from './node.ts';
-import type { Place } from './place.ts';
+import { apiServerUrl, openPlace, type Place } from './place.ts';
 import { buildKubernetes, programsFolder } from './programs.ts';
 import { findDockerRegistry, pushPauseImage, registryDaemon } from './registry.ts';
 
@@ -244,7 +244,9 @@ async function removeGroup(folder: string): Promise<void> {
 }
 
 export function describe(cluster: Cluster): string {
-  return [`API server  ${API_SERVER}`, `kubeconfig  ${cluster.kubeconfig}`, `registry    ${cluster.registry}`].join(
-    '\n',
-  );
+  return [
+    `API server  ${apiServerUrl(openPlace())}`,
+    `kubeconfig  ${cluster.kubeconfig}`,
+    `registry    ${cluster.registry}`,
+  ].join('\n');
 }

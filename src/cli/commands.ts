@@ -56,6 +56,11 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
     load: async () => (await import('./import.ts')).IMPORT_COMMANDS,
   },
   {
+    words: ['mcp'],
+    summary: 'Let a language model list, plan, deploy and troubleshoot, over the Model Context Protocol',
+    load: async () => (await import('./mcp.ts')).MCP_COMMANDS,
+  },
+  {
     words: ['local'],
     summary: 'What runs on this machine',
     load: async () => (await import('./local.ts')).LOCAL_COMMANDS,

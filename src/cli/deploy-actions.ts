@@ -44,6 +44,8 @@ interface Described {
 
 export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
   const options = await withProfile(context, given);
+  // Opened while Python checks the script; what goes wrong is told below, after the configuration's problems.
+  context.session().catch(() => {});
   const { configuration, ...described }: Described =
     options.v2Deployment === undefined
       ? { configuration: await configurationOf(context, options) }

@@ -226,6 +226,13 @@ export const BUILDING = {
   }),
 };
 
+export const DEBUGGING = {
+  debugPort: integer({
+    section: 'Code and environment',
+    help: 'Run the source directory itself under debugpy, which waits for a debugger at this port; edits take effect at once.',
+  }),
+};
+
 export const WAITING = {
   noWait: flag({ help: 'Do not wait until it is Healthy.' }),
 };

@@ -39,12 +39,14 @@ export interface BuildingOptions {
   readonly python?: string | undefined;
   readonly refresh?: boolean | undefined;
   readonly liftSnapshotLimits?: boolean | undefined;
+  readonly debugPort?: number | undefined;
 }
 
 /** `AML_SNAPSHOT_NO_FILE_LIMIT` is v1's own way to lift the limits. */
 export function buildOptionsOf(context: CommandContext, options: BuildingOptions): BuildOptions {
   return {
     ...(options.python === undefined ? {} : { python: options.python }),
+    ...(options.debugPort === undefined ? {} : { debugPort: options.debugPort }),
     ...(options.refresh ? { refreshEnvironment: true } : {}),
     ...(options.liftSnapshotLimits || context.host.environment['AML_SNAPSHOT_NO_FILE_LIMIT']
       ? { liftSnapshotLimits: true }

@@ -1,10 +1,6 @@
 import { relative, resolve, sep } from 'node:path';
-import {
-  type DeploymentProposal,
-  filesToWrite,
-  type ProposedFile,
-  proposeDeployment,
-} from '../engine/proposals/proposals.ts';
+import type { DeploymentProposal, ProposedFile } from '../contract/proposal.ts';
+import { filesToWrite, proposeDeployment } from '../engine/proposals/proposals.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { CommandContext } from './context.ts';
 import { type Result, valueResult } from './result.ts';

@@ -16,4 +16,6 @@ export interface Problem {
   readonly message: string;
   /** What to do about it, one sentence. */
   readonly remedy?: string;
+  /** The key path that was probably meant instead of `path`. */
+  readonly suggestion?: string;
 }

@@ -6,11 +6,14 @@ import type { BuildOptions } from '../engine/endpoints/build.ts';
 import { type DeployRequest, deploy, planDeployment } from '../engine/endpoints/deploy.ts';
 import { updateVersion } from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
+import { proposeDeployment } from '../engine/proposals/proposals.ts';
 import { readConfiguration } from './configuration.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { Call, HandlersOf } from './handler.ts';
 
 export const DEPLOYMENT: HandlersOf<'deployment'> = {
+  'deployment.propose': async (params, { host, signal }) =>
+    proposeDeployment(await host.engine(params), { model: params.model, project: params.folder }, signal),
   'deployment.plan': async (params, { host, signal }) =>
     planDeployment(await host.engine(params), await deployRequest(host, params, signal), signal),
   'deployment.deploy': async (params, call) => {
@@ -57,13 +60,15 @@ interface Building {
   readonly python?: string | undefined;
   readonly refreshEnvironment?: boolean | undefined;
   readonly liftSnapshotLimits?: boolean | undefined;
+  readonly debugPort?: number | undefined;
 }
 
-function buildOptions({ python, refreshEnvironment, liftSnapshotLimits }: Building): BuildOptions {
+function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, debugPort }: Building): BuildOptions {
   return {
     ...(python === undefined ? {} : { python }),
     ...(refreshEnvironment ? { refreshEnvironment } : {}),
     ...(liftSnapshotLimits ? { liftSnapshotLimits } : {}),
+    ...(debugPort === undefined ? {} : { debugPort }),
   };
 }
 

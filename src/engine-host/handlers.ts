@@ -7,6 +7,7 @@ const NOUNS: { readonly [N in Noun]: () => Promise<HandlersOf<N>> } = {
   target: async () => (await import('./target.ts')).TARGET,
   model: async () => (await import('./model.ts')).MODEL,
   environment: async () => (await import('./environment.ts')).ENVIRONMENT,
+  snapshot: async () => (await import('./snapshot.ts')).SNAPSHOT,
   content: async () => (await import('./content.ts')).CONTENT,
   configuration: async () => (await import('./configuration.ts')).CONFIGURATION,
   deployment: async () => (await import('./deployment.ts')).DEPLOYMENT,

@@ -8,6 +8,10 @@ import { watchContent } from './content.ts';
 import type { HandlersOf } from './handler.ts';
 
 export const MODEL: HandlersOf<'model'> = {
+  'model.recognize': async ({ paths }) => {
+    const { recognizeModel } = await import('../engine/proposals/recognize.ts');
+    return Promise.all(paths.map(async (path) => (await recognizeModel(path)) ?? null));
+  },
   'model.list': async ({ name, latest, ...scope }, { host, signal }) =>
     models.listModels(
       await host.engine(scope),

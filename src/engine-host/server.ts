@@ -1,10 +1,10 @@
-import * as v from 'valibot';
 import { type CancellationToken, type MessageConnection, ProgressType, ResponseError } from 'vscode-jsonrpc';
 import { ENGINE_API, type Envelope, FAILURE, type MethodName } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { Call } from './handler.ts';
 import { handlerOf } from './handlers.ts';
+import { checkedParams } from './in-process.ts';
 
 const EVENTS = new ProgressType<unknown>();
 
@@ -37,7 +37,7 @@ async function answer(
     },
   };
   try {
-    const params = checked(method, envelope.params);
+    const params = checkedParams(method, envelope.params);
     const handle = await handlerOf(method);
     return await handle(params, call);
   } catch (error) {
@@ -45,17 +45,6 @@ async function answer(
   } finally {
     cancelled.dispose();
   }
-}
-
-/** @throws AksmlError `request.invalid` */
-function checked(method: MethodName, params: unknown): unknown {
-  const result = v.safeParse<v.GenericSchema>(ENGINE_API[method].params, params);
-  if (result.success) return result.output;
-  const [issue] = result.issues;
-  throw new AksmlError('request.invalid', `The request ${method} is not valid: ${issue.message}`, {
-    fault: 'input',
-    subject: v.getDotPath(issue) ?? method,
-  });
 }
 
 function failure(method: MethodName, thrown: unknown, signal: AbortSignal): ResponseError<unknown> {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
@@ -67,6 +69,31 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
   });
 
+  test('probes are answered while init() and while a scoring call lasts', podmanFound, async (t) => {
+    const gate = await openGate();
+    t.after(() => gate.close());
+    const { engine, build } = await joinTeam(t, `${running.host}/probes`, { environment: ENVIRONMENT });
+    const source = await project(engine.home.root);
+    await writeFile(join(source.sourceDirectory, 'score.py'), WAITING_SCRIPT(gate.address));
+    const { image, imageRepository } = await build({ ...source, models: [] });
+    const name = `${imageRepository}@${image}`;
+    assert.ok(podman);
+    await podman.run('pull', '--tls-verify=false', name);
+    const { address, health } = await podman.serve(name, 'live');
+    const status = async (route: string) => (await fetch(`${health}${route}`)).status;
+    for (const worker of [1, 2]) {
+      const letInitEnd = await gate.arrival('/init');
+      assert.deepEqual([await status('/live'), await status('/ready')], [200, 503], `worker ${worker} is in init()`);
+      letInitEnd();
+    }
+    while ((await status('/ready')) !== 200);
+    const calls = [1, 2].map(() => fetch(`${address}/score`, { method: 'POST', body: '{}', headers: JSON_TYPE }));
+    const letRunEnd = [await gate.arrival('/run'), await gate.arrival('/run')];
+    assert.deepEqual([await status('/live'), await status('/ready')], [200, 200], 'every worker is busy');
+    for (const end of letRunEnd) end();
+    for (const answer of await Promise.all(calls)) assert.equal(answer.status, 200);
+  });
+
   test('a second deploy builds and uploads nothing, and changed code uploads the code alone', async (t) => {
     const { engine, build, requests } = await joinTeam(t, `${running.host}/again`, { environment: ENVIRONMENT });
     const source = await project(engine.home.root);
@@ -117,4 +144,48 @@ function reusedStages(events: readonly ProgressEvent[]): string[] {
 /** Requests that send content. Manifests are sent again, to tag what is there. */
 function uploads(requests: readonly string[]): string[] {
   return requests.filter((request) => /^(?:POST|PATCH|PUT) /.test(request) && !request.includes('/manifests/'));
+}
+
+/** A script that waits for leave to end init() and run(). */
+const WAITING_SCRIPT = (address: string): string => `
+import urllib.request
+
+def init():
+    urllib.request.urlopen("${address}/init").read()
+
+def run(data):
+    urllib.request.urlopen("${address}/run").read()
+    return "done"
+`;
+
+/** A server that holds its answers back: `arrival` waits for a request, and returns what lets it end. */
+async function openGate(): Promise<{
+  readonly address: string;
+  arrival(path: string): Promise<() => void>;
+  close(): Promise<void>;
+}> {
+  const waiting: { readonly path: string; readonly end: () => void }[] = [];
+  const changed = new EventEmitter();
+  const server = createServer((request, response) => {
+    waiting.push({ path: request.url ?? '', end: () => response.end() });
+    changed.emit('arrival');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  assert.ok(typeof address === 'object' && address !== null);
+  return {
+    address: `http://127.0.0.1:${address.port}`,
+    arrival: async (path) => {
+      for (;;) {
+        const index = waiting.findIndex((request) => request.path === path);
+        const [found] = index === -1 ? [] : waiting.splice(index, 1);
+        if (found) return found.end;
+        await once(changed, 'arrival');
+      }
+    },
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
 }

@@ -7,11 +7,17 @@ import { promisify } from 'node:util';
 import { installPackages, isOnPath } from '../../scripts/packages.ts';
 import { freePort } from './docker-registry.ts';
 
+export interface RunningContainer {
+  readonly address: string;
+  /** Where probes are answered. */
+  readonly health: string;
+}
+
 /** A podman with a storage of its own, which goes with it. */
 export interface Podman {
   run(...words: readonly string[]): Promise<string>;
-  /** Starts a container of the image on a port of this machine and waits until it answers; returns its address. */
-  serve(image: string): Promise<{ readonly address: string }>;
+  /** Starts a container of the image on ports of this machine and waits until it is ready, or until it lives. */
+  serve(image: string, until?: 'ready' | 'live'): Promise<RunningContainer>;
   close(): Promise<void>;
 }
 
@@ -39,27 +45,22 @@ export async function openPodman(): Promise<Podman> {
   };
   return {
     run,
-    serve: async (image) => {
-      const port = await freePort();
-      const container = await run(
-        'run',
-        '--detach',
-        '--network',
-        'host',
+    serve: async (image, until = 'ready') => {
+      const [port, healthPort] = [await freePort(), await freePort()];
+      const variables = [`SERVER_PORT=${port}`, `AKSML_HEALTH_PORT=${healthPort}`].flatMap((variable) => [
         '--env',
-        `SERVER_PORT=${port}`,
-        ...LIMITS,
-        image,
-      );
-      const address = `http://127.0.0.1:${port}`;
+        variable,
+      ]);
+      const container = await run('run', '--detach', '--network', 'host', ...variables, ...LIMITS, image);
+      const health = `http://127.0.0.1:${healthPort}`;
       const deadline = Date.now() + START_TIMEOUT_MS;
-      while (!(await answers(address))) {
+      while (!(await answers(`${health}/${until}`))) {
         const state = await run('inspect', '--format', '{{.State.Status}}', container);
         if (state !== 'running' || Date.now() > deadline)
           throw new Error(`container ${state}: ${logs(words, container)}`);
         await sleep(100);
       }
-      return { address };
+      return { address: `http://127.0.0.1:${port}`, health };
     },
     close: async () => {
       await run('rm', '--all', '--force', '--time', '0').catch(() => undefined);

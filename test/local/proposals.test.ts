@@ -4,8 +4,8 @@ import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import type { DeploymentProposal } from '../../src/contract/proposal.ts';
 import { noCodeDefinition } from '../../src/engine/environments/no-code.ts';
-import type { DeploymentProposal } from '../../src/engine/proposals/proposals.ts';
 import { prepareShared } from './shared-home.ts';
 import { openWorld, type World } from './world.ts';
 

@@ -23,6 +23,7 @@ const OTHERS = [
   'extension/media/icon.png',
   'extension/package.json',
   'extension/readme.md',
+  'extension/runtime/python/aksml_server.py',
   'extension/runtime/python/check_server.py',
   'extension/runtime/python/check_syntax.py',
   'extension/runtime/python/inspect_python.py',

@@ -3,7 +3,7 @@ import type { EndpointState } from '../../src/contract/endpoint.ts';
 import type { Problem } from '../../src/contract/problem.ts';
 import { l10n } from '../host/l10n.ts';
 import type { Failure } from './failure.ts';
-import { Icon, type IconName } from './icon.tsx';
+import { Icon, type IconName, Spinner } from './icon.tsx';
 import { Button } from './toolkit.ts';
 
 export interface HeadProps {
@@ -21,6 +21,22 @@ export function Head({ title, subtitle, children }: HeadProps): VNode {
       </div>
       {children === undefined ? null : <div class="actions">{children}</div>}
     </header>
+  );
+}
+
+/** The page before the extension has answered, or when it answers that there is nothing to show. */
+export function Loading({ title, failure }: { readonly title: string; readonly failure: Failure | undefined }): VNode {
+  return (
+    <main>
+      <h1 class="hidden-visually">{title}</h1>
+      {failure === undefined ? (
+        <p class="empty" role="status">
+          <Spinner /> {l10n.t('Loading …')}
+        </p>
+      ) : (
+        <FailureBanner failure={failure} />
+      )}
+    </main>
   );
 }
 

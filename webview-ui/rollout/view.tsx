@@ -1,7 +1,7 @@
 import type { VNode } from 'preact';
 import type { Endpoint, VersionStatus } from '../../src/contract/endpoint.ts';
-import { Icon, Spinner } from '../components/icon.tsx';
-import { Announcement, Banner, FailureBanner, Head, State } from '../components/parts.tsx';
+import { Icon } from '../components/icon.tsx';
+import { Announcement, Banner, FailureBanner, Head, Loading, State } from '../components/parts.tsx';
 import { Button, Checkbox, Dropdown, TextField } from '../components/toolkit.ts';
 import { l10n } from '../host/l10n.ts';
 import { isChanged, measuredShares, type RolloutAction, type RolloutState, STEPS, splitOf } from './model.ts';
@@ -16,7 +16,7 @@ export interface RolloutViewProps {
 
 export function RolloutView({ state, dispatch, onApply, onRollBack }: RolloutViewProps): VNode {
   const { endpoint } = state;
-  if (endpoint === undefined) return <Loading failure={state.failure} />;
+  if (endpoint === undefined) return <Loading title={l10n.t('Rollout')} failure={state.failure} />;
   const { name } = endpoint.metadata;
   return (
     <main>
@@ -32,21 +32,6 @@ export function RolloutView({ state, dispatch, onApply, onRollBack }: RolloutVie
       <Shares state={state} />
       <Versions state={state} endpoint={endpoint} dispatch={dispatch} onRollBack={onRollBack} />
       {endpoint.spec.versions.length < 2 ? null : <Footer state={state} dispatch={dispatch} onApply={onApply} />}
-    </main>
-  );
-}
-
-function Loading({ failure }: Pick<RolloutState, 'failure'>): VNode {
-  return (
-    <main>
-      <h1 class="hidden-visually">{l10n.t('Rollout')}</h1>
-      {failure === undefined ? (
-        <p class="empty" role="status">
-          <Spinner /> {l10n.t('Loading …')}
-        </p>
-      ) : (
-        <FailureBanner failure={failure} />
-      )}
     </main>
   );
 }
@@ -212,7 +197,7 @@ function Version(props: VersionProps): VNode {
             </Button>
           )}
           <Button
-            label={l10n.t('Roll {0} back to its revision {1}', name, (spec?.revisionNumber ?? 1) - 1)}
+            label={l10n.t('Roll back {0} to its revision {1}', name, (spec?.revisionNumber ?? 1) - 1)}
             disabled={isBusy || (spec?.revisionNumber ?? 1) < 2}
             onClick={() => onRollBack(name)}
           >

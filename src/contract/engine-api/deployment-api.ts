@@ -3,6 +3,7 @@ import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../deploy
 import type { Endpoint, EndpointSpec } from '../endpoint.ts';
 import type { ProgressEvent } from '../event.ts';
 import type { Problem } from '../problem.ts';
+import type { DeploymentProposal } from '../proposal.ts';
 import { list, operation, request, shape } from './method.ts';
 import { inWorkspace, LABELS, ofEndpoint, ofVersion, onTarget, PATH, SOME_VERSION_SCOPE } from './scope.ts';
 import type { RevisionDifference, RevisionFile, RevisionView } from './views.ts';
@@ -27,6 +28,9 @@ const build = {
   liftSnapshotLimits: v.optional(v.boolean()),
 };
 
+/** On this machine: run the source directory itself under debugpy, which listens at this loopback port. */
+const DEBUG_PORT = v.optional(v.number());
+
 const labels = {
   description: v.optional(v.string()),
   addTags: v.optional(LABELS),
@@ -50,6 +54,7 @@ const deployment = {
 const DEPLOY = onTarget({
   ...deployment,
   ...build,
+  debugPort: DEBUG_PORT,
   /** Default: until it is Healthy. */
   wait: v.optional(v.boolean()),
 });
@@ -100,7 +105,15 @@ export const CONFIGURATION_METHODS = {
 };
 
 export const DEPLOYMENT_METHODS = {
-  'deployment.plan': request(onTarget({ ...deployment, ...build }), shape<PlanView>('action', 'problems', 'settings')),
+  /** What a model file could be deployed with: what the folder has for it, and what would be written. Writes nothing. */
+  'deployment.propose': request(
+    onTarget({ model: PATH }),
+    shape<DeploymentProposal>('model', 'name', 'deploymentConfig'),
+  ),
+  'deployment.plan': request(
+    onTarget({ ...deployment, ...build, debugPort: DEBUG_PORT }),
+    shape<PlanView>('action', 'problems', 'settings'),
+  ),
   'deployment.deploy': operation(DEPLOY, ENDPOINT, PROGRESS, 'resume'),
   'deployment.update': operation(
     ofEndpoint({ versionName: v.optional(v.string()), ...versionChange }),

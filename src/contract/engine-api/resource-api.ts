@@ -3,6 +3,7 @@ import type { AccessToken, EndpointChange, Keys, LogLine } from '../compute-targ
 import type { RegisteredEnvironment } from '../environment.ts';
 import type { MetricsSample } from '../metrics.ts';
 import type { Model } from '../model.ts';
+import type { RecognizedModel } from '../proposal.ts';
 import { ENDPOINT, PROGRESS } from './deployment-api.ts';
 import { list, operation, request, shape, stream } from './method.ts';
 import {
@@ -69,6 +70,11 @@ export const TARGET_METHODS = {
 
 export const MODEL_METHODS = {
   'model.list': request(inWorkspace({ name: v.optional(v.string()), latest: v.optional(v.boolean()) }), list(MODEL)),
+  /** What wrote each of these files or folders; `null` for what is no model. */
+  'model.recognize': request(
+    v.object({ paths: v.array(PATH) }),
+    v.array(v.nullable(shape<RecognizedModel>('path', 'format', 'framework'))),
+  ),
   'model.get': request(inWorkspace({ id: v.string() }), MODEL),
   /** The whole list, at once and with every change. `refresh` of a remote registry: see {@link CONTENT_METHODS}. */
   'model.watch': stream(WORKSPACE_SCOPE, list(MODEL)),
@@ -134,6 +140,11 @@ export const ENVIRONMENT_METHODS = {
     }),
     v.object({ files: v.array(v.string()) }),
   ),
+};
+
+export const SNAPSHOT_METHODS = {
+  /** Which of these paths below a source directory (`/`-separated) its ignore file leaves out. */
+  'snapshot.ignored': request(v.object({ directory: PATH, paths: v.array(v.string()) }), v.array(v.boolean())),
 };
 
 export const CONTENT_METHODS = {

@@ -17,15 +17,15 @@ export class Report {
     this.add('error', code, origin, message, remedy);
   }
 
-  warning(code: string, origin: Origin, message: string, remedy?: string): void {
-    this.add('warning', code, origin, message, remedy);
+  warning(code: string, origin: Origin, message: string, remedy?: string, suggestion?: string): void {
+    this.add('warning', code, origin, message, remedy, suggestion);
   }
 
   notice(code: string, origin: Origin, message: string, remedy?: string): void {
     this.add('notice', code, origin, message, remedy);
   }
 
-  add(severity: Severity, code: string, origin: Origin, message: string, remedy?: string): void {
+  add(severity: Severity, code: string, origin: Origin, message: string, remedy?: string, suggestion?: string): void {
     this.addAll([
       {
         severity,
@@ -35,6 +35,7 @@ export class Report {
         ...(origin.line === undefined || origin.line === 0 ? {} : { line: origin.line }),
         message,
         ...(remedy === undefined ? {} : { remedy }),
+        ...(suggestion === undefined ? {} : { suggestion }),
       },
     ]);
   }

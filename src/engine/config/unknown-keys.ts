@@ -14,18 +14,19 @@ export interface KnownKeys {
 
 /** v1 ignored keys that it did not know, a wrong case included, without a word. */
 export function reportUnknownKeys(map: MapValue, known: KnownKeys, report: Report, section = ''): void {
-  for (const { key, line, value } of map.entries.values()) {
-    const path = joinPath(section, key);
+  for (const { key: name, line, value } of map.entries.values()) {
+    const path = joinPath(section, name);
     if (known.paths.includes(path) || path === '$schema') continue;
     const isSection = known.paths.some((candidate) => candidate.startsWith(`${path}.`));
     if (isSection) {
       if (value.type === 'dict') reportUnknownKeys(value, known, report, path);
       continue;
     }
-    const suggestion = suggest(key, path, known);
+    const suggestion = suggest(name, path, known);
     const instead = suggestion === undefined ? 'Remove it.' : describe(suggestion);
     const message = `"${path}" is not a key of this file, so it is ignored.`;
-    report.warning('key.unknown', { file: known.file, path, line }, message, instead);
+    const key = suggestion?.startsWith('--') ? undefined : suggestion;
+    report.warning('key.unknown', { file: known.file, path, line }, message, instead, key);
   }
 }
 

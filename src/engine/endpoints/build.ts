@@ -32,6 +32,8 @@ export interface BuildOptions {
   /** Resolve the environment anew instead of using what was locked. */
   readonly refreshEnvironment?: boolean;
   readonly liftSnapshotLimits?: boolean;
+  /** On this machine: run the source directory itself, with a debugger at this loopback port. */
+  readonly debugPort?: number;
 }
 
 /** A version whose parts are where its replicas find them. */

@@ -6,6 +6,7 @@ import type { Engine } from '../engine.ts';
 import { type PreparedEnvironment, prepareEnvironment } from '../environments/environment.ts';
 import { materializeModel } from '../models/materialize.ts';
 import type { BuildOptions, BuildRequest, MadeVersion } from './build.ts';
+import { debuggedSource, withDebugger } from './debugging.ts';
 import { composeBundle } from './image.ts';
 import { packCode, recipeOf } from './recipe.ts';
 import { splitVariables } from './secrets.ts';
@@ -14,10 +15,18 @@ import { type RunOptions, runStage } from './stages.ts';
 /** Brings everything that a replica on this machine runs from into place. */
 export async function makeBundle(engine: Engine, request: BuildRequest, options: RunOptions): Promise<MadeVersion> {
   const models = await placeModels(engine, request.models, options);
+  const { debugPort } = request.build;
   const recipe = await recipeOf(engine, request.source);
+  const debugged = debugPort === undefined ? undefined : debuggedSource(debugPort, recipe.inference);
   const code = await packCode(engine, recipe, request.build, options);
   const environment = recipe.definition
-    ? await installEnvironment(engine, recipe.definition, recipe.recorded, request.build, options)
+    ? await installEnvironment(
+        engine,
+        debugged === undefined ? recipe.definition : withDebugger(recipe.definition),
+        recipe.recorded,
+        request.build,
+        options,
+      )
     : undefined;
   const variables = { ...environment?.environmentVariables, ...request.environmentVariables };
   const split = splitVariables(variables, engine.environment, request.secretsMayBeStored);
@@ -31,6 +40,7 @@ export async function makeBundle(engine: Engine, request: BuildRequest, options:
         ...(environment === undefined ? {} : { python: environment.python }),
       },
       ...(code === undefined ? {} : { code: code.reference }),
+      ...(debugged === undefined ? {} : { debugged }),
       ...(recipe.container === undefined ? {} : { container: recipe.container }),
       ...(Object.keys(split.secret).length > 0 ? { secretsNonce: randomUUID() } : {}),
     });

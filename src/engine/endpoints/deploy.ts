@@ -7,6 +7,7 @@ import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
+import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
@@ -122,8 +123,31 @@ export async function applyAndWait(
   return waitUntilHealthy(engine, applied, request.versionName, options);
 }
 
-export function imageRepository({ imageRepository: repository }: BuiltVersion): Pick<VersionSpec, 'imageRepository'> {
-  return repository === undefined ? {} : { imageRepository: repository };
+/** What a build has made, for a version that runs it. */
+export function builtParts(
+  engine: Engine,
+  { image, imageRepository, environment, revision, revisionDigest }: BuiltVersion,
+  models: readonly Model[],
+) {
+  return {
+    revision: revisionDigest,
+    revisionNumber: revision.number,
+    image,
+    ...(imageRepository === undefined ? {} : { imageRepository }),
+    ...(revision.container === undefined ? {} : { container: revision.container }),
+    models: models.map(({ id }) => id),
+    environment,
+    updatedTime: engine.clock().toISOString(),
+  } satisfies Partial<VersionSpec>;
+}
+
+/** A version without what the builds before have made of it, where the next one may not make it. */
+export function withoutBuild({
+  container: _,
+  imageRepository: _former,
+  ...version
+}: VersionSpec): Omit<VersionSpec, 'container' | 'imageRepository'> {
+  return version;
 }
 
 export function secretVariables(
@@ -138,14 +162,17 @@ export function secretVariables(
 async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
   const { configuration, name } = request;
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
-  const current = await findEndpoint(engine, name, signal);
-  const resolved = await resolveModels(engine, request.models, request.cwd);
+  const [current, resolved] = await Promise.all([
+    findEndpoint(engine, name, signal),
+    resolveModels(engine, request.models, request.cwd),
+  ]);
   const models = resolved.registered;
   const [onlyModel] = models;
-  const settings = effectiveSettings(
+  const configured = effectiveSettings(
     deployment,
     models.length + resolved.paths.length === 1 ? onlyModel?.resourceRequirements : undefined,
   );
+  const settings = request.build.debugPort === undefined ? configured : patientSettings(configured);
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
   const problems = [
@@ -162,6 +189,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       configuration,
       deployment,
       settings,
+      debugPort: request.build.debugPort,
       machine: machineFacts(),
     }),
   ];
@@ -237,25 +265,17 @@ function composeEndpoint(
   }: Pick<Prepared, 'plan' | 'current' | 'deployment'> & { readonly models: readonly Model[] },
   built: BuiltVersion,
 ): Endpoint {
-  const now = engine.clock().toISOString();
   const before = current?.spec.versions.find((version) => version.name === plan.versionName);
   const version: VersionSpec = {
     name: plan.versionName,
     isDefault: true,
     tags: request.tags ?? before?.tags ?? {},
     properties: { ...before?.properties, ...built.revision.git, ...request.properties },
-    revision: built.revisionDigest,
-    revisionNumber: built.revision.number,
-    image: built.image,
-    ...imageRepository(built),
-    models: models.map(({ id }) => id),
-    environment: built.environment,
+    ...builtParts(engine, built, models),
     ...versionSettings(plan.settings),
-    createdTime: before?.createdTime ?? now,
-    updatedTime: now,
+    createdTime: before?.createdTime ?? engine.clock().toISOString(),
     ...(deployment.trafficPercentile === undefined ? {} : { trafficPercentile: deployment.trafficPercentile }),
     ...(request.description === undefined ? {} : { description: request.description }),
-    ...(deployment.container === undefined ? {} : { container: deployment.container }),
   };
   const description = request.description ?? current?.spec.description;
   return {

@@ -5,7 +5,7 @@ import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision, listRevisions } from '../revisions/revisions.ts';
 import { buildVersion } from './build.ts';
-import { applyAndWait, imageRepository, secretVariables } from './deploy.ts';
+import { applyAndWait, builtParts, secretVariables, withoutBuild } from './deploy.ts';
 import { versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
 import { pickVersion } from './versions.ts';
@@ -81,18 +81,10 @@ export async function rollback(
     },
     options,
   );
-  const { container: _, imageRepository: _former, ...rest } = version;
   const rolledBack = {
-    ...rest,
+    ...withoutBuild(version),
     ...versionSettings(revision.settings),
-    ...(revision.container === undefined ? {} : { container: revision.container }),
-    models: models.map(({ id }) => id),
-    environment: built.environment,
-    revision: built.revisionDigest,
-    revisionNumber: built.revision.number,
-    image: built.image,
-    ...imageRepository(built),
-    updatedTime: engine.clock().toISOString(),
+    ...builtParts(engine, built, models),
   };
   const versions = current.spec.versions.map((other) => (other.name === version.name ? rolledBack : other));
   return applyAndWait(

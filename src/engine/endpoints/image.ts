@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { access, link, mkdir, readdir, readFile, rm, symlink, utimes } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { access, link, mkdir, readdir, readFile, rm, stat, symlink, utimes } from 'node:fs/promises';
+import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Bundle } from '../../contract/bundle.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { CustomContainer } from '../../contract/endpoint.ts';
@@ -11,6 +11,7 @@ import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import type { Registry } from '../registry/registry.ts';
 import { materializeCode } from '../revisions/materialize.ts';
+import type { DebuggedSource } from './debugging.ts';
 
 /** The parts of a deployment image, all of them already in place on this machine. */
 export interface ImageParts {
@@ -23,6 +24,8 @@ export interface ImageParts {
   };
   readonly settings: EffectiveSettings;
   readonly container?: CustomContainer;
+  /** Runs from the working tree instead of the packed code. */
+  readonly debugged?: DebuggedSource;
   /** Changes when secret values were given anew, so that replicas pick them up. */
   readonly secretsNonce?: string;
 }
@@ -52,7 +55,8 @@ export async function composeBundle(
     if (!(await isThere(join(folder, MARKER)))) await rm(folder, { recursive: true, force: true });
     const appRoot = join(folder, APP_ROOT);
     await mkdir(appRoot, { recursive: true, mode: 0o700 });
-    if (parts.code) await materializeCode(store, parts.code, appRoot);
+    if (parts.debugged) await linkSource(parts.debugged, appRoot);
+    else if (parts.code) await materializeCode(store, parts.code, appRoot);
     for (const { model, folder: source } of parts.models) {
       await linkTree(
         source,
@@ -127,6 +131,7 @@ function imageDigest(parts: ImageParts): string {
     appInsights: parts.settings.appInsightsEnabled,
     container: parts.container,
     secrets: parts.secretsNonce,
+    debugged: parts.debugged,
   };
   return `sha256:${createHash('sha256').update(JSON.stringify(identity)).digest('hex')}`;
 }
@@ -138,6 +143,9 @@ function replicaVariables(parts: ImageParts): Record<string, string> {
     ...(parts.settings.appInsightsEnabled ? { AML_APP_INSIGHTS_ENABLED: 'true' } : {}),
     ...parts.environment.variables,
     ...(parts.code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: parts.code.entryScript }),
+    ...(parts.debugged === undefined
+      ? {}
+      : { AKSML_DEBUG_PORT: String(parts.debugged.port), AKSML_DEBUG_SOURCE: parts.debugged.path }),
     ...(parts.code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: parts.code.sourceDirectory }),
   };
 }
@@ -145,6 +153,12 @@ function replicaVariables(parts: ImageParts): Record<string, string> {
 function modelDirectory(models: readonly Model[]): string {
   const [only] = models;
   return models.length === 1 && only ? `${MODELS_FOLDER}/${only.name}/${only.version}` : MODELS_FOLDER;
+}
+
+/** Folders need no privilege on Windows when they are linked as junctions. */
+async function linkSource({ path }: DebuggedSource, appRoot: string): Promise<void> {
+  const kind = (await stat(path)).isDirectory() ? 'junction' : 'file';
+  await symlink(path, join(appRoot, basename(path)), kind);
 }
 
 /** Real folders with linked files, so that a script that walks the tree finds everything. */

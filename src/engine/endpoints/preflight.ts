@@ -21,6 +21,7 @@ export interface PreflightFacts {
   readonly configuration: Pick<Configuration, 'valid' | 'inference'>;
   readonly deployment: DeploymentSpec;
   readonly settings: EffectiveSettings;
+  readonly debugPort?: number | undefined;
   readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
 }
 
@@ -216,6 +217,21 @@ const insightsNeedKey: Check = ({ targetKind, settings, configuration, deploymen
       };
 };
 
+const debuggedHere: Check = ({ debugPort, targetKind, configuration }) => {
+  if (debugPort === undefined) return undefined;
+  const isHere = targetKind === 'local';
+  if (isHere && configuration.inference !== undefined) return undefined;
+  return {
+    severity: 'error',
+    code: isHere ? 'debug.noSource' : 'debug.notLocal',
+    path: '--debug-port',
+    message: isHere ? 'There is no scoring script to debug.' : 'Only what runs on this machine can be debugged.',
+    remedy: isHere
+      ? 'Give an inference configuration with an entryScript; "aksml model scaffold" writes one.'
+      : 'Deploy it to the compute target local to debug it.',
+  };
+};
+
 const CHECKS: readonly Check[] = [
   nameFollowsRule,
   versionNameFollowsRule,
@@ -226,6 +242,7 @@ const CHECKS: readonly Check[] = [
   codeOrNoCode,
   containerHasCommand,
   fitsThisMachine,
+  debuggedHere,
   namespaceHasNoEffect,
   gpuIsNotReserved,
   limitsAreNotEnforced,

@@ -8,7 +8,7 @@ import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
-import { applyAndWait, imageRepository, newSource, secretVariables } from './deploy.ts';
+import { applyAndWait, builtParts, newSource, secretVariables, withoutBuild } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
@@ -140,22 +140,14 @@ export async function createVersion(
     },
     options,
   );
-  const now = engine.clock().toISOString();
   const blank: VersionSpec = {
     name: change.versionName,
     isDefault: false,
     tags: {},
     properties: {},
-    revision: built.revisionDigest,
-    revisionNumber: built.revision.number,
-    image: built.image,
-    ...imageRepository(built),
-    models: [],
-    environment: built.environment,
-    createdTime: now,
-    updatedTime: now,
+    createdTime: engine.clock().toISOString(),
     ...versionSettings(settings),
-    ...(deployment.container === undefined ? {} : { container: deployment.container }),
+    ...builtParts(engine, built, models),
   };
   const version = withBuild(engine, blank, change, built, models, versionSettings(settings));
   const wanted: Endpoint = {
@@ -269,22 +261,14 @@ function withBuild(
   models: readonly Model[],
   settings: ReturnType<typeof versionSettings>,
 ): VersionSpec {
-  const { container: _, imageRepository: _former, ...rest } = version;
   return {
-    ...rest,
+    ...withoutBuild(version),
     ...settings,
-    ...(built.revision.container === undefined ? {} : { container: built.revision.container }),
+    ...builtParts(engine, built, models),
     ...(change.description === undefined ? {} : { description: change.description }),
     ...(change.trafficPercentile === undefined ? {} : { trafficPercentile: change.trafficPercentile }),
     tags: withTags(version.tags, change),
     properties: { ...version.properties, ...change.addProperties },
-    models: models.map(({ id }) => id),
-    environment: built.environment,
-    revision: built.revisionDigest,
-    revisionNumber: built.revision.number,
-    image: built.image,
-    ...imageRepository(built),
-    updatedTime: engine.clock().toISOString(),
   };
 }
 

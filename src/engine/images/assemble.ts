@@ -1,16 +1,10 @@
+import { APP_ROOT, CONTAINER_USER } from '../../contract/container.ts';
 import type { Model } from '../../contract/model.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import type { Place } from '../registry/copy.ts';
 import type { Descriptor, Registry } from '../registry/registry.ts';
-import {
-  APP_ROOT,
-  CONTAINER_USER,
-  type ComposedImage,
-  composeImage,
-  type Foundation,
-  type ImageParts,
-} from './compose.ts';
+import { type ComposedImage, composeImage, type Foundation, type ImageParts } from './compose.ts';
 import { type PackedModels, packModels } from './image-models.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import type { PackageStore } from './image-request.ts';
@@ -71,7 +65,7 @@ export async function assembleImage(
 async function packPlaces(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
   const appRoot = APP_ROOT.slice(1);
   const entries: LayerEntry[] = [
-    { kind: 'folder', path: appRoot, owner: Number(CONTAINER_USER) },
+    { kind: 'folder', path: appRoot, owner: CONTAINER_USER },
     ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path: `${appRoot}/${path}`, target })),
   ];
   const layer = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, options.signal);

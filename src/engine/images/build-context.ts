@@ -1,13 +1,13 @@
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { APP_ROOT } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { type RunOptions, runStage } from '../endpoints/stages.ts';
-import { runtimeFile } from '../environments/runtime-files.ts';
+import { runtimeFile, SERVER_FILES } from '../environments/runtime-files.ts';
 import { downloadModel } from '../models/models.ts';
 import { isAbsent } from '../registry/storage-error.ts';
 import { SNAPSHOTS, takeSnapshot } from '../snapshot/snapshot.ts';
-import { APP_ROOT } from './compose.ts';
 import { DOCKERFILE_MARK, dockerfile, setupFiles } from './dockerfile.ts';
 import {
   imageReference,
@@ -44,7 +44,7 @@ export async function packageBuildContext(
       const setup = join(temporary, 'azureml-environment-setup');
       await mkdir(setup);
       for (const [name, content] of setupFiles(plan, request.definition)) await writeFile(join(setup, name), content);
-      await copyFile(runtimeFile('serve.py'), join(setup, 'serve.py'));
+      for (const name of SERVER_FILES) await copyFile(runtimeFile(name), join(setup, name));
       const parts = { request, plan, variables, code, reference: imageReference(request), version: store.version };
       await writeFile(join(temporary, 'Dockerfile'), dockerfile(parts));
       return { value: undefined, reused: false, detail: folder };

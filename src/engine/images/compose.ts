@@ -4,15 +4,6 @@ import type { BaseImage } from './base-image.ts';
 import { type ContainerConfig, type HistoryEntry, type ImageConfig, readVariables } from './image-config.ts';
 import type { Layer } from './layer.ts';
 
-/** v1's app root in every service image. */
-export const APP_ROOT = '/var/azureml-app';
-/** v1's containers listened on it. */
-export const SERVER_PORT = 5001;
-/** Where the scoring server of a container tells, apart from scoring, whether it lives and is ready. */
-export const HEALTH_PORT = 5000;
-/** Nobody in particular; the restricted Pod Security standard wants a number that is not 0. */
-export const CONTAINER_USER = '1000';
-
 /** The image that another is made of: what composing needs of it. */
 export type Foundation = Pick<BaseImage, 'reference' | 'digest' | 'config' | 'layers'>;
 

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
@@ -7,7 +8,6 @@ import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { parsePipLine } from '../environments/requirement.ts';
-import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from './compose.ts';
 import { namedBaseImage, type PackageRequest } from './image-request.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
 import { MODELS_FOLDER, modelFolder } from './model-links.ts';

@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises';
+import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { withLock } from '../../home/lock.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import { withoutCredentials } from '../environments/credentials.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
-import { runtimeFile } from '../environments/runtime-files.ts';
+import { runtimeFile, SERVER_FILES } from '../environments/runtime-files.ts';
 import { shortHash } from '../environments/store.ts';
 import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BaseImage } from './base-image.ts';
-import { APP_ROOT, CONTAINER_USER, composeImage, type Foundation, HEALTH_PORT, SERVER_PORT } from './compose.ts';
+import { composeImage, type Foundation } from './compose.ts';
 import { environmentLayer } from './environment-layer.ts';
 import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
 import { layerWorkshop } from './environment-workshop.ts';
@@ -54,7 +55,8 @@ export interface FoundEnvironment {
 
 /** Changes when the same parts would make another image. */
 const FORMAT = 1;
-export const LAUNCHER = 'opt/aksml/serve.py';
+const LAUNCHER_FOLDER = 'opt/aksml';
+export const LAUNCHER = `${LAUNCHER_FOLDER}/serve.py`;
 export const CONTAINER_HOME = 'home/aksml';
 
 /**
@@ -74,7 +76,7 @@ export async function environmentImage(
     const image = await recall(tools.home, registry, byHash(recorded.hash), options.signal);
     if (image) return { image, foundIn: registry.location };
   }
-  const launcher = await readFile(runtimeFile('serve.py'));
+  const launcher = await launcherFiles();
   const base = await findBase(tools, request, request.plan, options.signal);
   const key = keyOf(request, base, launcher);
   const lookUp = async (): Promise<FoundEnvironment | undefined> => {
@@ -94,7 +96,7 @@ export async function environmentImage(
 }
 
 /** Of the base image its digest counts, not its name: v1 never noticed that a base image had been rebuilt. */
-function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: Uint8Array): string {
+function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: readonly LauncherFile[]): string {
   const { plan, recorded, compression, definition } = request;
   const { baseDockerfile, extraSteps, buildContext } = definition.docker;
   return shortHash({
@@ -103,7 +105,7 @@ function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: Uint
     steps: [baseDockerfile ?? '', extraSteps ?? '', buildContext ?? ''],
     packages: plan.installer === 'none' ? plan.interpreterPath : (recorded?.lock ?? packagesOf(plan)),
     python: plan.python.text,
-    launcher: sha256(launcher),
+    launcher: launcher.map(({ content }) => sha256(content)),
     compression,
   });
 }
@@ -118,7 +120,7 @@ function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
 
 interface Ingredients {
   readonly base: BaseImage;
-  readonly launcher: Uint8Array;
+  readonly launcher: readonly LauncherFile[];
   readonly key: string;
 }
 
@@ -150,8 +152,8 @@ async function build(
     variables: { AML_APP_ROOT: APP_ROOT, HOME: `/${CONTAINER_HOME}` },
     pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
     start: {
-      User: CONTAINER_USER,
-      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {}, [`${HEALTH_PORT}/tcp`]: {} },
+      User: String(CONTAINER_USER),
+      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
       Entrypoint: [target === undefined ? plan.interpreterPath : ENVIRONMENT_PYTHON, `/${LAUNCHER}`],
       WorkingDir: APP_ROOT,
       StopSignal: 'SIGTERM',
@@ -175,10 +177,21 @@ async function build(
   });
 }
 
-function runtimeEntries(launcher: Uint8Array): LayerEntry[] {
-  const owner = Number(CONTAINER_USER);
+interface LauncherFile {
+  readonly name: string;
+  readonly content: Uint8Array;
+}
+
+function launcherFiles(): Promise<LauncherFile[]> {
+  return Promise.all(SERVER_FILES.map(async (name) => ({ name, content: await readFile(runtimeFile(name)) })));
+}
+
+function runtimeEntries(launcher: readonly LauncherFile[]): LayerEntry[] {
+  const owner = CONTAINER_USER;
   return [
-    { kind: 'file', path: LAUNCHER, executable: false, content: launcher },
+    ...launcher.map(({ name, content }): LayerEntry => {
+      return { kind: 'file', path: `${LAUNCHER_FOLDER}/${name}`, executable: false, content };
+    }),
     { kind: 'folder', path: APP_ROOT.slice(1), owner },
     { kind: 'folder', path: CONTAINER_HOME, owner, mode: 0o777 },
   ];

@@ -97,10 +97,14 @@ function pythonMissing(base: BaseImage, content: BaseContent, request: PythonReq
   );
 }
 
-/** Those of the environment for its own registry, else what docker and podman have stored. */
-function credentialsFor({ environment }: ImageTools, { docker }: EnvironmentDefinition): CredentialSource {
-  const homeFolder = environment['HOME'] ?? environment['USERPROFILE'] ?? homedir();
-  const stored = dockerCredentials({ environment, homeFolder });
+/** What docker and podman have stored. */
+export function storedCredentials({ environment }: Pick<ImageTools, 'environment'>): CredentialSource {
+  return dockerCredentials({ environment, homeFolder: environment['HOME'] ?? environment['USERPROFILE'] ?? homedir() });
+}
+
+/** Those of the environment for its own registry, else what is stored. */
+function credentialsFor(tools: ImageTools, { docker }: EnvironmentDefinition): CredentialSource {
+  const stored = storedCredentials(tools);
   const { address, username, password } = docker.baseImageRegistry ?? {};
   if (address === undefined || username === undefined || password === undefined) return stored;
   const own: Credentials = { kind: 'password', username, password };

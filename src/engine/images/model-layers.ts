@@ -1,9 +1,11 @@
 import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
+import type { Place } from '../registry/copy.ts';
 import { sha256 } from '../registry/reference.ts';
-import { type Descriptor, type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import type { Descriptor, Registry } from '../registry/registry.ts';
 import { TAR_END } from '../snapshot/tar-header.ts';
 import { type Layer, storeLayer } from './layer.ts';
+import { layerOnce } from './layer-once.ts';
 
 /** What kernels and container runtimes mount at most, one on another. */
 export const MAX_LAYERS = 127;
@@ -47,56 +49,24 @@ function bucketOf(digest: string, buckets: number): number {
   return Number.parseInt(digest.slice('sha256:'.length, 'sha256:'.length + 8), 16) % buckets;
 }
 
-const BUCKET_ARTIFACT = 'application/vnd.aksml.model-bucket.v1';
-
 /** One layer of several models', stored; made once, and found again by the digests of its members. */
-export async function storeBucket(
+export function storeBucket(
   from: Registry,
   models: readonly StoredModelLayer[],
-  to: { readonly registry: Registry; readonly repository: string },
+  to: Place,
   signal?: AbortSignal,
 ): Promise<Layer> {
-  const { registry, repository } = to;
-  const tag = sha256(models.map(({ layer }) => layer.digest).join(' ')).slice('sha256:'.length);
-  const known = await findBucket(registry, repository, tag, signal);
-  if (known) return known;
   const joined = {
     async *[Symbol.asyncIterator]() {
-      for (const model of models) {
-        yield* withoutEnd(await from.getBlob(model.repository, model.layer.digest, signal), model.layer.size);
+      for (const { repository, layer } of models) {
+        yield* withoutEnd(await from.getBlob(repository, layer.digest, signal), layer.size);
       }
       yield TAR_END;
     },
   };
-  const aborting = signal === undefined ? {} : { signal };
-  const layer = await storeLayer(registry, repository, joined, { compression: 'none', ...aborting });
-  const config = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
-  const manifest: Manifest = {
-    schemaVersion: 2,
-    mediaType: MEDIA_TYPE.manifest,
-    artifactType: BUCKET_ARTIFACT,
-    config,
-    layers: [layer.descriptor],
-  };
-  await registry.putManifest(repository, manifest, { tag, ...aborting });
-  return layer;
-}
-
-async function findBucket(
-  registry: Registry,
-  repository: string,
-  tag: string,
-  signal: AbortSignal | undefined,
-): Promise<Layer | undefined> {
-  try {
-    const [descriptor] = (await registry.getManifest(repository, tag, signal)).manifest.layers;
-    if (!descriptor || !(await registry.hasBlob(repository, descriptor.digest, signal))) return undefined;
-    // Not compressed, so that both digests are one.
-    return { descriptor, diffId: descriptor.digest };
-  } catch (error) {
-    if (AksmlError.is(error, 'registry.notFound')) return undefined;
-    throw error;
-  }
+  const tag = sha256(models.map(({ layer }) => layer.digest).join(' ')).slice('sha256:'.length);
+  const options = { compression: 'none', ...(signal === undefined ? {} : { signal }) } as const;
+  return layerOnce(to, tag, () => storeLayer(to.registry, to.repository, joined, options), signal);
 }
 
 /** A tar without its end, so that another can follow. */

@@ -3,11 +3,12 @@ import { basename, dirname, join, relative, sep } from 'node:path';
 import { parse } from 'smol-toml';
 import { AksmlError } from '../../contract/error.ts';
 import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
+import type { DeploymentProposal, ProposedFile, RecognizedModel } from '../../contract/proposal.ts';
 import type { Engine } from '../engine.ts';
 import { type EnvironmentTools, pythonSearch } from '../environments/environment.ts';
 import { findPython } from '../environments/python.ts';
 import { parsePipLine } from '../environments/requirement.ts';
-import { modelTitle, type RecognizedModel, recognizeModel } from './recognize.ts';
+import { modelTitle, recognizeModel } from './recognize.ts';
 import { condaFile, scaffoldCondaFile, scaffoldScript } from './scaffold.ts';
 import { lookAround, type Surroundings } from './surroundings.ts';
 
@@ -16,30 +17,6 @@ export interface ProposalRequest {
   readonly model: string;
   /** Absolute; paths of a configuration start from it, as v1's did from the working directory. */
   readonly project: string;
-}
-
-/** A file that is there, or that would be written. */
-export interface ProposedFile {
-  /** Absolute. */
-  readonly path: string;
-  /** Absent: the file is there and stays as it is. */
-  readonly content?: string;
-}
-
-/** What a deployment of a model could be made from. Making a proposal writes nothing. */
-export interface DeploymentProposal {
-  readonly model: RecognizedModel;
-  /** For registration, by v1's rule for models. */
-  readonly modelName: string;
-  /** For the endpoint: valid, and not taken on the compute target. */
-  readonly name: string;
-  /** Absent where the model is served without code. */
-  readonly inferenceConfig?: ProposedFile;
-  readonly deploymentConfig: ProposedFile;
-  readonly entryScript?: ProposedFile;
-  readonly condaFile?: ProposedFile;
-  /** A file that the proposed environment was made from. */
-  readonly environmentFrom?: string;
 }
 
 /**

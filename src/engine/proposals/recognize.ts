@@ -2,47 +2,7 @@ import { type FileHandle, open, readdir, readFile, stat } from 'node:fs/promises
 import { basename, extname, join } from 'node:path';
 import { constants, unzipSync } from 'node:zlib';
 import { parse } from 'yaml';
-import type { Framework } from '../../contract/model.ts';
-
-/** What wrote a model. */
-export type ModelFormat =
-  | 'scikit-learn'
-  | 'pickle'
-  | 'onnx'
-  | 'torchscript'
-  | 'torch'
-  | 'keras'
-  | 'saved-model'
-  | 'frozen-graph'
-  | 'safetensors'
-  | 'xgboost'
-  | 'lightgbm'
-  | 'catboost'
-  | 'mlflow';
-
-export interface RecognizedModel {
-  /** Absolute. */
-  readonly path: string;
-  readonly isFolder: boolean;
-  readonly format: ModelFormat;
-  /** v1's word for it. */
-  readonly framework: Framework;
-  /** Of the library that wrote it, where the file says so. */
-  readonly frameworkVersion?: string;
-  /** Packages that a pickle names and that unpickling it needs, beside what its format always needs. */
-  readonly libraries?: readonly string[];
-  /** MLflow: the flavors that its `MLmodel` lists. */
-  readonly flavors?: readonly string[];
-}
-
-/** File name endings whose files may be models; those of {@link TOLD_BY_CONTENT} only if their content says so. */
-export const MODEL_EXTENSIONS: readonly string[] = [
-  ...['.pkl', '.pickle', '.joblib', '.sav', '.onnx', '.pt', '.pth', '.h5', '.hdf5', '.keras', '.safetensors', '.pb'],
-  ...['.bst', '.ubj', '.cbm', '.txt', '.json'],
-];
-
-/** Too common an ending to take every such file for a model. */
-export const TOLD_BY_CONTENT: readonly string[] = ['.txt', '.json', '.pb'];
+import { MODEL_EXTENSIONS, type RecognizedModel } from '../../contract/proposal.ts';
 
 const HEAD = 4 << 20;
 const TAIL = 1 << 20;

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { stringify } from 'yaml';
+import type { ModelFormat, RecognizedModel } from '../../contract/proposal.ts';
 import { runtimeFile } from '../environments/runtime-files.ts';
-import type { ModelFormat, RecognizedModel } from './recognize.ts';
 
 interface Recipe {
   /** Below `runtime/python/scaffolds`; absent where aksml's own scoring script is the better start. */

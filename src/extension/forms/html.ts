@@ -15,13 +15,16 @@ export interface FormPage {
   readonly scope: unknown;
 }
 
-/** The page of a form. It may run the one script that carries this page's nonce, with what that imports, and nothing else. */
+/**
+ * The page of a form. It may run the one script that carries this page's nonce, with what that imports, and nothing else. The toolkit finds the
+ * nonce in the page's head, for the one style element that it tries the browser with.
+ */
 export function formHtml({ title, language, script, style, cspSource, l10n, scope }: FormPage): string {
   const nonce = randomBytes(24).toString('base64');
   const policy = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
-    `style-src ${cspSource}`,
+    `style-src ${cspSource} 'nonce-${nonce}'`,
     "base-uri 'none'",
     "form-action 'none'",
   ].join('; ');
@@ -30,6 +33,7 @@ export function formHtml({ title, language, script, style, cspSource, l10n, scop
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${escaped(policy)}">
+<meta property="csp-nonce" content="${nonce}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escaped(title)}</title>
 <link rel="stylesheet" href="${escaped(style)}">

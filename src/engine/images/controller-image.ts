@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir, readlink, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { CONTAINER_USER } from '../../contract/container.ts';
+import { AksmlError } from '../../contract/error.ts';
+import type { RunOptions } from '../endpoints/stages.ts';
+import type { Registry } from '../registry/registry.ts';
+import { fetchBase } from './base-cache.ts';
+import { type BaseImage, type Platform, readBaseImage } from './base-image.ts';
+import { composeImage } from './compose.ts';
+import { storedCredentials } from './image-base.ts';
+import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
+import type { ImageTools } from './image-request.ts';
+import { findImage } from './image-source.ts';
+import { type Layer, type LayerEntry, packEntries, storeLayer, storeSmallLayer } from './layer.ts';
+import { layerOnce } from './layer-once.ts';
+import { nodeProgram } from './node-program.ts';
+import { pushImage } from './push.ts';
+
+/** Has what Node needs, glibc and libstdc++, and no shell. */
+export const DEFAULT_CONTROLLER_BASE = 'gcr.io/distroless/cc-debian12:nonroot';
+
+/** What aksml runs in a cluster. */
+export interface ControllerImageRequest {
+  /** Default {@link DEFAULT_CONTROLLER_BASE}: the name of an image, or the path of an image layout or of a tar of one. */
+  readonly base?: string;
+  readonly platform: Platform;
+  /** Path of a Node program for that platform; found or fetched where none is named. */
+  readonly node?: string;
+  /** Files and folders of this machine, and where they are in the image: absolute. */
+  readonly content: readonly { readonly from: string; readonly to: string }[];
+  /** Of Node: the script, absolute in the image, and its arguments. */
+  readonly arguments: readonly string[];
+  /** Where the image goes; default `controller`. */
+  readonly repository?: string;
+}
+
+export interface ControllerImage {
+  readonly digest: string;
+  /** `HOST/PATH@sha256:…` */
+  readonly reference: string;
+  /** It was in the registry already. */
+  readonly reused: boolean;
+}
+
+const NODE = 'opt/aksml/bin/node';
+
+/**
+ * Composes the image that runs in a cluster, of a base image, Node and files of this installation, and pushes it; what the registry has is
+ * not sent again.
+ * @throws AksmlError `image.*` | `node.*` | `registry.*`
+ */
+export async function pushControllerImage(
+  tools: ImageTools,
+  registry: Registry,
+  request: ControllerImageRequest,
+  options: RunOptions = {},
+): Promise<ControllerImage> {
+  const { platform, repository = 'controller' } = request;
+  const { signal } = options;
+  const aborting = signal === undefined ? {} : { signal };
+  const source = await findImage(request.base ?? DEFAULT_CONTROLLER_BASE, {
+    fetch: tools.fetch,
+    credentials: storedCredentials(tools),
+  });
+  const base = await readBaseImage(source, platform, signal);
+  const { libc } = await fetchBase(base, registry, aborting);
+  if (libc === 'musl') throw wrongLibc(base);
+  const node = await nodeLayer(registry, await nodeProgram(tools, platform, request.node, signal), signal);
+  const entries = (await Promise.all(request.content.map(({ from, to }) => entriesOf(from, to)))).flat();
+  const content = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, signal);
+  const added = [
+    { ...node, title: 'Node' },
+    { ...content, title: 'aksml' },
+  ];
+  const image = composeImage({
+    base,
+    layers: added,
+    variables: {},
+    start: {
+      User: `${CONTAINER_USER}:${CONTAINER_USER}`,
+      Entrypoint: [`/${NODE}`, ...request.arguments],
+      WorkingDir: '/',
+    },
+    labels: { 'dev.aksml.version': tools.version },
+  });
+  const place = { registry, repository: ENVIRONMENT_IMAGES };
+  const layers = [...base.layers.map((layer) => ({ ...layer, title: '' })), ...added].map((layer) => ({
+    ...layer,
+    ...place,
+  }));
+  const pushed = await pushImage({ image, layers }, { registry, repository, tag: tools.version }, aborting);
+  const { digest } = image.descriptor;
+  return { digest, reference: `${registry.location}/${repository}@${digest}`, reused: pushed.reused };
+}
+
+/** Compressed once, because it is large. */
+async function nodeLayer(registry: Registry, program: string, signal: AbortSignal | undefined): Promise<Layer> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(program, { highWaterMark: 1 << 20 }), hash, signal === undefined ? {} : { signal });
+  const { size } = await stat(program);
+  const entry: LayerEntry = { kind: 'file', path: NODE, executable: true, content: { source: program, size } };
+  const place = { registry, repository: ENVIRONMENT_IMAGES };
+  return layerOnce(
+    place,
+    `node-${hash.digest('hex')}`,
+    () =>
+      storeLayer(registry, ENVIRONMENT_IMAGES, packEntries([entry], signal), {
+        compression: 'zstd',
+        ...(signal === undefined ? {} : { signal }),
+      }),
+    signal,
+  );
+}
+
+async function entriesOf(from: string, to: string): Promise<LayerEntry[]> {
+  const target = to.replace(/^\/+|\/+$/g, '');
+  const found = await stat(from);
+  if (!found.isDirectory()) return [fileEntry(target, from, found)];
+  const items = await readdir(from, { recursive: true, withFileTypes: true });
+  return Promise.all(
+    items
+      .filter((item) => !item.isDirectory())
+      .map(async (item): Promise<LayerEntry> => {
+        const source = join(item.parentPath, item.name);
+        const path = `${target}/${relative(from, source).split(sep).join('/')}`;
+        if (item.isSymbolicLink()) return { kind: 'link', path, target: await readlink(source) };
+        return fileEntry(path, source, await stat(source));
+      }),
+  );
+}
+
+function fileEntry(path: string, source: string, { size, mode }: { size: number; mode: number }): LayerEntry {
+  return { kind: 'file', path, executable: (mode & 0o111) !== 0, content: { source, size } };
+}
+
+function wrongLibc({ name }: BaseImage): AksmlError {
+  return new AksmlError('image.wrongLibc', `The base image ${name} has the C library musl, and Node needs glibc.`, {
+    fault: 'input',
+    subject: name,
+    remedy: `Name one with glibc, such as ${DEFAULT_CONTROLLER_BASE}.`,
+  });
+}

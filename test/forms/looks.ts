@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Browser } from 'playwright-core';
+import type { FormContract } from '../../src/contract/webview/channel.ts';
+import {
+  type FormWish,
+  type OpenedForm,
+  openForm,
+  overflow,
+  screenshot,
+  THEME_NAMES,
+  violations,
+} from './form-world.ts';
+
+/**
+ * What holds for every form: in each theme, wide and narrow, axe finds nothing, nothing reaches beyond the right edge, and the page breaks
+ * neither its content security policy nor anything else. `ready` brings the form into the state that is looked at.
+ */
+export function looksAndReads<C extends FormContract>(
+  name: string,
+  browser: () => Browser,
+  wish: FormWish<C>,
+  ready: (form: OpenedForm<C>) => Promise<void>,
+): void {
+  for (const theme of THEME_NAMES) {
+    for (const width of [1000, 300]) {
+      test(`${name}: nothing for axe to find in ${theme}, ${width} px wide`, async () => {
+        const form = await openForm(browser(), { ...wish, theme, width });
+        await ready(form);
+        await screenshot(form.page, `${name}-${theme}-${width}`);
+        assert.deepEqual(await violations(form.page), []);
+        assert.ok((await overflow(form.page)) <= 0, 'the page is wider than its window');
+        assert.deepEqual(form.complaints, []);
+        await form.close();
+      });
+    }
+  }
+}
