@@ -7,6 +7,7 @@ import {
 import type { Method } from './engine-api/method.ts';
 import {
   ACCESS_METHODS,
+  AGENT_METHODS,
   CONTENT_METHODS,
   ENDPOINT_METHODS,
   ENVIRONMENT_METHODS,
@@ -38,6 +39,7 @@ export const ENGINE_API = {
   ...ENDPOINT_METHODS,
   ...ACCESS_METHODS,
   ...MACHINE_METHODS,
+  ...AGENT_METHODS,
 };
 
 export type MethodName = keyof typeof ENGINE_API;

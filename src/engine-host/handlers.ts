@@ -7,6 +7,7 @@ const NOUNS: { readonly [N in Noun]: () => Promise<HandlersOf<N>> } = {
   target: async () => (await import('./target.ts')).TARGET,
   model: async () => (await import('./model.ts')).MODEL,
   environment: async () => (await import('./environment.ts')).ENVIRONMENT,
+  agent: async () => (await import('./agent.ts')).AGENT,
   snapshot: async () => (await import('./snapshot.ts')).SNAPSHOT,
   content: async () => (await import('./content.ts')).CONTENT,
   configuration: async () => (await import('./configuration.ts')).CONFIGURATION,

@@ -147,6 +147,15 @@ export const SNAPSHOT_METHODS = {
   'snapshot.ignored': request(v.object({ directory: PATH, paths: v.array(v.string()) }), v.array(v.boolean())),
 };
 
+const TOOL_CALL = inWorkspace({ tool: v.string(), input: v.unknown() });
+
+/** The tools that language models have; see `src/agent/agent.ts`. */
+export const AGENT_METHODS = {
+  /** What the person is to agree to first; `null` for a tool that changes nothing. */
+  'agent.question': request(TOOL_CALL, v.object({ text: v.nullable(v.string()) })),
+  'agent.run': request(TOOL_CALL, v.object({ text: v.string() }), 'fail'),
+};
+
 export const CONTENT_METHODS = {
   /** Looks at a remote registry now, for every `model.watch` and `environment.watch` of the workspace. */
   'content.refresh': request(WORKSPACE_SCOPE, NOTHING),
