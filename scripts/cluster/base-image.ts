@@ -28,7 +28,7 @@ export interface BaseImage {
 export async function debianBaseImage(): Promise<BaseImage | { readonly skip: string }> {
   const { cache } = openPlace();
   const key = createHash('sha256')
-    .update([SUITE, ...PACKAGES, ...UNNEEDED].join(' '))
+    .update(['2', SUITE, ...PACKAGES, ...UNNEEDED].join(' '))
     .digest('hex')
     .slice(0, 12);
   const layout = join(cache, `debian-${key}`);
