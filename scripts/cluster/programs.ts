@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openHome } from '../../src/home/home.ts';
 import { withLock } from '../../src/home/lock.ts';
@@ -23,34 +23,57 @@ export function programsFolder(place: Place): string {
  */
 export async function buildKubernetes(place: Place): Promise<string> {
   const folder = programsFolder(place);
-  if (existsSync(folder)) return folder;
-  return withLock(
-    openHome({ AKSML_HOME: place.cache }),
-    'kubernetes',
-    async () => {
-      if (!existsSync(folder)) await buildInto(place, folder);
-      return folder;
-    },
-    { timeoutMs: 60 * 60_000 },
-  );
+  await once(place, 'kubernetes', folder, buildInto);
+  return folder;
 }
 
-async function buildInto(place: Place, folder: string): Promise<void> {
+/** Fills a folder of the cache unless it is there; whoever asks meanwhile waits. */
+async function once(place: Place, name: string, folder: string, make: (made: string) => Promise<void>): Promise<void> {
+  if (existsSync(folder)) return;
+  const work = async () => {
+    if (existsSync(folder)) return;
+    await mkdir(place.cache, { recursive: true });
+    const made = await mkdtemp(`${folder}-`);
+    try {
+      await make(made);
+      await rename(made, folder);
+    } finally {
+      await rm(made, { recursive: true, force: true });
+    }
+  };
+  await withLock(openHome({ AKSML_HOME: place.cache }), name, work, { timeoutMs: 60 * 60_000 });
+}
+
+const KWOK_VERSION = '0.8.0';
+
+const KWOK_STAGES = [
+  ...['node/fast/node-initialize', 'node/heartbeat-with-lease/node-heartbeat-with-lease'],
+  ...['pod/fast/pod-ready', 'pod/fast/pod-complete', 'pod/fast/pod-delete'],
+];
+
+/** Builds kwok, which plays nodes and their pods, unless that has been done; the command to which a kubeconfig is added. */
+export async function buildKwok(place: Place): Promise<readonly string[]> {
+  const folder = join(place.cache, `kwok-${KWOK_VERSION}-${process.arch}`);
+  await once(place, 'kwok', folder, async (made) => {
+    const module = `sigs.k8s.io/kwok@v${KWOK_VERSION}`;
+    const env = { ...process.env, CGO_ENABLED: '0', GOBIN: made };
+    await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', module.replace('@', '/cmd/kwok@')], { env });
+    const { Dir } = JSON.parse(await run('go', ['mod', 'download', '-json', module]));
+    const stages = KWOK_STAGES.map((name) => readFile(join(Dir, 'kustomize', 'stage', `${name}.yaml`), 'utf8'));
+    await writeFile(join(made, 'stages.yaml'), (await Promise.all(stages)).join('\n---\n'));
+  });
+  return [join(folder, 'kwok'), '--config', join(folder, 'stages.yaml'), '--manage-all-nodes'];
+}
+
+async function buildInto(made: string): Promise<void> {
   const parts = isOnPath('kubectl') ? PARTS : [...PARTS, 'kubectl'];
   const flags = [
     ...['-s', '-w', '-X', `${VERSION}.gitVersion=v${KUBERNETES_VERSION}`],
     ...['-X', `${VERSION}.gitMajor=${MAJOR}`, '-X', `${VERSION}.gitMinor=${MINOR}`],
   ];
-  await mkdir(place.cache, { recursive: true });
-  const made = await mkdtemp(`${folder}-`);
-  try {
-    const command = ['-n', '10', 'go', 'build', '-mod=readonly', '-buildvcs=false', '-ldflags', flags.join(' ')];
-    await run('nice', [...command, '-o', `${made}/`, ...parts.map((part) => `k8s.io/kubernetes/cmd/${part}`)], {
-      cwd: join(import.meta.dirname, 'kubernetes'),
-      env: { ...process.env, CGO_ENABLED: '0' },
-    });
-    await rename(made, folder);
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
+  const command = ['-n', '10', 'go', 'build', '-mod=readonly', '-buildvcs=false', '-ldflags', flags.join(' ')];
+  await run('nice', [...command, '-o', `${made}/`, ...parts.map((part) => `k8s.io/kubernetes/cmd/${part}`)], {
+    cwd: join(import.meta.dirname, 'kubernetes'),
+    env: { ...process.env, CGO_ENABLED: '0' },
+  });
 }
