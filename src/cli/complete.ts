@@ -51,10 +51,18 @@ async function inGroup(
 ): Promise<readonly Candidate[] | string> {
   const only = commands.find(({ name }) => name === '');
   if (only) return inCommand(only, before, current, lookUp);
-  const [name, ...rest] = before;
-  if (name === undefined) return commands.map(({ name: text, summary }) => ({ text, description: summary }));
-  const command = commands.find((candidate) => candidate.name === name);
-  return command ? inCommand(command, rest, current, lookUp) : [];
+  const [first, second, ...rest] = before;
+  if (first === undefined) return nextWords(commands, 0);
+  const command = commands.find(({ name }) => name === first);
+  if (command) return inCommand(command, before.slice(1), current, lookUp);
+  const narrower = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (second === undefined) return nextWords(narrower, 1);
+  const ofTwoWords = narrower.find(({ name }) => name === `${first} ${second}`);
+  return ofTwoWords ? inCommand(ofTwoWords, rest, current, lookUp) : [];
+}
+
+function nextWords(commands: readonly Command[], index: number): Candidate[] {
+  return commands.map(({ name, summary }) => ({ text: name.split(' ')[index] ?? '', description: summary }));
 }
 
 async function inCommand(

@@ -1,7 +1,19 @@
 import { type Command, command } from './command.ts';
-import { text } from './option.ts';
+import { CONFIRMATION } from './deploy-options.ts';
+import { choice, flag, text, texts } from './option.ts';
 
 const actions = () => import('./computetarget-actions.ts');
+const attaching = () => import('./attach-actions.ts');
+
+const NAME = {
+  name: text({
+    aliases: ['n'],
+    required: true,
+    placeholder: 'NAME',
+    completes: 'computeTarget',
+    help: 'Name of the compute target.',
+  }),
+};
 
 export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
   command({
@@ -14,10 +26,89 @@ export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
   command({
     name: 'show',
     summary: 'Show a compute target',
-    options: {
-      name: text({ aliases: ['n'], required: true, placeholder: 'NAME', help: 'Name of the compute target.' }),
-    },
-    examples: [{ line: 'aksml computetarget show -n local', what: 'This machine' }],
+    options: NAME,
+    examples: [
+      { line: 'aksml computetarget show -n local', what: 'This machine' },
+      { line: 'aksml computetarget show -n prod', what: 'A cluster: nodes, free room, health of the controller' },
+    ],
     run: async (context, { name }) => (await actions()).showComputeTarget(context, name),
+  }),
+  command({
+    name: 'get-credentials',
+    summary: 'Print what this machine reaches a cluster with',
+    description: 'The kubeconfig holds secrets: whoever has it may do with the cluster what you may.',
+    options: NAME,
+    examples: [
+      {
+        line: 'aksml computetarget get-credentials -n prod --query userKubeConfig -o tsv > kubeconfig',
+        what: 'A kubeconfig for this cluster alone',
+      },
+    ],
+    run: async (context, { name }) => (await actions()).getCredentials(context, name),
+  }),
+  command({
+    name: 'attach kubernetes',
+    summary: 'Let services run on a Kubernetes cluster',
+    description:
+      'Checks what you may do there, shows what it would install, and asks. Run again, it finishes what was interrupted, changes settings, or connects this machine to a cluster that somebody else has attached.',
+    options: {
+      ...NAME,
+      kubeconfig: text({
+        completes: 'file',
+        placeholder: 'FILE',
+        help: 'Kubeconfig of the cluster. Default: KUBECONFIG, else ~/.kube/config.',
+      }),
+      context: text({ placeholder: 'NAME', help: 'Context of the kubeconfig. Default: the current one.' }),
+      namespace: texts({
+        placeholder: 'NAMESPACE',
+        help: "Namespace of services; several may be given, the first is used unless a deployment names another. Default: the context's.",
+      }),
+      clusterPurpose: choice(['FastProd', 'DevTest'], {
+        help: 'FastProd for production, on three nodes and 12 vCPUs or more; DevTest for tests. Default: FastProd.',
+      }),
+      registry: text({
+        placeholder: 'HOST[/PREFIX]',
+        help: "Registry that the cluster pulls images from. Default: the workspace's.",
+      }),
+      controllerImage: text({
+        placeholder: 'IMAGE',
+        help: 'Image of what runs in the cluster. Default: composed and pushed to the registry.',
+      }),
+      controllerBase: text({
+        placeholder: 'IMAGE',
+        help: 'What that image starts from: a name, or the path of an image layout. It needs glibc.',
+      }),
+      computeResourceId: text({
+        aliases: ['i'],
+        placeholder: 'ID',
+        effect: { kind: 'refused', reason: 'the cluster is named by --kubeconfig and --context' },
+        help: 'ARM id of an Arc cluster.',
+      }),
+      ...CONFIRMATION,
+    },
+    examples: [
+      {
+        line: 'aksml computetarget attach kubernetes -n prod --context prod-west --registry registry.example.com/team',
+        what: 'A cluster of your kubeconfig',
+      },
+      { line: 'aksml computetarget attach kubernetes -n test --cluster-purpose DevTest --yes', what: 'Without asking' },
+    ],
+    run: async (context, options) => (await attaching()).attachKubernetes(context, options),
+  }),
+  command({
+    name: 'detach',
+    summary: 'Remove what attach installed in a cluster, and forget it',
+    description: 'Services keep running unless they are to be deleted, but nothing looks after them any more.',
+    options: {
+      ...NAME,
+      deleteEndpoints: flag({ help: 'Delete the services and endpoints of the cluster, too.' }),
+      force: flag({ help: 'Forget the target even when its cluster cannot be reached.' }),
+      ...CONFIRMATION,
+    },
+    examples: [
+      { line: 'aksml computetarget detach -n prod', what: 'Services keep running' },
+      { line: 'aksml computetarget detach -n test --delete-endpoints --yes', what: 'Nothing of aksml is left' },
+    ],
+    run: async (context, options) => (await attaching()).detach(context, options),
   }),
 ];

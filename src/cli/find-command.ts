@@ -47,11 +47,20 @@ async function findInGroup(group: CommandGroup, words: Words): Promise<Found> {
   const word = words.next();
   if (word === undefined) return { kind: 'group', group, commands, rest: words.rest() };
   const command = commands.find(({ name }) => name === word);
-  if (!command)
-    throw unknownCommand(
-      commands.map(({ name }) => [...group.words, name].join(' ')),
-      word,
-    );
+  if (command) return { kind: 'command', group, command, rest: words.rest() };
+  return findOfTwoWords(group, commands, word, words);
+}
+
+/** Such as `attach kubernetes`. */
+function findOfTwoWords(group: CommandGroup, all: readonly Command[], first: string, words: Words): Found {
+  const commands = all.filter(({ name }) => name.startsWith(`${first} `));
+  const fullName = ({ name }: Command) => [...group.words, name].join(' ');
+  const firstWords = all.map(({ name }) => [...group.words, name.split(' ', 1)[0]].join(' '));
+  if (commands.length === 0) throw unknownCommand(firstWords, first);
+  const second = words.next();
+  if (second === undefined) return { kind: 'group', group, commands, rest: words.rest() };
+  const command = commands.find(({ name }) => name === `${first} ${second}`);
+  if (!command) throw unknownCommand(commands.map(fullName), second);
   return { kind: 'command', group, command, rest: words.rest() };
 }
 

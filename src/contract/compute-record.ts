@@ -15,6 +15,8 @@ export interface ComputeTargetRecord {
   readonly server: string;
   /** Where endpoints go unless a deployment configuration names another namespace. */
   readonly namespace: string;
+  /** More that endpoints may be in. */
+  readonly otherNamespaces?: readonly string[];
   /** `HOST[:PORT][/PREFIX]` that deployment images are pushed to and pulled from; absent: the workspace's own registry. */
   readonly registry?: string;
   /** ISO 8601, UTC. */
@@ -47,6 +49,8 @@ export interface ComputeTargetStatus {
   /** Such as `v1.36.3`. */
   readonly kubernetesVersion?: string;
   readonly nodes?: { readonly total: number; readonly ready: number };
+  /** Of the nodes that take pods, the most common first: `amd64`, `arm64`. */
+  readonly architectures?: readonly string[];
   /** Of all nodes that take pods, what pods may ask for. */
   readonly capacity?: ComputeResources;
   /** Of that, what no pod has asked for yet. */

@@ -13,7 +13,7 @@ export type ProgressEvent =
       readonly stage: Stage;
       readonly done: number;
       readonly total?: number;
-      readonly unit: 'bytes' | 'files' | 'packages' | 'replicas' | 'requests';
+      readonly unit: 'bytes' | 'files' | 'packages' | 'replicas' | 'requests' | 'objects' | 'endpoints';
       readonly detail?: string;
     }
   /** `reused` when the stage found its result already made. */

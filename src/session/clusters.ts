@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join, relative, resolve } from 'node:path';
+import type { PullCredentialSource } from '../cluster/target/pull-secret.ts';
 import { openClusterTarget } from '../cluster/target/target.ts';
 import type { ClusterConnection, ComputeTargetRecord } from '../contract/compute-record.ts';
 import type { ComputeTarget } from '../contract/compute-target.ts';
@@ -101,20 +102,28 @@ export async function openCluster(
   connection: ClusterConnection,
   credentials: CredentialSource,
 ): Promise<ComputeTarget> {
-  const kube = await connectCluster(access, connection);
+  return openClusterWith(await connectCluster(access, connection), record, connection, credentials);
+}
+
+export async function openClusterWith(
+  kube: KubeClient,
+  record: ComputeTargetRecord,
+  connection: ClusterConnection,
+  credentials: CredentialSource,
+): Promise<ComputeTarget> {
   await refuseOtherCluster(kube, record, connection);
-  return openClusterTarget({
-    kube,
-    record,
-    clock: () => new Date(),
-    pullCredentials: async (host, signal) => {
-      const found = await credentials(host, signal);
-      if (found === undefined) return undefined;
-      if (found.kind === 'password') return { username: found.username, password: found.password };
-      // An identity token of a registry that speaks Docker's protocol is the password of this user.
-      return { username: '00000000-0000-0000-0000-000000000000', password: found.token };
-    },
-  });
+  return openClusterTarget({ kube, record, clock: () => new Date(), pullCredentials: pullCredentialsOf(credentials) });
+}
+
+/** What this machine logs in to registries with, in the form in which a kubelet does. */
+export function pullCredentialsOf(credentials: CredentialSource): PullCredentialSource {
+  return async (host, signal) => {
+    const found = await credentials(host, signal);
+    if (found === undefined) return undefined;
+    if (found.kind === 'password') return { username: found.username, password: found.password };
+    // A registry that hands out identity tokens takes them for the password of this user.
+    return { username: '00000000-0000-0000-0000-000000000000', password: found.token };
+  };
 }
 
 async function refuseOtherCluster(

@@ -1,5 +1,5 @@
 import { homedir, userInfo } from 'node:os';
-import type { ComputeTargetListing, ComputeTargetStatus } from '../contract/compute-record.ts';
+import type { ComputeTargetListing, ComputeTargetRecord, ComputeTargetStatus } from '../contract/compute-record.ts';
 import type { ComputeTarget } from '../contract/compute-target.ts';
 import type { Endpoint } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
@@ -14,7 +14,9 @@ import { openWorkspace, type Workspace, type WorkspaceRequest } from '../engine/
 import type { Home } from '../home/home.ts';
 import type { ExecConsent } from '../kube/exec-plugin.ts';
 import { type LocalTarget, openLocalTarget } from '../local/client.ts';
+import type { AttachHost, AttachOptions, AttachRequest } from './attach.ts';
 import type { ClusterAccess } from './clusters.ts';
+import type { DetachOptions, DetachRequest, DetachResult } from './detach.ts';
 
 export interface SessionOptions {
   readonly home: Home;
@@ -51,6 +53,10 @@ export interface Session {
     readonly found: readonly { readonly engine: Engine; readonly endpoints: readonly Endpoint[] }[];
     readonly problems: readonly Problem[];
   }>;
+  /** Makes a cluster a compute target. @throws see {@link attachCluster} */
+  attach(request: AttachRequest, options: AttachOptions): Promise<ComputeTargetRecord>;
+  /** @throws see {@link detachCluster} */
+  detach(request: DetachRequest, options: DetachOptions): Promise<DetachResult>;
 }
 
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -125,6 +131,19 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       ];
     }
   };
+  const attaching: AttachHost = {
+    access,
+    workspace,
+    credentials,
+    user,
+    version,
+    clock: () => new Date(),
+    pushController: async (address, wishes) => {
+      const { pushController } = await import('./controller-image.ts');
+      const registry = address === workspace.address ? workspace.registry : openRegistry(address);
+      return pushController({ home, environment, version, fetch, clock: () => new Date() }, registry, wishes);
+    },
+  };
   return {
     workspace,
     listTargets,
@@ -149,6 +168,16 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       }
       const { found, problems } = await listEverywhere(await sources(signal), signal);
       return { found: found.map(({ target, endpoints }) => ({ engine: engineOn(target), endpoints })), problems };
+    },
+    attach: async (request, wishes) => {
+      const { attachCluster } = await import('./attach.ts');
+      opened.delete(request.name.toLowerCase());
+      return attachCluster(attaching, request, wishes);
+    },
+    detach: async (request, wishes) => {
+      const { detachCluster } = await import('./detach.ts');
+      opened.delete(request.name.toLowerCase());
+      return detachCluster(attaching, request, wishes);
     },
   };
 }

@@ -31,11 +31,8 @@ export async function withPullSecret(
     if (found) known.set(host, found);
   }
   if (known.size === 0) return endpoint;
-  const secret: Secret = {
-    metadata: { namespace, name: pullSecretName(name), labels: { ...MANAGED_BY, [ENDPOINT_LABEL]: name } },
-    type: 'kubernetes.io/dockerconfigjson',
-    data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths: Object.fromEntries(known) })).toString('base64') },
-  };
+  const labels = { ...MANAGED_BY, [ENDPOINT_LABEL]: name };
+  const secret = dockerConfig({ namespace, name: pullSecretName(name), labels }, known);
   await kube.apply(SECRETS, secret, {
     fieldManager: FIELD_MANAGER,
     force: true,
@@ -45,6 +42,12 @@ export async function withPullSecret(
     known.has(hostOf(version.imageRepository) ?? '') ? { ...version, imagePullSecret: pullSecretName(name) } : version,
   );
   return { ...endpoint, spec: { ...endpoint.spec, versions } };
+}
+
+/** What kubelets log in to registry hosts with. */
+export function dockerConfig(metadata: Secret['metadata'], auths: ReadonlyMap<string, PullCredentials>): Secret {
+  const content = Buffer.from(JSON.stringify({ auths: Object.fromEntries(auths) })).toString('base64');
+  return { metadata, type: 'kubernetes.io/dockerconfigjson', data: { '.dockerconfigjson': content } };
 }
 
 function hostOf(imageRepository: string | undefined): string | undefined {

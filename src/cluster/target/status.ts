@@ -39,16 +39,22 @@ async function ifAllowed<T>(answer: Promise<T>): Promise<T | undefined> {
 export function nodeFacts(
   nodes: readonly KubeNode[],
   pods: readonly Pod[] | undefined,
-): Pick<ComputeTargetStatus, 'nodes' | 'capacity' | 'free'> {
+): Pick<ComputeTargetStatus, 'nodes' | 'architectures' | 'capacity' | 'free'> {
   const usable = nodes.filter(takesPods);
   const capacity = total(usable.map(({ status }) => resourcesOf(status?.allocatable)));
   const names = new Set(usable.map(({ metadata }) => metadata.name));
   const asked = pods?.filter(({ spec }) => names.has(spec?.nodeName ?? '')).map(requestsOf);
   return {
     nodes: { total: nodes.length, ready: nodes.filter(isReady).length },
+    architectures: byFrequency(usable.map(({ status }) => status?.nodeInfo?.architecture ?? 'amd64')),
     capacity,
     ...(asked === undefined ? {} : { free: subtract(capacity, total(asked)) }),
   };
+}
+
+function byFrequency(values: readonly string[]): string[] {
+  const count = (value: string) => values.filter((other) => other === value).length;
+  return [...new Set(values)].sort((a, b) => count(b) - count(a));
 }
 
 /** Ready, not cordoned, and without a taint that our pods would have to tolerate. */

@@ -1,0 +1,141 @@
+import { AksmlError } from '../../contract/error.ts';
+import type { KubeClient } from '../../kube/kube.ts';
+import { listWatch } from '../../kube/list-watch.ts';
+import { readPodLog } from '../../kube/pod-log.ts';
+import { CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, type Deployment, PODS, type Pod } from '../../kube/resource.ts';
+import { ENDPOINT_CRD } from '../crd.ts';
+import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
+
+/** A node that has to be added first takes minutes. */
+const PATIENCE_MS = 10 * 60_000;
+const LOG_LINES = 20;
+/** One failed pull may be a passing trouble of the registry. */
+const REFUSED_PULLS = ['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull'];
+const REFUSED_STARTS = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
+const CRASHES = 2;
+
+export interface RolloutProgress {
+  readonly ready: number;
+  readonly wanted: number;
+  /** What it waits for. */
+  readonly detail?: string;
+}
+
+/**
+ * Waits until the cluster serves endpoints and the controller runs as it was installed last.
+ * @throws AksmlError `computeTarget.notReady` with the cause
+ */
+export async function waitForController(
+  kube: KubeClient,
+  onProgress: (progress: RolloutProgress) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const late = AbortSignal.timeout(PATIENCE_MS);
+  const leave = new AbortController();
+  const waiting = AbortSignal.any([...(signal ? [signal] : []), late, leave.signal]);
+  let detail: string | undefined;
+  const failure = Promise.withResolvers<never>();
+  void watchPods(kube, waiting, (seen) => {
+    detail = seen;
+  }).catch((error: unknown) => failure.reject(error));
+  const ready = async () => {
+    await untilServed(kube, waiting);
+    await untilRolledOut(kube, waiting, (progress) => onProgress({ ...progress, ...(detail ? { detail } : {}) }));
+  };
+  try {
+    await Promise.race([ready(), failure.promise]);
+    signal?.throwIfAborted();
+    if (late.aborted) throw notReady(`it did not become ready within ${PATIENCE_MS / 60_000} minutes`, detail);
+  } finally {
+    leave.abort();
+  }
+}
+
+async function untilServed(kube: KubeClient, signal: AbortSignal): Promise<void> {
+  const query = { fieldSelector: `metadata.name=${ENDPOINT_CRD}` };
+  for await (const event of listWatch(kube, CUSTOM_RESOURCE_DEFINITIONS, query, signal)) {
+    const objects = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
+    const conditions = objects.flatMap(({ status }) => status?.conditions ?? []);
+    if (conditions.some(({ type, status }) => type === 'Established' && status === 'True')) return;
+  }
+}
+
+async function untilRolledOut(
+  kube: KubeClient,
+  signal: AbortSignal,
+  onProgress: (progress: RolloutProgress) => void,
+): Promise<void> {
+  const query = { namespace: SYSTEM_NAMESPACE, fieldSelector: `metadata.name=${CONTROLLER_NAME}` };
+  for await (const event of listWatch(kube, DEPLOYMENTS, query, signal)) {
+    const [deployment] = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
+    if (deployment === undefined) continue;
+    const { ready, wanted, done } = rollout(deployment);
+    onProgress({ ready, wanted });
+    if (done) return;
+  }
+}
+
+export function rollout({ metadata, spec, status }: Deployment): RolloutProgress & { readonly done: boolean } {
+  const wanted = spec?.replicas ?? 1;
+  const seen = (status?.observedGeneration ?? 0) >= (metadata.generation ?? 0);
+  const updated = status?.updatedReplicas ?? 0;
+  const ready = seen ? Math.min(updated, status?.availableReplicas ?? 0) : 0;
+  return { ready, wanted, done: seen && ready >= wanted && (status?.replicas ?? 0) === wanted };
+}
+
+async function watchPods(kube: KubeClient, signal: AbortSignal, onDetail: (detail: string) => void): Promise<void> {
+  const query = { namespace: SYSTEM_NAMESPACE, labelSelector: `app.kubernetes.io/name=${CONTROLLER_NAME}` };
+  for await (const event of listWatch(kube, PODS, query, signal)) {
+    const pods = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
+    for (const pod of pods) {
+      const trouble = troubleOf(pod);
+      if (trouble === undefined) continue;
+      if (trouble.final) throw notReady(trouble.reason, undefined, await lastLines(kube, pod, signal));
+      onDetail(trouble.reason);
+    }
+  }
+}
+
+/** Why a pod does not run, and whether waiting is of no use. */
+export function troubleOf({ metadata, status }: Pod): { readonly reason: string; readonly final: boolean } | undefined {
+  // Of an earlier attempt.
+  if (metadata.deletionTimestamp !== undefined) return undefined;
+  const unscheduled = status?.conditions?.find(
+    ({ type, status: value }) => type === 'PodScheduled' && value === 'False',
+  );
+  if (unscheduled)
+    return { reason: `no node takes it: ${unscheduled.message ?? unscheduled.reason ?? ''}`, final: false };
+  for (const { state, lastState, restartCount } of status?.containerStatuses ?? []) {
+    const { reason = '', message } = state?.waiting ?? {};
+    if (REFUSED_PULLS.includes(reason))
+      return { reason: `its image cannot be pulled: ${message ?? reason}`, final: true };
+    if (REFUSED_STARTS.includes(reason)) return { reason: `it cannot be started: ${message ?? reason}`, final: true };
+    const ended = lastState?.terminated;
+    if (ended && restartCount >= CRASHES && state?.running === undefined) {
+      return { reason: `it ends with exit code ${ended.exitCode} (${ended.reason ?? 'Error'})`, final: true };
+    }
+  }
+  return undefined;
+}
+
+async function lastLines(kube: KubeClient, pod: Pod, signal: AbortSignal): Promise<string[]> {
+  const { name, namespace = SYSTEM_NAMESPACE } = pod.metadata;
+  const container = pod.spec?.containers[0]?.name ?? '';
+  const lines: string[] = [];
+  try {
+    const query = { pod: { name, namespace }, container, tailLines: LOG_LINES };
+    for await (const batch of readPodLog(kube, query, signal)) lines.push(...batch.map(({ line }) => line));
+  } catch {
+    // It never ran, or is gone: the reason says enough.
+  }
+  return lines.slice(-LOG_LINES);
+}
+
+function notReady(reason: string, detail: string | undefined, logTail: readonly string[] = []): AksmlError {
+  const last = detail === undefined ? '' : ` (${detail})`;
+  return new AksmlError('computeTarget.notReady', `The controller in the cluster does not run: ${reason}${last}.`, {
+    subject: CONTROLLER_NAME,
+    remedy: `Mend the cause and run the same command again; see "kubectl -n ${SYSTEM_NAMESPACE} get pods". To give up: aksml computetarget detach.`,
+    logTail,
+  });
+}

@@ -1,0 +1,69 @@
+import type { KubeClient } from '../../kube/kube.ts';
+import { listWatch } from '../../kube/list-watch.ts';
+import type { KubeObject } from '../../kube/object.ts';
+import {
+  CONFIG_MAPS,
+  DEPLOYMENTS,
+  ENDPOINTS,
+  NAMESPACES,
+  PODS,
+  type Resource,
+  SECRETS,
+  SERVICE_ACCOUNTS,
+  SERVICES,
+} from '../../kube/resource.ts';
+import { SYSTEM_NAMESPACE } from '../names.ts';
+import { isOurs } from './ours.ts';
+
+/** Kinds that somebody may have put something of into the namespace. */
+const LOOKED_AT: readonly Resource<KubeObject>[] = [
+  PODS,
+  DEPLOYMENTS,
+  SERVICES,
+  CONFIG_MAPS,
+  SECRETS,
+  SERVICE_ACCOUNTS,
+  ENDPOINTS,
+];
+/** Kubernetes puts these into every namespace. */
+const OF_KUBERNETES = ['kube-root-ca.crt', 'default'];
+
+/**
+ * Removes aksml's own namespace if attach made it and nothing of anybody else is in it.
+ * Whatever is in it, if it stays for that.
+ */
+export async function removeSystemNamespace(kube: KubeClient, signal?: AbortSignal): Promise<readonly string[]> {
+  const present = await kube.find(NAMESPACES, { name: SYSTEM_NAMESPACE }, signal);
+  if (present === undefined || !isOurs(present)) return [];
+  const others = await othersIn(kube, signal);
+  if (others.length > 0) return others;
+  await kube.remove(NAMESPACES, present.metadata, signal === undefined ? {} : { signal });
+  await untilNamespaceGone(kube, signal);
+  return [];
+}
+
+export async function untilNamespaceGone(kube: KubeClient, signal?: AbortSignal): Promise<void> {
+  const leave = new AbortController();
+  const watching = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
+  try {
+    const query = { fieldSelector: `metadata.name=${SYSTEM_NAMESPACE}` };
+    for await (const event of listWatch(kube, NAMESPACES, query, watching)) {
+      if (event.type === 'deleted' || (event.type === 'listed' && event.objects.length === 0)) return;
+    }
+    signal?.throwIfAborted();
+  } finally {
+    leave.abort();
+  }
+}
+
+async function othersIn(kube: KubeClient, signal: AbortSignal | undefined): Promise<string[]> {
+  const others: string[] = [];
+  for (const resource of LOOKED_AT) {
+    const { items } = await kube.list(resource, { namespace: SYSTEM_NAMESPACE }, signal);
+    for (const item of items) {
+      if (isOurs(item) || OF_KUBERNETES.includes(item.metadata.name)) continue;
+      others.push(`${resource.kind} ${item.metadata.name}`);
+    }
+  }
+  return others;
+}
