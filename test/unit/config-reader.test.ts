@@ -66,6 +66,12 @@ const READABLE: readonly (readonly [what: string, text: string, value: object])[
   ['comments with #', '# first\n{"a": 1} # last', { a: 1 }],
   ['brackets that close at the left margin', 'a: {\n"b": 1\n}\n', { a: { b: 1 } }],
   ['anchors and merge keys', 'b: &b {x: 1, y: 1}\na: {<<: *b, y: 2}', { b: { x: 1, y: 1 }, a: { x: 1, y: 2 } }],
+  ['a comment right after a sign', '{"a": [#one\n1]#two\n}', { a: [1] }],
+  ['a line separator where a line may end', '{\u2028"a": 1,\u2028"b": 2}', { a: 1, b: 2 }],
+  ['a line separator inside quotes', '{"a": "x\u2028y"}', { a: 'x\u2028y' }],
+  ['a directive of a newer YAML', '%YAML 1.2\n---\na: 1\n', { a: 1 }],
+  ['a tag that leaves the type open', "a: ! '3'", { a: 3 }],
+  ['a key marked as such', '{? a: 1, ?b: 2}', { a: 1, b: 2 }],
   ['Windows line ends', '{\r\n"a": 1\r\n}', { a: 1 }],
 ];
 
@@ -87,6 +93,15 @@ const REFUSED: readonly (readonly [text: string | Uint8Array, line: number | und
   ['a: "x\u0001"', 1, /control character U\+0001/],
   ['a: *b', 1, /alias/],
   ['a: 1\n b: 2', 1, /not YAML/],
+  ['a: &b.c 1', 1, /&b\.c is no possible name of an anchor/],
+  ['{"a": 1, &b\n"c": 2}', 1, /stand in one line/],
+  ['{\n"a": 1\n---\n}', 3, /document separator/],
+  ['a: "x\n--- y"', 1, /quotes .* hold a document separator/],
+  ['{a: b?c}', 1, /"\?" stands inside a value/],
+  ['%YAML\n---\na: 1', 1, /no possible directive/],
+  ['%YAML 2.0\n---\na: 1', 1, /no possible directive/],
+  ['a: >\nb', 1, /not indented/],
+  ['a: 1\u2028 b: 2', 1, /not YAML/],
   ['{"a": 1', 1, /end of the file/],
 ];
 

@@ -2,7 +2,8 @@ import type { CondaSpecification } from '../../contract/environment.ts';
 import { decode } from './reader.ts';
 import type { Origin, Report } from './report.ts';
 import { isText, type MapValue, type SourceValue, show, typeInWords, walk } from './source.ts';
-import { parseYaml11, YamlRefusal } from './yaml11.ts';
+import { YamlRefusal } from './yaml-refusal.ts';
+import { parseYaml11 } from './yaml11.ts';
 
 /** What v1 used when no environment was described. */
 export const DEFAULT_CONDA: CondaSpecification = {

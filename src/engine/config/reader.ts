@@ -1,7 +1,8 @@
 import type { Problem } from '../../contract/problem.ts';
 import { JsonRefusal, parsePythonJson } from './python-json.ts';
 import { type SourceValue, walk } from './source.ts';
-import { parseYaml11, YamlRefusal } from './yaml11.ts';
+import { YamlRefusal } from './yaml-refusal.ts';
+import { parseYaml11 } from './yaml11.ts';
 
 export type ReadResult =
   | {

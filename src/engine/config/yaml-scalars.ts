@@ -43,7 +43,7 @@ export function buildFloat(text: string): number {
 }
 
 export function buildInt(text: string, line: number): ScalarValue | undefined {
-  const clean = text.replaceAll('_', '');
+  const clean = text.replaceAll('_', '').trim();
   const sign = clean.startsWith('-') ? -1 : 1;
   const digits = clean.replace(/^[-+]/, '');
   const value = sign * unsignedInt(digits);

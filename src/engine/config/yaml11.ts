@@ -1,12 +1,10 @@
 import {
   type Alias,
-  CST,
   type Document,
   isAlias,
   isMap,
   isScalar,
   isSeq,
-  Lexer,
   LineCounter,
   type Node,
   type Pair,
@@ -16,23 +14,14 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { type MapEntry, mapValue, type ScalarValue, type SourceValue } from './source.ts';
+import { YamlRefusal } from './yaml-refusal.ts';
 import { buildFloat, buildInt, resolvePlainScalar } from './yaml-scalars.ts';
+import { asYaml11 } from './yaml-tokens.ts';
 
 /** PyYAML runs out of stack at about this depth. */
 const MAX_DEPTH = 490;
 
 const MAX_KEY_LENGTH = 1024;
-
-export class YamlRefusal extends Error {
-  readonly line: number;
-  /** A tab as white space: the one refusal after which the same file usually still is good JSON. */
-  readonly isTab: boolean;
-  constructor(message: string, line: number, isTab = false) {
-    super(message);
-    this.line = line;
-    this.isTab = isTab;
-  }
-}
 
 /**
  * Reads as PyYAML's `safe_load`: one document, YAML 1.1 scalars, merge keys, no tabs between tokens, no Python tags.
@@ -40,10 +29,8 @@ export class YamlRefusal extends Error {
  */
 export function parseYaml11(text: string): SourceValue {
   refuseControlCharacters(text);
-  refuseTabs(text);
   const lines = new LineCounter();
-  // U+0085 is a line break in YAML 1.1.
-  const documents = parseLenient(text.replaceAll('\x85', '\n'), lines);
+  const documents = parseLenient(asYaml11(text), lines);
   const lineOf = (offset: number) => lines.linePos(offset).line || 1;
   for (const document of documents) {
     const error = document.errors[0];
@@ -130,25 +117,6 @@ function lineAt(text: string, offset: number): number {
   return text.slice(0, offset).split('\n').length;
 }
 
-/** PyYAML takes a tab inside quotes, comments and block scalars, and nowhere else. */
-function refuseTabs(text: string): void {
-  if (!text.includes('\t')) return;
-  let line = 1;
-  let previous: ReturnType<typeof CST.tokenType> = null;
-  let isBlockScalar = false;
-  for (const token of new Lexer().lex(text)) {
-    const type = CST.tokenType(token);
-    const isPlain = previous === 'scalar' && !isBlockScalar;
-    if (type === 'block-scalar-header') isBlockScalar = true;
-    else if (previous === 'scalar') isBlockScalar = false;
-    if (token.includes('\t') && (type === 'space' || type === 'block-scalar-header' || isPlain)) {
-      throw new YamlRefusal('a tab is used as white space, which YAML does not allow', line, true);
-    }
-    line += token.split('\n').length - 1;
-    previous = type;
-  }
-}
-
 /** What a scalar becomes as a key: Python compares keys by value, so only text keys can be read. */
 type Key = { readonly text: string } | { readonly other: ScalarValue } | { readonly merge: true };
 
@@ -203,8 +171,11 @@ class Converter {
       const value = pair.value === null ? null : this.#nodeOf(pair.value);
       const line = this.#line(this.#nodeOf(pair.key) ?? node);
       if ('merge' in key) merged.push(...this.#merge(value ?? node, depth));
-      else if ('other' in key) otherKeys.push(key.other);
-      else own.push({ key: key.text, line, value: value ? this.convert(value, depth + 1) : noneAt(line) });
+      else {
+        const converted = value ? this.convert(value, depth + 1) : noneAt(line);
+        if ('other' in key) otherKeys.push(key.other);
+        else own.push({ key: key.text, line, value: converted });
+      }
     }
     if (tag === 'set') {
       const items: SourceValue[] = own.map(({ key, line }) => ({ type: 'str', value: key, line }));
@@ -233,9 +204,12 @@ class Converter {
     const key = this.#nodeOf(pair.key);
     const colon = source?.sep?.find((token) => token.type === 'map-value-ind');
     if (!colon || source?.start.some((token) => token.type === 'explicit-key-ind')) return;
+    const properties = source?.start.find(({ type }) => type === 'anchor' || type === 'tag');
+    if (!source?.key && properties) return;
     if (!source?.key || !key?.range) throw new YamlRefusal('a ":" has no key', this.#lineOf(colon.offset));
-    const [start] = key.range;
-    if (this.#lineOf(start) !== this.#lineOf(colon.offset))
+    const start = properties?.offset ?? key.range[0];
+    const spansLines = 'source' in source.key && /[\u2028\u2029]/.test(source.key.source);
+    if (spansLines || this.#lineOf(start) !== this.#lineOf(colon.offset))
       this.#refuse(key, 'a key and its ":" must stand in one line');
     if (colon.offset - start > MAX_KEY_LENGTH) this.#refuse(key, 'a key is too long');
   }
@@ -256,9 +230,10 @@ class Converter {
   #scalar(node: Scalar): SourceValue {
     const line = this.#line(node);
     const text = this.#text(node);
-    const tag = standardTag(node.tag === '!' ? undefined : node.tag);
+    const isUntyped = node.tag === '!';
+    const tag = standardTag(isUntyped ? undefined : node.tag);
     if (tag !== undefined) return this.#tagged(node, tag, text, line);
-    if (node.type !== Scalar.PLAIN) return { type: 'str', value: text, line };
+    if (node.type !== Scalar.PLAIN && !isUntyped) return { type: 'str', value: text, line };
     return resolvePlainScalar(text, line) ?? this.#refuse(node, `${JSON.stringify(text)} is not a possible value`);
   }
 
