@@ -94,13 +94,16 @@ interface AxeRule {
   readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
 }
 
-/** Waits until a control holds what is expected of it. */
-export async function untilValue(control: Locator, isExpected: (value: string) => boolean): Promise<void> {
-  let value = await control.inputValue();
-  for (const deadline = Date.now() + 10_000; !isExpected(value); value = await control.inputValue()) {
-    if (Date.now() > deadline) throw new Error(`The control still holds ${JSON.stringify(value)}.`);
-    await sleep(20);
+/** Waits until a condition holds. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 10_000; !(await holds()); await sleep(20)) {
+    if (Date.now() > deadline) throw new Error(`It does not come about: ${holds}`);
   }
+}
+
+/** Waits until a control holds what is expected of it. */
+export function untilValue(control: Locator, isExpected: (value: string) => boolean): Promise<void> {
+  return until(async () => isExpected(await control.inputValue()));
 }
 
 /** How far the page reaches beyond its window's right edge, in pixels. */
