@@ -4,3 +4,5 @@ export const APP_ROOT = '/var/azureml-app';
 export const SERVER_PORT = 5001;
 /** Nobody in particular; the restricted Pod Security standard wants a number that is not 0. User and group. */
 export const CONTAINER_USER = 1000;
+/** Where a deployment image answers the probes of a cluster, beside whatever its workers are at: `AKSML_HEALTH_PORT` opens it. */
+export const HEALTH_PORT = 5002;

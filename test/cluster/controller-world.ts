@@ -3,7 +3,7 @@ import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { Controller, type ControllerOptions, type LogEntry } from '../../src/cluster/controller/controller.ts';
 import { endpointDefinition } from '../../src/cluster/crd.ts';
 import { CLUSTER_RULES, NAMESPACE_RULES } from '../../src/cluster/manifests.ts';
-import type { Endpoint, VersionSpec } from '../../src/contract/endpoint.ts';
+import type { VersionSpec } from '../../src/contract/endpoint.ts';
 import { type KubeClient, openKube } from '../../src/kube/kube.ts';
 import {
   CLUSTER_ROLE_BINDINGS,
@@ -208,8 +208,3 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.send_header('content-length', '2'); self.end_headers(); self.wfile.write(b'ok')
 http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Handler).serve_forever()
 `;
-
-export function service(version: object): Endpoint['spec'] {
-  const spec: unknown = { form: 'service', versions: [version] };
-  return spec as Endpoint['spec'];
-}

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CONTAINER_USER, HEALTH_PORT, SERVER_PORT } from '../../contract/container.ts';
 import type { Endpoint, ResourceRequirements, VersionSpec } from '../../contract/endpoint.ts';
 import type { Deployment } from '../../kube/resource.ts';
 import { SCORING_CONTAINER, serviceAccountName, variablesSecretName } from '../names.ts';
@@ -14,12 +15,8 @@ export const TEMPLATE_ANNOTATION = 'aksml.dev/template';
 /** On pods: the digest of the image that they run. */
 export const IMAGE_ANNOTATION = 'aksml.dev/image';
 
-/** v1's containers listened on it. */
-export const SCORING_PORT = 5001;
-/** Where `runtime/python/serve.py` answers probes, whatever the workers are at. */
-export const HEALTH_PORT = 5002;
 const DEFAULT_GPU = 'nvidia.com/gpu';
-const DEFAULT_USER = 1000;
+const DEFAULT_USER = Number(CONTAINER_USER);
 
 /**
  * Between the order to end and the end of the server: long enough that whoever sends requests has taken the replica off its list. A request
@@ -93,7 +90,7 @@ function scoringContainer(endpoint: string, version: VersionSpec): Container {
     imagePullPolicy: 'IfNotPresent',
     ...(container?.command === undefined ? {} : { command: commandOf(container.command, container.port) }),
     ports: [
-      { name: 'scoring', containerPort: container?.port ?? SCORING_PORT, protocol: 'TCP' },
+      { name: 'scoring', containerPort: container?.port ?? SERVER_PORT, protocol: 'TCP' },
       ...(container === undefined ? [{ name: 'health', containerPort: HEALTH_PORT, protocol: 'TCP' }] : []),
     ],
     env: [...serverVariables(endpoint, version), ...referredVariables(version)],
@@ -125,7 +122,7 @@ function serverVariables(endpoint: string, version: VersionSpec): { readonly nam
   const values = {
     AKSML_HEALTH_PORT: HEALTH_PORT,
     SCORING_TIMEOUT_MS: version.scoringTimeoutMs + SCORING_GRACE_MS,
-    SERVER_PORT: SCORING_PORT,
+    SERVER_PORT: SERVER_PORT,
     SERVICE_NAME: endpoint,
     WORKER_COUNT: version.maxConcurrentRequestsPerContainer,
   };
