@@ -113,11 +113,13 @@ async function memberOf(packed: Buffer, name: string): Promise<Buffer> {
   const extract = tar.extract();
   const reading = pipeline(Readable.from([packed]), createGunzip(), extract as unknown as NodeJS.WritableStream);
   reading.catch(() => {});
+  let found: Buffer | undefined;
   for await (const entry of extract) {
-    if (entry.header.name === name) return buffer(entry as unknown as Readable);
-    entry.resume();
+    if (entry.header.name === name) found = await buffer(entry as unknown as Readable);
+    else entry.resume();
   }
   await reading;
+  if (found) return found;
   throw new Error(`it has no ${name}`);
 }
 
