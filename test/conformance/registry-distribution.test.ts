@@ -4,41 +4,39 @@ import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
-import { after, before, test } from 'node:test';
-import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
+import { after, before, test as nodeTest, type TestContext } from 'node:test';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { Credentials } from '../../src/engine/registry/credentials.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { type Manifest, MEDIA_TYPE } from '../../src/engine/registry/registry.ts';
+import { registryPrograms } from '../images/distribution.ts';
 import { type RunningRegistry, startDockerRegistry } from '../images/docker-registry.ts';
 import { registryConformance } from './registry.ts';
 
-const found = findDockerRegistry();
-let running: RunningRegistry;
-let repositories = 0;
-
-function client(options: { chunkBytes?: number; host?: string; credentials?: Credentials } = {}): DistributionRegistry {
-  repositories += 1;
-  return connect(`${options.host ?? running.host}/t${repositories}`, options);
+for (const program of await registryPrograms()) {
+  if ('skip' in program)
+    nodeTest(`registry over the distribution API: ${program.name}`, { skip: program.skip }, () => {});
+  else registrySuite(program.name, program.command);
 }
 
-function connect(
-  address: string,
-  options: { chunkBytes?: number; credentials?: Credentials } = {},
-): DistributionRegistry {
-  const { credentials, ...rest } = options;
-  return new DistributionRegistry(address, { fetch, ...rest, credentials: async () => credentials });
-}
+function registrySuite(name: string, command: string): void {
+  let running: RunningRegistry;
+  let repositories = 0;
 
-if ('skip' in found) {
-  test('registry over the distribution API', { skip: found.skip }, () => {});
-} else {
+  const client = (options: { chunkBytes?: number; host?: string; fetch?: typeof fetch } = {}): DistributionRegistry => {
+    repositories += 1;
+    return connect(`${options.host ?? running.host}/t${repositories}`, options);
+  };
+  const test = (sentence: string, check: (t: TestContext) => Promise<void>): void => {
+    nodeTest(`${name}: ${sentence}`, check);
+  };
+
   before(async () => {
-    running = await startDockerRegistry(found.command);
+    running = await startDockerRegistry(command);
   });
   after(() => running.stop());
 
-  registryConformance('distribution API', async () => {
+  registryConformance(`distribution API of ${name}`, async () => {
     const registry = client({ chunkBytes: 1 << 20 });
     return { registry, again: connect(registry.location) };
   });
@@ -77,8 +75,65 @@ if ('skip' in found) {
     await assert.rejects(registry.deleteManifest('a', '1'), (error) => AksmlError.is(error, 'registry.notFound'));
   });
 
+  test('of writers that take the next number at once each gets one of its own, and none is lost', async () => {
+    const address = client().location;
+    const writers = Array.from({ length: 6 }, () => connect(address));
+    const numbers = await Promise.all(
+      writers.map(async (registry, index) => {
+        const config = await registry.putBlob('a', Buffer.from(`"${index}"`), { mediaType: MEDIA_TYPE.empty });
+        const manifest: Manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [config] };
+        for (let number = 1; ; number += 1) {
+          const { written } = await registry.putManifest('a', manifest, { tag: String(number), ifAbsent: true });
+          if (written) return number;
+        }
+      }),
+    );
+    assert.equal(new Set(numbers).size, writers.length, numbers.join(', '));
+    const reader = connect(address);
+    for (const [index, number] of numbers.entries()) {
+      const { manifest } = await reader.getManifest('a', String(number));
+      assert.equal((await buffer(await reader.getBlob('a', manifest.config.digest))).toString(), `"${index}"`);
+    }
+    assert.deepEqual((await reader.listTags('a')).sort(), numbers.map(String).sort());
+  });
+
+  test('a writer that was held up while another took the tag does not overwrite it', async () => {
+    const address = client().location;
+    const fast = connect(address);
+    let overtaken = false;
+    const slow = connect(address, {
+      fetch: async (input, init) => {
+        // Before it leaves its claim, after it has seen that the tag is free.
+        if (!overtaken && init?.method === 'PUT' && /\/manifests\/1\.claim-/.test(String(input))) {
+          overtaken = true;
+          assert.equal((await put(fast, 'fast')).written, true);
+        }
+        return fetch(input, init);
+      },
+    });
+    const put = async (registry: DistributionRegistry, text: string) => {
+      const config = await registry.putBlob('a', Buffer.from(`"${text}"`), { mediaType: MEDIA_TYPE.empty });
+      const manifest: Manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [config] };
+      return registry.putManifest('a', manifest, { tag: '1', ifAbsent: true });
+    };
+    assert.equal((await put(slow, 'slow')).written, false);
+    assert.equal(overtaken, true);
+    const { manifest } = await fast.getManifest('a', '1');
+    assert.equal((await buffer(await fast.getBlob('a', manifest.config.digest))).toString(), '"fast"');
+  });
+
+  test('repositories are listed although the registry shows nobody its catalog', async () => {
+    const withoutCatalog: typeof fetch = async (input, init) =>
+      String(input).includes('/v2/_catalog') ? new Response(null, { status: 403 }) : fetch(input, init);
+    const registry = client({ fetch: withoutCatalog });
+    const config = await registry.putBlob('models/a', Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
+    const manifest: Manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [config] };
+    await registry.putManifest('models/a', manifest, { tag: '1' });
+    assert.deepEqual(await registry.listRepositories('models/'), ['models/a']);
+  });
+
   test('a registry with basic authentication lets in who has the password', async (t) => {
-    const guarded = await startDockerRegistry(found.command, { htpasswd: HTPASSWD });
+    const guarded = await startDockerRegistry(command, { htpasswd: HTPASSWD });
     t.after(() => guarded.stop());
     const content = Buffer.from('guarded');
     const right = connect(guarded.host, {
@@ -91,6 +146,14 @@ if ('skip' in found) {
       await assert.rejects(registry.hasBlob('a', digest), (error) => AksmlError.is(error, 'registry.unauthorized'));
     }
   });
+}
+
+function connect(
+  address: string,
+  options: { chunkBytes?: number; credentials?: Credentials; fetch?: typeof fetch } = {},
+): DistributionRegistry {
+  const { credentials, ...rest } = options;
+  return new DistributionRegistry(address, { fetch, ...rest, credentials: async () => credentials });
 }
 
 /** ann / correct horse, bcrypt. */

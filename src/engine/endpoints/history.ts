@@ -1,4 +1,4 @@
-import type { Endpoint } from '../../contract/endpoint.ts';
+import type { Endpoint, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
@@ -58,15 +58,7 @@ export async function rollback(
 ): Promise<Endpoint> {
   const current = await engine.target.getEndpoint(request.name, options.signal);
   const version = pickVersion(current, request.versionName);
-  const number = request.to ?? version.revisionNumber - 1;
-  if (number < 1) {
-    throw new AksmlError('revision.notFound', `${request.name} has no revision before the present one.`, {
-      fault: 'input',
-      subject: request.name,
-      remedy: `See "aksml service history -n ${request.name}".`,
-    });
-  }
-  const { revision } = await getRevision(engine, request.name, version.name, number);
+  const revision = await revisionToRestore(engine, request, version);
   const models = await Promise.all(revision.models.map(({ id }) => getModel(engine, id)));
   const built = await buildVersion(
     engine,
@@ -93,4 +85,24 @@ export async function rollback(
     { versionName: version.name, secrets: secretVariables(version.name, built), wait: request.wait },
     options,
   );
+}
+
+/** The one that is named, else the newest before the present one. */
+async function revisionToRestore(
+  engine: Engine,
+  { name, to }: { readonly name: string; readonly to?: number },
+  version: VersionSpec,
+): Promise<Revision> {
+  if (to !== undefined && to >= 1) return (await getRevision(engine, name, version.name, to)).revision;
+  const earlier = to === undefined ? await listRevisions(engine, name, version.name) : [];
+  const [previous] = earlier
+    .map(({ revision }) => revision)
+    .filter(({ number }) => number < version.revisionNumber)
+    .sort((a, b) => b.number - a.number);
+  if (previous) return previous;
+  throw new AksmlError('revision.notFound', `${name} has no revision before the present one.`, {
+    fault: 'input',
+    subject: name,
+    remedy: `See "aksml service history -n ${name}".`,
+  });
 }

@@ -51,11 +51,13 @@ export async function registerEnvironment(
   const content = sha256(canonicalJson(open));
   await keepSecrets(store, name, content, secrets);
   const repository = repositoryOf(name);
-  while (true) {
+  for (let tried = 0; ; ) {
     const known = await allVersions(store, repository, signal);
     const same = known.find((stored) => stored.content === content);
     if (same) return { environment: same.environment, reused: true };
-    const version = String(Math.max(0, ...known.map(({ environment }) => Number(environment.version))) + 1);
+    // A number that somebody began to take and did not finish is left out.
+    tried = Math.max(tried, ...known.map(({ environment }) => Number(environment.version))) + 1;
+    const version = String(tried);
     const environment: RegisteredEnvironment = {
       name,
       version,

@@ -190,9 +190,11 @@ async function claimVersion(
   listing: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Model> {
-  while (true) {
+  for (let tried = 0; ; ) {
     const [highest = 0] = await versionsOf(store, repository, signal);
-    const version = highest + 1;
+    // A number that somebody began to take and did not finish is left out.
+    const version = Math.max(highest, tried) + 1;
+    tried = version;
     const model: Model = { id: `${draft.name}:${version}`, version, ...draft };
     const config = await store.registry.putBlob(repository, configOf(model), { mediaType: MODEL_CONFIG, signal });
     const manifest = manifestOf(model, config, layer, listing);

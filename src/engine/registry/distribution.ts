@@ -5,12 +5,14 @@ import { AksmlError } from '../../contract/error.ts';
 import { Authenticator } from './auth.ts';
 import { downloadBlob } from './blob-download.ts';
 import { type UploadPorts, uploadBlob } from './blob-upload.ts';
+import { putIfAbsent, withoutClaims } from './claim.ts';
 import type { CredentialSource } from './credentials.ts';
 import { RegistryFailures } from './failures.ts';
 import type { HttpPorts, HttpRequest } from './http.ts';
 import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
 import { type Arrival, type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
+import { notedRepositories, noteRepository } from './repository-index.ts';
 
 export interface DistributionOptions extends Partial<Omit<HttpPorts, 'fetch'>> {
   readonly fetch: typeof fetch;
@@ -50,6 +52,8 @@ export class DistributionRegistry implements Registry {
   readonly #auth: Authenticator;
   readonly #failures: RegistryFailures;
   readonly #chunkBytes: number;
+  /** Repositories that this client has noted in the index. */
+  readonly #noted = new Set<string>();
 
   constructor(address: string, options: DistributionOptions) {
     const { host, prefix } = parseRegistryAddress(address);
@@ -185,30 +189,43 @@ export class DistributionRegistry implements Registry {
     if (bytes.length > MAX_MANIFEST_BYTES) throw this.#failures.manifestTooLarge(repository, options.tag);
     const artifact = manifest.artifactType === undefined ? {} : { artifactType: manifest.artifactType };
     const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
-    const claims = options.ifAbsent === true && options.tag !== undefined;
-    if (claims && (await this.#tagDigest(repository, options.tag, options.signal)) !== undefined) {
-      return { descriptor, written: false };
+    const { tag, signal } = options;
+    if (tag !== undefined && options.ifAbsent) {
+      if (await this.#hasTag(repository, tag, signal)) return { descriptor, written: false };
+      const claimed = {
+        putBlob: this.putBlob.bind(this),
+        putManifest: this.putManifest.bind(this),
+        deleteManifest: this.deleteManifest.bind(this),
+        listTags: this.#listAllTags.bind(this),
+      };
+      return { descriptor, written: await putIfAbsent(claimed, repository, manifest, tag, signal) };
     }
-    const reference = options.tag ?? descriptor.digest;
+    if (tag !== undefined) await this.#note(repository, signal);
+    const reference = tag ?? descriptor.digest;
     const response = await this.#send('PUT', this.#manifestUrl(repository, reference), 'pull,push', repository, {
       headers: { 'content-type': manifest.mediaType },
       body: bytes,
-      signal: options.signal,
+      signal,
     });
     if (!response.ok) throw await this.#failures.of(response, `writing ${repository}:${reference}`);
     await response.body?.cancel();
-    if (!claims) return { descriptor, written: true };
-    // Registries know no create-if-absent: whoever is read back has won.
-    const winner = await this.#tagDigest(repository, options.tag, options.signal);
-    return { descriptor, written: winner === descriptor.digest };
+    return { descriptor, written: true };
+  }
+
+  /** Once in the life of this client. */
+  async #note(repository: string, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#noted.has(repository)) return;
+    this.#noted.add(repository);
+    await noteRepository(this, repository, signal).catch((error: unknown) => {
+      this.#noted.delete(repository);
+      throw error;
+    });
   }
 
   async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {
     if (await this.#delete(repository, reference, signal)) return;
     if (isDigest(reference)) throw this.#failures.unsupported('delete manifests');
-    if ((await this.#tagDigest(repository, reference, signal)) === undefined) {
-      throw this.#failures.notFound(repository, reference);
-    }
+    if (!(await this.#hasTag(repository, reference, signal))) throw this.#failures.notFound(repository, reference);
     // Older registries delete by digest only, which takes every tag of a manifest along: give this tag one of its own first.
     const grave = await this.#putGrave(repository, reference, signal);
     if (!(await this.#delete(repository, grave, signal))) throw this.#failures.unsupported('delete manifests');
@@ -231,19 +248,30 @@ export class DistributionRegistry implements Registry {
   }
 
   async listTags(repository: string, signal?: AbortSignal): Promise<string[]> {
-    const url = this.#url(repository, 'tags/list');
-    return this.#list(url, 'tags', [this.#scope(repository, 'pull')], signal);
+    return withoutClaims(await this.#listAllTags(repository, signal));
+  }
+
+  async #listAllTags(repository: string, signal?: AbortSignal): Promise<string[]> {
+    const found: string[] = [];
+    const first = this.#url(repository, 'tags/list');
+    first.searchParams.set('n', String(PAGE));
+    const scopes = [this.#scope(repository, 'pull')];
+    for (let url: URL | undefined = first; url !== undefined; ) {
+      const response = await this.#auth.send({ method: 'GET', url, ...optionalSignal(signal) }, scopes);
+      if (response.status === 404) {
+        await response.body?.cancel();
+        break;
+      }
+      if (!response.ok) throw await this.#failures.of(response, `listing the tags of ${repository}`);
+      found.push(...stringsOf(await response.json(), 'tags'));
+      url = this.#nextPage(response.headers.get('link'), url);
+    }
+    return [...new Set(found)];
   }
 
   async listRepositories(prefix: string, signal?: AbortSignal): Promise<string[]> {
-    const names = await this.#list(
-      new URL('/v2/_catalog', this.#origin),
-      'repositories',
-      ['registry:catalog:*'],
-      signal,
-    );
-    const full = this.#prefix + prefix;
-    return names.filter((name) => name.startsWith(full)).map((name) => name.slice(this.#prefix.length));
+    const names = await notedRepositories(this, signal);
+    return names.filter((name) => name.startsWith(prefix));
   }
 
   /** False when the registry cannot delete by this kind of reference. */
@@ -266,22 +294,6 @@ export class DistributionRegistry implements Registry {
     throw failure;
   }
 
-  async #list(first: URL, member: string, scopes: readonly string[], signal?: AbortSignal): Promise<string[]> {
-    const found: string[] = [];
-    first.searchParams.set('n', String(PAGE));
-    for (let url: URL | undefined = first; url !== undefined; ) {
-      const response = await this.#auth.send({ method: 'GET', url, ...optionalSignal(signal) }, scopes);
-      if (response.status === 404 && member === 'tags') {
-        await response.body?.cancel();
-        return found;
-      }
-      if (!response.ok) throw await this.#failures.of(response, `listing ${member}`);
-      found.push(...stringsOf(await response.json(), member));
-      url = this.#nextPage(response.headers.get('link'), url);
-    }
-    return [...new Set(found)];
-  }
-
   #nextPage(link: string | null, current: URL): URL | undefined {
     const target = link?.match(/<([^>]*)>\s*;[^,]*\brel="?next"?/)?.[1];
     if (target === undefined) return undefined;
@@ -299,16 +311,15 @@ export class DistributionRegistry implements Registry {
     return response;
   }
 
-  async #tagDigest(repository: string, tag: string, signal?: AbortSignal): Promise<string | undefined> {
+  async #hasTag(repository: string, tag: string, signal?: AbortSignal): Promise<boolean> {
     const response = await this.#send('HEAD', this.#manifestUrl(repository, tag), 'pull', repository, {
       headers: { accept: ACCEPTED },
       signal,
     });
     await response.body?.cancel();
-    if (response.status === 404) return undefined;
+    if (response.status === 404) return false;
     if (!response.ok) throw await this.#failures.of(response, `looking for ${repository}:${tag}`);
-    const digest = response.headers.get('docker-content-digest');
-    return digest ?? (await this.getRawManifest(repository, tag, signal)).descriptor.digest;
+    return true;
   }
 
   async #readWhole(response: Response, repository: string, reference: string): Promise<Uint8Array> {

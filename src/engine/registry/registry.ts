@@ -74,7 +74,10 @@ export interface Registry {
     reference: string,
     signal?: AbortSignal,
   ): Promise<{ readonly manifest: Manifest; readonly descriptor: Descriptor }>;
-  /** Stores the manifest and points `tag` at it; with `ifAbsent` an existing tag is left alone and the answer is false. */
+  /**
+   * Stores the manifest and points `tag` at it; with `ifAbsent` an existing tag is left alone and the answer is false. False, too, for a tag that somebody else began to write
+   * and did not finish: whoever looks for a free tag takes the next one.
+   */
   putManifest(
     repository: string,
     manifest: Manifest,
@@ -84,6 +87,6 @@ export interface Registry {
 
   /** Unordered. An unknown repository has none. */
   listTags(repository: string, signal?: AbortSignal): Promise<string[]>;
-  /** Those whose name starts with `prefix`. */
+  /** Those with something tagged whose name starts with `prefix`, and perhaps some that have lost it since. */
   listRepositories(prefix: string, signal?: AbortSignal): Promise<string[]>;
 }

@@ -46,10 +46,12 @@ export async function createRevision(
   };
   const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
   if (layer) await takeOver(store.registry, repository, layer, signal);
-  for (;;) {
+  for (let tried = 0; ; ) {
     const newest = await findNewest(store.registry, repository, signal);
     if (newest && deploysTheSame(newest.revision, open)) return { ...newest, reused: true };
-    const revision: Revision = { ...open, number: (newest?.revision.number ?? 0) + 1 };
+    // A number that somebody began to take and did not finish is left out.
+    tried = Math.max(tried, newest?.revision.number ?? 0) + 1;
+    const revision: Revision = { ...open, number: tried };
     const digest = await claim(store.registry, repository, revision, layer, signal);
     if (digest !== undefined) return { revision, digest, reused: false };
   }

@@ -1,0 +1,74 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AksmlError } from '../../contract/error.ts';
+import { type Manifest, MEDIA_TYPE, type Registry } from './registry.ts';
+
+type ClaimedRegistry = Pick<Registry, 'putBlob' | 'putManifest' | 'deleteManifest' | 'listTags'>;
+
+const ARTIFACT = 'application/vnd.aksml.claim.v1';
+const ATTEMPTS = 6;
+const LONGEST_WAIT_MS = 400;
+
+/**
+ * Puts a manifest under a tag that must not exist. Registries know no compare-and-swap, so each writer first leaves a claim, a tag that is
+ * its own, and then lists what is there: at most one of them can find its claim alone, because of two writers the one that lists later
+ * sees the other's. Whoever is not alone withdraws and tries again. False when the tag exists, or when somebody's claim stays: that
+ * writer was killed, and whoever needs a tag takes the next one.
+ */
+export async function putIfAbsent(
+  registry: ClaimedRegistry,
+  repository: string,
+  manifest: Manifest,
+  tag: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  for (let attempt = 1; ; attempt += 1) {
+    const outcome = await tryOnce(registry, repository, manifest, tag, signal);
+    if (outcome !== 'contended') return outcome === 'won';
+    if (attempt === ATTEMPTS) return false;
+    await sleep(Math.random() * LONGEST_WAIT_MS, undefined, signal === undefined ? {} : { signal });
+  }
+}
+
+async function tryOnce(
+  registry: ClaimedRegistry,
+  repository: string,
+  manifest: Manifest,
+  tag: string,
+  signal: AbortSignal | undefined,
+): Promise<'won' | 'exists' | 'contended'> {
+  const aborting = signal === undefined ? {} : { signal };
+  const prefix = `${tag}.claim-`;
+  const own = prefix + randomBytes(8).toString('hex');
+  const empty = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
+  const claim = await registry.putManifest(repository, claimManifest(empty), { tag: own, ...aborting });
+  try {
+    const tags = await registry.listTags(repository, signal);
+    if (tags.includes(tag)) return 'exists';
+    if (tags.some((other) => other.startsWith(prefix) && other !== own)) return 'contended';
+    await registry.putManifest(repository, manifest, { tag, ...aborting });
+    return 'won';
+  } finally {
+    // A registry that deletes nothing keeps the claim, which then only takes up room.
+    await registry.deleteManifest(repository, claim.descriptor.digest).catch((error: unknown) => {
+      if (!AksmlError.is(error)) throw error;
+    });
+  }
+}
+
+/** No two are equal, so that one can be deleted without the others. */
+function claimManifest(empty: Manifest['config']): Manifest {
+  return {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.manifest,
+    artifactType: ARTIFACT,
+    config: empty,
+    layers: [empty],
+    annotations: { 'dev.aksml.claim': randomUUID() },
+  };
+}
+
+/** Tags that are not claims: what a repository holds for its readers. */
+export function withoutClaims(tags: readonly string[]): string[] {
+  return tags.filter((tag) => !/\.claim-[0-9a-f]{16}$/.test(tag));
+}
