@@ -1,7 +1,7 @@
 import { debianBaseImage } from './base-image.ts';
 import { ownDown, ownUp, runningCluster, type UpOptions, whyNoOwnCluster } from './own.ts';
 import { openPlace } from './place.ts';
-import { buildKubernetes } from './programs.ts';
+import { buildKubeRouter, buildKubernetes } from './programs.ts';
 
 /** A real Kubernetes that tests may use. */
 export interface Cluster {
@@ -35,6 +35,7 @@ export async function prepareCluster(options: UpOptions): Promise<{ readonly ski
   const why = whyNoOwnCluster(options.install);
   if (why !== undefined) return { skip: why };
   await buildKubernetes(openPlace());
+  await buildKubeRouter(openPlace());
   const base = await debianBaseImage();
   return 'skip' in base ? base : undefined;
 }

@@ -26,7 +26,8 @@ import {
 import { setUpNetwork, tearDownNetwork, writeCniConfiguration } from './network.ts';
 import { containerd, containerSocket, kubelet, kubeProxy, mountsBelow, podLogsFolder } from './node.ts';
 import { apiServerUrl, openPlace, type Place } from './place.ts';
-import { buildKubernetes, programsFolder } from './programs.ts';
+import { kubeRouter, removePolicyRules } from './policies.ts';
+import { buildKubeRouter, buildKubernetes, programsFolder } from './programs.ts';
 import { findDockerRegistry, pushPauseImage, registryDaemon } from './registry.ts';
 
 /** Debian package of each program that is needed. */
@@ -35,6 +36,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   containerd: 'containerd',
   runc: 'runc',
   iptables: 'iptables',
+  ipset: 'ipset',
   ip: 'iproute2',
   conntrack: 'conntrack',
   ethtool: 'ethtool',
@@ -74,6 +76,7 @@ export function ownUp(place: Place, { onProgress }: UpOptions): Promise<Cluster>
   return exclusively(place, async () => {
     if (!existsSync(programsFolder(place))) onProgress('building Kubernetes (minutes, once)');
     const programs = await buildKubernetes(place);
+    const router = await buildKubeRouter(place);
     const program = (name: string) => join(programs, name);
     await mkdir(place.root, { recursive: true, mode: 0o700 });
     const ports = await choosePorts(place);
@@ -93,6 +96,7 @@ export function ownUp(place: Place, { onProgress }: UpOptions): Promise<Cluster>
       startDaemon(place, scheduler(place, ports, program('kube-scheduler'))),
       startDaemon(place, await kubelet(place, ports, program('kubelet'))),
       startDaemon(place, await kubeProxy(place, ports, program('kube-proxy'))),
+      startDaemon(place, kubeRouter(place, router)),
     ]);
     const baseImage = await pushBase(ports, onProgress);
     await until('the node is ready', () => isNodeReady(place, NODE_NAME));
@@ -141,7 +145,7 @@ export interface ClusterPart {
 const PARTS: readonly Pick<Daemon, 'name' | 'command'>[] = [
   'etcd',
   ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler'],
-  ...['containerd', 'kubelet', 'kube-proxy'],
+  ...['containerd', 'kubelet', 'kube-proxy', 'kube-router'],
 ].map((name) => ({ name, command: name }));
 
 export async function ownParts(place: Place): Promise<ClusterPart[]> {
@@ -215,9 +219,7 @@ async function removeServiceRules(place: Place): Promise<void> {
   const file = place.path('kube-proxy.json');
   if (!existsSync(file)) return;
   await succeeds(join(programsFolder(place), 'kube-proxy'), [`--config=${file}`, '--cleanup']);
-  // Its own clean-up forgets these.
-  const forgotten = ['-D INPUT -j KUBE-FIREWALL', '-D OUTPUT -j KUBE-FIREWALL', '-F KUBE-FIREWALL', '-X KUBE-FIREWALL'];
-  for (const rule of forgotten) await succeeds('iptables', ['-w', ...rule.split(' ')]);
+  await removePolicyRules();
 }
 
 /** The kubelet puts these where it cannot be told otherwise. */

@@ -44,6 +44,22 @@ async function once(place: Place, name: string, folder: string, make: (made: str
   await withLock(openHome({ AKSML_HOME: place.cache }), name, work, { timeoutMs: 60 * 60_000 });
 }
 
+const KUBE_ROUTER_VERSION = '2.1.0';
+
+/** Builds kube-router, unless that has been done; returns the program. */
+export async function buildKubeRouter(place: Place): Promise<string> {
+  const folder = join(place.cache, `kube-router-${KUBE_ROUTER_VERSION}-${process.arch}`);
+  await once(place, 'kube-router', folder, (made) =>
+    goInstall(made, `github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v${KUBE_ROUTER_VERSION}`),
+  );
+  return join(folder, 'kube-router');
+}
+
+async function goInstall(folder: string, program: string): Promise<void> {
+  const env = { ...process.env, CGO_ENABLED: '0', GOBIN: folder };
+  await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', program], { env });
+}
+
 const KWOK_VERSION = '0.8.0';
 
 const KWOK_STAGES = [
@@ -56,8 +72,7 @@ export async function buildKwok(place: Place): Promise<readonly string[]> {
   const folder = join(place.cache, `kwok-${KWOK_VERSION}-${process.arch}`);
   await once(place, 'kwok', folder, async (made) => {
     const module = `sigs.k8s.io/kwok@v${KWOK_VERSION}`;
-    const env = { ...process.env, CGO_ENABLED: '0', GOBIN: made };
-    await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', module.replace('@', '/cmd/kwok@')], { env });
+    await goInstall(made, module.replace('@', '/cmd/kwok@'));
     const { Dir } = JSON.parse(await run('go', ['mod', 'download', '-json', module]));
     const stages = KWOK_STAGES.map((name) => readFile(join(Dir, 'kustomize', 'stage', `${name}.yaml`), 'utf8'));
     await writeFile(join(made, 'stages.yaml'), (await Promise.all(stages)).join('\n---\n'));

@@ -43,6 +43,36 @@ function clusterSuite(cluster: Cluster): void {
     assert.match(await world.kubectl('logs', 'web'), /GET \/ /);
   });
 
+  test('a NetworkPolicy keeps other pods away, and lets in those that it names', async (t) => {
+    const world = await openClusterWorld(t, cluster);
+    const image = cluster.baseImage;
+    const pod = (name: string, command: readonly string[]) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, labels: { app: name } },
+      spec: { terminationGracePeriodSeconds: 0, containers: [{ name, image, command }] },
+    });
+    const sleeping = ['python3', '-c', 'import time; time.sleep(1000)'];
+    await world.apply(pod('web', WEB), pod('friend', sleeping), pod('stranger', sleeping));
+    await world.kubectl('wait', 'pod', '--all', '--for=condition=Ready', '--timeout=120s');
+    const address = await world.kubectl('get', 'pod', 'web', '--output', 'jsonpath={.status.podIP}');
+    const code = `import urllib.request; urllib.request.urlopen("http://${address}:8080", timeout=2)`;
+    const reaches = async (name: string) =>
+      (await world.tryKubectl('exec', name, '--', 'python3', '-c', code)).code === 0;
+    await eventually('the server listens', () => reaches('stranger'));
+    await world.apply({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'NetworkPolicy',
+      metadata: { name: 'friends' },
+      spec: {
+        podSelector: { matchLabels: { app: 'web' } },
+        ingress: [{ from: [{ podSelector: { matchLabels: { app: 'friend' } } }] }],
+      },
+    });
+    await eventually('the stranger is kept away', async () => !(await reaches('stranger')));
+    assert.equal(await reaches('friend'), true);
+  });
+
   test("tokens are signed with RS256, as AKS' are", async (t) => {
     const world = await openClusterWorld(t, cluster);
     const token = await world.kubectl('create', 'token', 'default');
