@@ -18,6 +18,8 @@ interface Token {
   readonly before: Token['kind'];
   /** How many brackets are open. */
   readonly depth: number;
+  /** The lexer ended a quoted text early, at a line that is indented less or is a separator: what follows may be its rest. */
+  readonly isAfterOpenQuote: boolean;
   readonly line: number;
 }
 
@@ -30,6 +32,7 @@ function* tokensOf(text: string): Generator<Token> {
   let before: Token['kind'] = null;
   let isScalar = false;
   let isBlock = false;
+  let isAfterOpenQuote = false;
   for (const source of new Lexer().lex(text)) {
     const type = CST.tokenType(source);
     if (type !== 'byte-order-mark' && MARKS.has(type)) {
@@ -42,7 +45,8 @@ function* tokensOf(text: string): Generator<Token> {
     else if (isScalar) isBlock = false;
     isScalar = false;
     if (kind === 'flow-map-end' || kind === 'flow-seq-end') depth -= 1;
-    yield { text: source, kind, before, depth, line };
+    yield { text: source, kind, before, depth, isAfterOpenQuote, line };
+    if (kind?.endsWith('-quoted-scalar')) isAfterOpenQuote ||= !isClosed(source);
     if (kind === 'flow-map-start' || kind === 'flow-seq-start') depth += 1;
     line += source.split('\n').length - 1;
     before = kind;
@@ -51,6 +55,7 @@ function* tokensOf(text: string): Generator<Token> {
 
 function checked(token: Token): string {
   const { text, kind, line } = token;
+  if (token.isAfterOpenQuote && kind !== 'doc-start' && kind !== 'doc-end') return text;
   switch (kind) {
     case 'space':
     case 'block-scalar-header':
@@ -59,11 +64,6 @@ function checked(token: Token): string {
     case 'plain':
       refuseTab(token);
       return plain(token);
-    case 'single-quoted-scalar':
-    case 'double-quoted-scalar':
-      // The lexer ends an open quote at a separator.
-      if (!isClosed(text)) throw new YamlRefusal('quotes are not closed, or hold a document separator', line);
-      return text;
     case 'anchor':
     case 'alias':
       return anchor(token);
@@ -72,7 +72,9 @@ function checked(token: Token): string {
       return text;
     case 'doc-start':
     case 'doc-end':
-      if (token.depth > 0) throw new YamlRefusal('a document separator stands inside brackets', line);
+      if (token.isAfterOpenQuote || token.depth > 0) {
+        throw new YamlRefusal('a document separator stands inside quotes or brackets', line);
+      }
       return text;
     case 'comment':
       // Right after a sign or a quoted text, newer YAML wants a space.
