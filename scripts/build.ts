@@ -73,22 +73,31 @@ async function buildCluster(folder: string): Promise<Metafile> {
  * extension hosts load such a file without the hooks that an ES module's `import 'vscode'` needs.
  */
 export async function buildExtension(folder = join(root, 'dist')): Promise<void> {
-  await build({
+  const options = {
     absWorkingDir: root,
-    entryPoints: { extension: 'src/extension/extension.ts' },
     outdir: folder,
     outExtension: { '.js': '.cjs' },
     bundle: true,
     format: 'cjs',
     platform: 'node',
     target: 'node22',
-    external: ['vscode'],
     minify: true,
     sourcemap: false,
     legalComments: 'linked',
+  } as const;
+  await build({
+    ...options,
+    entryPoints: { extension: 'src/extension/extension.ts' },
+    alias: { [RPC]: `./${RPC_FILE}` },
+    external: ['vscode', `./${RPC_FILE}`],
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
+  await build({ ...options, entryPoints: { [RPC_FILE.replace('.cjs', '')]: RPC } });
 }
+
+/** The larger part of what the extension needs to talk with its engine, read only when it does. */
+const RPC = 'vscode-jsonrpc/node';
+const RPC_FILE = 'rpc.cjs';
 
 /** One script a form; what several use is loaded once. */
 async function buildForms(folder: string): Promise<Metafile> {

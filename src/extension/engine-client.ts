@@ -29,10 +29,14 @@ export type EngineState =
 export interface RequestOptions<M extends MethodName> {
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: EventOf<M>) => void;
+  /** It is sent, perhaps again after the engine's process had ended. */
+  readonly onSend?: () => void;
 }
 
 export interface StreamHandlers<M extends StreamName> {
   readonly onEvent: (event: EventOf<M>) => void;
+  /** It is opened, perhaps again: what comes next is from its beginning. */
+  readonly onOpen?: () => void;
   /** It could not be opened or broke; it is tried again, and the next event means that it works. */
   readonly onError?: (error: AksmlError) => void;
   /** It ended by itself. */
@@ -73,6 +77,7 @@ export class EngineClient {
     };
     for (let resumed = false; ; ) {
       const connection = await this.#connect();
+      options.onSend?.();
       try {
         return await connection.request(method, params, { ...options, onEvent, resumed });
       } catch (error) {
@@ -99,7 +104,7 @@ export class EngineClient {
   async #follow<M extends StreamName>(
     method: M,
     params: ParamsOf<M>,
-    { onEvent, onError, onEnd }: StreamHandlers<M>,
+    { onEvent, onOpen, onError, onEnd }: StreamHandlers<M>,
     signal: AbortSignal,
   ): Promise<void> {
     let failures = 0;
@@ -107,6 +112,7 @@ export class EngineClient {
       try {
         await this.request(method, params, {
           signal,
+          ...(onOpen === undefined ? {} : { onSend: onOpen }),
           onEvent: (event) => {
             failures = 0;
             if (!signal.aborted) onEvent(event);

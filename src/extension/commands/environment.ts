@@ -1,0 +1,54 @@
+import { basename, join } from 'node:path';
+import * as vscode from 'vscode';
+import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
+import { chooseFolder, folderOf, given, nodeOfKind } from './pick.ts';
+
+const t = vscode.l10n.t;
+
+export async function scaffoldEnvironment({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { folder } = folderOf(on);
+  const name = given(
+    await vscode.window.showInputBox({
+      title: t('Create Environment Folder'),
+      prompt: t('Name of the environment'),
+      value: basename(folder.uri.fsPath),
+      validateInput: (text) => (text.trim() === '' ? t('Give it a name.') : undefined),
+    }),
+  );
+  const directory = await chooseFolder(t('Where to put the folder of {0}', name), folder.uri);
+  const { files } = await engine.request('environment.scaffold', { directory: join(directory, name), name });
+  const conda = files.find((file) => /conda/.test(basename(file))) ?? files[0];
+  if (conda !== undefined) await vscode.window.showTextDocument(vscode.Uri.file(conda));
+}
+
+export async function registerEnvironment({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { folder, scope } = folderOf(on);
+  const directory = await chooseFolder(t('Folder of the environment'), folder.uri);
+  const { environment, reused } = await engine.request('environment.register', { ...scope, directory });
+  const id = `${environment.name}:${environment.version}`;
+  void vscode.window.showInformationMessage(
+    reused ? t('{0} has the same content already.', id) : t('Registered as {0}.', id),
+  );
+}
+
+export async function showEnvironment(_: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { environment } = nodeOfKind(on, 'environment');
+  const content = `${JSON.stringify(environment.definition, undefined, 2)}\n`;
+  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ language: 'json', content }));
+}
+
+export async function downloadEnvironment({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { environment, workspace } = nodeOfKind(on, 'environment');
+  const { name, version } = environment;
+  const directory = await chooseFolder(t('Download {0} to', name), vscode.Uri.file(workspace.scope.folder));
+  const params = { ...workspace.scope, name, version, directory: join(directory, name) };
+  const { files } = await engine.request('environment.download', params);
+  void vscode.window.showInformationMessage(t('Written: {0}', files.join(', ')));
+}
+
+export async function copyEnvironmentId(_: AksmlWindow, { nodes }: CommandTarget): Promise<void> {
+  const ids = nodes.flatMap((node) =>
+    node.kind === 'environment' ? `${node.environment.name}:${node.environment.version}` : [],
+  );
+  await vscode.env.clipboard.writeText(ids.join('\n'));
+}

@@ -1,0 +1,75 @@
+import * as vscode from 'vscode';
+import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
+import { busily } from '../operation.ts';
+import { errorText, showDetails } from '../show-error.ts';
+import { allEndpoints, folderOf, given } from './pick.ts';
+
+const t = vscode.l10n.t;
+
+export async function restartEngine({ engine, tree }: AksmlWindow): Promise<void> {
+  await engine.restart();
+  tree.refresh();
+}
+
+export function showOutput({ output }: AksmlWindow): void {
+  output.show();
+}
+
+export function refreshTree({ tree }: AksmlWindow): void {
+  tree.refresh();
+}
+
+export async function showNodeError(_: AksmlWindow, { node }: CommandTarget): Promise<void> {
+  if (node?.kind === 'error') await showDetails(node.error);
+}
+
+export function showMore({ tree }: AksmlWindow, { node }: CommandTarget): void {
+  if (node?.kind === 'more') tree.showMore(node.id);
+}
+
+export async function revealEndpoint(window: AksmlWindow, { arguments: args }: CommandTarget): Promise<void> {
+  const [wanted] = args;
+  const all = await allEndpoints(window);
+  const named = typeof wanted === 'object' && wanted !== null && 'name' in wanted ? wanted.name : undefined;
+  const found =
+    all.find(({ endpoint }) => endpoint.metadata.name === named) ??
+    given(
+      await vscode.window.showQuickPick(
+        all.map((node) => ({ label: node.endpoint.metadata.name, description: node.target, node })),
+        { title: t('Reveal Endpoint') },
+      ),
+    ).node;
+  await window.tree.revealEndpoint(found.workspace.key, found.target, found.endpoint.metadata.name);
+}
+
+/** Judges the two files of the folder by the engine's own rules. */
+export async function validateConfiguration({ engine, output }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { scope } = folderOf(on);
+  const files = on.uri
+    ? [on.uri]
+    : await vscode.workspace.findFiles('**/{inference,deployment}config*.{json,yml,yaml}', '**/node_modules/**', 20);
+  const fileNamed = (pattern: RegExp) => files.find(({ path }) => pattern.test(path))?.fsPath;
+  const inference = fileNamed(/inferenceconfig[^/]*$/i);
+  const deployment = fileNamed(/deploymentconfig[^/]*$/i);
+  const { valid, problems } = await busily(t('Validating…'), () =>
+    engine.request('configuration.validate', {
+      ...scope,
+      ...(inference === undefined ? {} : { inferenceConfigFile: inference }),
+      ...(deployment === undefined ? {} : { deploymentConfigFile: deployment }),
+    }),
+  );
+  if (problems.length === 0) {
+    void vscode.window.showInformationMessage(t('The configuration is valid.'));
+    return;
+  }
+  output.info(errorText({ code: 'configuration.validate', message: t('Problems found'), problems }));
+  const show = t('Show');
+  const message = valid
+    ? t('The configuration is valid, with {0} remarks.', problems.length)
+    : t(
+        'The configuration would be refused: {0}',
+        problems.find(({ severity }) => severity === 'error')?.message ?? '',
+      );
+  const answer = await (valid ? vscode.window.showInformationMessage : vscode.window.showWarningMessage)(message, show);
+  if (answer === show) output.show();
+}

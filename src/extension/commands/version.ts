@@ -1,0 +1,82 @@
+import * as vscode from 'vscode';
+import type { VersionSpec } from '../../contract/endpoint.ts';
+import type { ParamsOf } from '../../contract/engine-api.ts';
+import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
+import { runOperation } from '../operation.ts';
+import { confirm, type EndpointNode, endpointOf, given, nodeOfKind, scopeOfEndpoint } from './pick.ts';
+
+const t = vscode.l10n.t;
+
+/** The deploy form, with the endpoint given and the version's name to be chosen. */
+export async function createVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const node = await endpointOf(window, on);
+  await vscode.commands.executeCommand('aksml.endpoint.deploy', node.id, { newVersion: true });
+}
+
+export async function scaleVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const node = await endpointOf(window, on);
+  const version = on.node?.kind === 'version' ? on.node.version : await chooseVersion(node);
+  const title = t('Scale {0}', version.name);
+  const scale = parseScale(
+    given(
+      await vscode.window.showInputBox({
+        title,
+        prompt: t('Replicas: a number such as 3, or a range such as 1-10 that follows the load'),
+        value: scaleText(version),
+        validateInput: (text) =>
+          parseScale(text) === undefined ? t('Give a number of replicas, or a range such as 1-10.') : undefined,
+      }),
+    ),
+  );
+  await runOperation(window, title, 'version.scale', {
+    ...scopeOfEndpoint(node),
+    versionName: version.name,
+    scale: given(scale),
+  });
+}
+
+async function chooseVersion({ endpoint }: EndpointNode): Promise<VersionSpec> {
+  const { versions } = endpoint.spec;
+  const [only] = versions;
+  if (versions.length === 1 && only) return only;
+  const items = versions.map((version) => ({ label: version.name, version }));
+  return given(await vscode.window.showQuickPick(items, { title: t('Version') })).version;
+}
+
+function scaleText({ scale }: VersionSpec): string {
+  return scale.kind === 'fixed' ? `${scale.replicas}` : `${scale.minReplicas}-${scale.maxReplicas}`;
+}
+
+/** `3` or `1-10` */
+export function parseScale(text: string): ParamsOf<'version.scale'>['scale'] | undefined {
+  const match = /^\s*(\d{1,4})(?:\s*-\s*(\d{1,4}))?\s*$/.exec(text);
+  if (match?.[1] === undefined) return undefined;
+  const [, first, second] = match;
+  if (second === undefined) return { kind: 'fixed', replicas: Number(first) };
+  const [minReplicas, maxReplicas] = [Number(first), Number(second)];
+  return minReplicas <= maxReplicas ? { kind: 'auto', minReplicas, maxReplicas } : undefined;
+}
+
+export async function makeDefault({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { version, endpoint, workspace, target } = nodeOfKind(on, 'version');
+  const { name } = endpoint.metadata;
+  await confirm(
+    t('Make {0} the default version of {1}?', version.name, name),
+    t('It takes all traffic that no other version is given.'),
+    t('Make Default'),
+  );
+  const scope = { ...workspace.scope, target, name };
+  await engine.request('traffic.set', { ...scope, percentiles: {}, defaultVersion: version.name });
+}
+
+export async function deleteVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { version, endpoint, workspace, target, status } = nodeOfKind(on, 'version');
+  const { name } = endpoint.metadata;
+  await confirm(
+    t('Delete the version {0} of {1}?', version.name, name),
+    t('Its {0} % of the traffic go to the default version. Its history stays.', status?.effectiveTraffic ?? 0),
+    t('Delete'),
+  );
+  const params = { ...workspace.scope, target, name, versionName: version.name };
+  await runOperation(window, t('Deleting {0}', version.name), 'version.delete', params);
+}

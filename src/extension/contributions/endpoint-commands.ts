@@ -1,0 +1,221 @@
+import { type CommandContribution, type Contributions, onNode, TREE_VIEW } from './contribution.ts';
+
+const TRUSTED = 'isWorkspaceTrusted';
+
+const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
+  {
+    id: 'aksml.endpoint.deploy',
+    title: 'Deploy…',
+    icon: 'rocket',
+    enablement: TRUSTED,
+    menus: [
+      { menu: 'view/title', when: `view == ${TREE_VIEW}`, group: 'navigation@1' },
+      onNode('group.endpoints', 'inline@1'),
+      onNode('group.endpoints', '1_open@1'),
+      onNode('model', 'inline@1'),
+      onNode('model', '1_open@1'),
+      onNode('target', 'inline@2'),
+    ],
+  },
+  {
+    id: 'aksml.endpoint.open',
+    title: 'Open Endpoint',
+    icon: 'open-preview',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '1_open@1')],
+  },
+  {
+    id: 'aksml.endpoint.test',
+    title: 'Test Endpoint…',
+    icon: 'beaker',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', 'inline@1'), onNode('endpoint', '1_open@2'), onNode('version', '1_open@2')],
+  },
+  {
+    id: 'aksml.endpoint.logs',
+    title: 'Stream Logs',
+    icon: 'output',
+    enablement: TRUSTED,
+    menus: [
+      onNode('endpoint', 'inline@2'),
+      onNode('endpoint', '1_open@3'),
+      onNode('version', 'inline@1'),
+      onNode('version', '1_open@1'),
+      onNode('replica', 'inline@1'),
+      onNode('replica', '1_open@1'),
+    ],
+  },
+  {
+    id: 'aksml.endpoint.showCause',
+    title: 'Show Cause of the Failure',
+    icon: 'error',
+    palette: false,
+    menus: [
+      onNode('cause', 'inline@1'),
+      onNode('endpoint', '1_open@4', 'failing'),
+      onNode('version', '1_open@4', 'failing'),
+      onNode('replica', '1_open@4', 'failing'),
+    ],
+  },
+  {
+    id: 'aksml.endpoint.openSwagger',
+    title: 'Open OpenAPI Document',
+    icon: 'json',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '1_open@5')],
+  },
+  {
+    id: 'aksml.endpoint.update',
+    title: 'Update…',
+    icon: 'cloud-upload',
+    palette: false,
+    menus: [onNode('endpoint', '2_change@1'), onNode('version', '2_change@1')],
+  },
+  {
+    id: 'aksml.endpoint.rollout',
+    title: 'Roll Out Traffic…',
+    icon: 'git-compare',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '2_change@2', 'several')],
+  },
+  {
+    id: 'aksml.endpoint.scale',
+    title: 'Scale…',
+    icon: 'unfold',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '2_change@3', 'single'), onNode('version', '2_change@3')],
+  },
+  {
+    id: 'aksml.endpoint.edit',
+    title: 'Edit Description and Tags…',
+    icon: 'tag',
+    palette: false,
+    menus: [onNode('endpoint', '2_change@4')],
+  },
+  {
+    id: 'aksml.endpoint.authenticate',
+    title: 'Change Authentication…',
+    icon: 'shield',
+    palette: false,
+    menus: [onNode('endpoint', '2_change@5', 'remoteForm')],
+  },
+  {
+    id: 'aksml.endpoint.keys',
+    title: 'Keys and Tokens…',
+    icon: 'key',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '2_change@6', 'secured')],
+  },
+  {
+    id: 'aksml.endpoint.regenerateKey',
+    title: 'Regenerate Key…',
+    icon: 'sync',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '2_change@7', 'key')],
+  },
+  {
+    id: 'aksml.endpoint.copyUri',
+    title: 'Copy Scoring URI',
+    icon: 'link',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '3_copy@1')],
+  },
+  {
+    id: 'aksml.endpoint.copyName',
+    title: 'Copy Name',
+    palette: false,
+    menus: [onNode('endpoint', '3_copy@2')],
+  },
+  {
+    id: 'aksml.endpoint.copyCurl',
+    title: 'Copy as curl',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '3_copy@3')],
+  },
+  {
+    id: 'aksml.endpoint.copyPython',
+    title: 'Copy as Python Client',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '3_copy@4')],
+  },
+  {
+    id: 'aksml.endpoint.copyCSharp',
+    title: 'Copy as C# Client',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '3_copy@5')],
+  },
+  {
+    id: 'aksml.endpoint.delete',
+    title: 'Delete Endpoint…',
+    icon: 'trash',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '7_delete')],
+  },
+];
+
+const VERSION_COMMANDS: readonly CommandContribution[] = [
+  {
+    id: 'aksml.version.create',
+    title: 'Add Version…',
+    icon: 'add',
+    palette: false,
+    menus: [onNode('endpoint', '2_change@0', 'several')],
+  },
+  {
+    id: 'aksml.version.makeDefault',
+    title: 'Make Default',
+    icon: 'star-full',
+    palette: false,
+    menus: [onNode('version', '2_change@4', 'treatable')],
+  },
+  {
+    id: 'aksml.version.delete',
+    title: 'Delete Version…',
+    icon: 'trash',
+    palette: false,
+    menus: [onNode('version', '7_delete', 'treatable')],
+  },
+];
+
+const REVISION_COMMANDS: readonly CommandContribution[] = [
+  {
+    id: 'aksml.revision.compareFolder',
+    title: 'Compare with Working Tree',
+    icon: 'diff',
+    palette: false,
+    menus: [onNode('revision', 'inline@1', 'code'), onNode('revision', '1_open@1', 'code')],
+  },
+  {
+    id: 'aksml.revision.comparePrevious',
+    title: 'Compare with the Revision Before',
+    icon: 'diff-multiple',
+    palette: false,
+    menus: [onNode('revision', '1_open@2', 'later')],
+  },
+  {
+    id: 'aksml.revision.checkOut',
+    title: 'Check Out Code…',
+    icon: 'folder-opened',
+    palette: false,
+    menus: [onNode('revision', '1_open@3', 'code')],
+  },
+  {
+    id: 'aksml.revision.rollBack',
+    title: 'Roll Back to This Revision',
+    icon: 'discard',
+    palette: false,
+    menus: [onNode('revision', 'inline@2', 'past'), onNode('revision', '2_change@1', 'past')],
+  },
+];
+
+const LOG_COMMANDS: readonly CommandContribution[] = [
+  { id: 'aksml.log.filter', title: 'Filter Log…', icon: 'filter', palette: 'aksml.logging' },
+  { id: 'aksml.log.pause', title: 'Pause Log', icon: 'debug-pause', palette: 'aksml.logging' },
+  { id: 'aksml.log.resume', title: 'Resume Log', icon: 'debug-continue', palette: 'aksml.logging' },
+  { id: 'aksml.log.save', title: 'Save Log As…', icon: 'save-as', palette: 'aksml.logging' },
+  { id: 'aksml.log.stop', title: 'Stop Streaming Log', icon: 'debug-stop', palette: 'aksml.logging' },
+];
+
+export const ENDPOINT_CONTRIBUTIONS: Contributions = {
+  commands: [...ENDPOINT_COMMANDS, ...VERSION_COMMANDS, ...REVISION_COMMANDS, ...LOG_COMMANDS],
+};

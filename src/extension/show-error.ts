@@ -1,0 +1,50 @@
+import * as vscode from 'vscode';
+import { AksmlError, type SerializedError } from '../contract/error.ts';
+import type { AksmlWindow } from './aksml-window.ts';
+
+const t = vscode.l10n.t;
+
+/** Tells a failure with its cause and what to do; what was cancelled on request is none. */
+export async function showError({ output }: Pick<AksmlWindow, 'output'>, thrown: unknown): Promise<void> {
+  if (AksmlError.isCancelled(thrown)) {
+    const { remedy } = AksmlError.is(thrown) ? thrown : { remedy: undefined };
+    void vscode.window.setStatusBarMessage([t('Cancelled.'), remedy].filter(Boolean).join(' '), 8000);
+    return;
+  }
+  const error = AksmlError.is(thrown) ? thrown.toJSON() : unknownError(thrown);
+  output.error(errorText(error));
+  const details = t('Show Details');
+  const chosen = await vscode.window.showErrorMessage(
+    [error.message, error.remedy].filter(Boolean).join(' '),
+    ...(hasDetails(error) ? [details] : []),
+    t('Show Output'),
+  );
+  if (chosen === details) await showDetails(error);
+  else if (chosen !== undefined) output.show();
+}
+
+function unknownError(thrown: unknown): SerializedError {
+  return { code: 'internal', message: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) };
+}
+
+function hasDetails({ problems = [], logTail = [] }: SerializedError): boolean {
+  return problems.length > 0 || logTail.length > 0;
+}
+
+/** The whole of it as a document, the log's tail last. */
+export async function showDetails(error: SerializedError): Promise<void> {
+  const document = await vscode.workspace.openTextDocument({ language: 'log', content: errorText(error) });
+  await vscode.window.showTextDocument(document, { preview: true });
+}
+
+export function errorText({ code, message, remedy, problems = [], logTail = [], cause }: SerializedError): string {
+  return [
+    `${code}: ${message}`,
+    ...(remedy === undefined ? [] : [remedy]),
+    ...problems.map(({ severity, file, path, line, message: what, remedy: fix }) =>
+      [`  ${severity}:`, [file, line].filter(Boolean).join(':'), path, what, fix].filter(Boolean).join(' '),
+    ),
+    ...(cause === undefined ? [] : [`caused by: ${cause}`]),
+    ...(logTail.length === 0 ? [] : ['', ...logTail]),
+  ].join('\n');
+}
