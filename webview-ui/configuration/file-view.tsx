@@ -6,7 +6,16 @@ import { Button, Checkbox, TextField } from '../components/toolkit.ts';
 import { l10n } from '../host/l10n.ts';
 import { CalculatorView } from './calculator-view.tsx';
 import { FieldView } from './field-view.tsx';
-import { computeTypeOf, type FieldSpec, type Filter, type GroupId, hasEffect, shownGroups, valueAt } from './fields.ts';
+import {
+  computeTypeOf,
+  type FieldSpec,
+  type Filter,
+  type GroupId,
+  type GroupSpec,
+  hasEffect,
+  shownGroups,
+  valueAt,
+} from './fields.ts';
 import type { LoadDraft } from './model.ts';
 import { otherProblems, problemsOf } from './problems.ts';
 
@@ -61,24 +70,41 @@ export function FileForm(props: FileFormProps): VNode {
                 {groupTitle(group.id)}
               </h2>
               {group.id === 'scale' && filter.query === '' ? <CalculatorView {...props} /> : null}
-              {group.fields.map((spec) => (
-                <FieldView
-                  key={spec.id}
-                  spec={spec}
-                  value={valueAt(file.values, spec.path)}
-                  problems={problemsOf(spec, problems)}
-                  hasEffect={hasEffect(spec, computeTypeOf(file.values))}
-                  offers={props.offers}
-                  disabled={props.disabled ?? false}
-                  onEdit={(value) => props.onEdit(spec.path, value)}
-                  onBrowse={() => props.onBrowse(spec)}
-                />
-              ))}
+              <Fields {...props} group={group} />
             </section>
           ))}
         </div>
       </div>
     </>
+  );
+}
+
+/** Groups that hardly anybody needs are closed until the file has something in them, or a search leads there. */
+const CLOSED: ReadonlySet<GroupId> = new Set(['legacy', 'elsewhere', 'instance']);
+
+function Fields({ group, ...props }: FileFormProps & { readonly group: GroupSpec }): VNode {
+  const { file, problems } = props;
+  const fields = group.fields.map((spec) => (
+    <FieldView
+      key={spec.id}
+      spec={spec}
+      value={valueAt(file.values, spec.path)}
+      problems={problemsOf(spec, problems)}
+      hasEffect={hasEffect(spec, computeTypeOf(file.values))}
+      offers={props.offers}
+      disabled={props.disabled ?? false}
+      onEdit={(value) => props.onEdit(spec.path, value)}
+      onBrowse={() => props.onBrowse(spec)}
+    />
+  ));
+  if (!CLOSED.has(group.id)) return <>{fields}</>;
+  const isNeeded =
+    props.filter.query !== '' || group.fields.some(({ path }) => valueAt(file.values, path) !== undefined);
+  return (
+    <details class="closed" open={isNeeded}>
+      <summary>{l10n.t('{0} keys', fields.length)}</summary>
+      {fields}
+    </details>
   );
 }
 
