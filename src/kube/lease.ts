@@ -8,8 +8,11 @@ export interface LeaderElection {
   readonly lease: Required<ObjectName>;
   /** This candidate, unlike any other: a pod's name and uid. */
   readonly identity: string;
-  /** Runs while this candidate leads; its signal aborts when leadership ends. Must return soon after. */
-  readonly lead: (signal: AbortSignal) => Promise<void>;
+  /**
+   * Runs while this candidate leads; its signal aborts when leadership ends. Must return soon after. `holds` tells at once, also a process
+   * that has just woken from a long sleep and has not heard the signal yet.
+   */
+  readonly lead: (signal: AbortSignal, holds: () => boolean) => Promise<void>;
   readonly onChange?: (change: { readonly type: 'leading' | 'lost' | 'waiting'; readonly leader?: string }) => void;
   readonly onError?: (error: unknown) => void;
   /** Milliseconds; Kubernetes' own components have 15, 10 and 2 s. */
@@ -41,6 +44,8 @@ class Candidate {
   /** The lease as last seen, and when: clocks of different machines are never compared. */
   #seen: { readonly lease: Lease; readonly at: number } | undefined;
   #toldLeader: string | undefined;
+  /** When the last successful renewal was asked for. */
+  #renewed = 0;
 
   constructor(kube: KubeClient, election: LeaderElection) {
     this.#kube = kube;
@@ -55,6 +60,7 @@ class Candidate {
   /** Whether this candidate holds the lease; false only when the signal came first. */
   async acquire(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
+      this.#renewed = this.#monotonic();
       if (await this.#try(signal)) return true;
       const leader = this.#seen?.lease.spec?.holderIdentity;
       if (leader !== undefined && leader !== this.#toldLeader) this.#election.onChange?.({ type: 'waiting', leader });
@@ -69,11 +75,13 @@ class Candidate {
     const end = new AbortController();
     this.#toldLeader = this.#election.identity;
     onChange?.({ type: 'leading', leader: this.#election.identity });
+    const leading = AbortSignal.any([signal, end.signal]);
+    const holds = () => !leading.aborted && this.#monotonic() - this.#renewed < this.#renewMs;
     const work = this.#election
-      .lead(AbortSignal.any([signal, end.signal]))
+      .lead(leading, holds)
       .catch((error) => onError?.(error))
       .finally(() => end.abort());
-    await this.#renew(AbortSignal.any([signal, end.signal]));
+    await this.#renew(leading);
     end.abort();
     await work;
     onChange?.({ type: 'lost' });
@@ -83,15 +91,14 @@ class Candidate {
 
   /** Returns when the lease is lost or the signal comes. */
   async #renew(signal: AbortSignal): Promise<void> {
-    let renewed = this.#monotonic();
     while (!signal.aborted) {
       await this.#pause(signal);
       if (signal.aborted) return;
       const asked = this.#monotonic();
-      const left = this.#renewMs - (asked - renewed);
+      const left = this.#renewMs - (asked - this.#renewed);
       // A process that slept through its term must not believe in it for another round.
       if (left <= 0) return;
-      if (await this.#try(AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(left))]))) renewed = asked;
+      if (await this.#try(AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(left))]))) this.#renewed = asked;
       else if (this.#heldByAnother()) return;
     }
   }

@@ -10,6 +10,10 @@ import {
   CLUSTER_ROLES,
   CUSTOM_RESOURCE_DEFINITIONS,
   ENDPOINTS,
+  ROLE_BINDINGS,
+  ROLES,
+  type Role,
+  SERVICE_ACCOUNTS,
   type StoredEndpoint,
 } from '../../src/kube/resource.ts';
 import { type ClusterWorld, eventually, openClusterWorld } from './world.ts';
@@ -54,7 +58,7 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
   const { namespace } = world;
   const kube = await openKube({ paths: [world.kubeconfig] }, NOBODY);
   await installDefinition(kube);
-  await grant(world, NAMESPACE_RULES);
+  await grant(kube, namespace);
   const clients: KubeClient[] = [kube];
   const running: RunningController[] = [];
   t.after(async () => {
@@ -64,14 +68,7 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
     await Promise.all(clients.map((client) => client.close()));
   });
   const controllerKube: ControllerWorld['controllerKube'] = async (through) => {
-    const token = await world.kubectl('create', 'token', 'controller');
-    const { cluster: place } = kube.context;
-    const context = {
-      name: 'controller',
-      cluster: { ...place, server: through ?? place.server },
-      user: { name: 'c', token },
-    };
-    const client = await openKube(context, NOBODY);
+    const client = await controllerClient(kube, namespace, through);
     clients.push(client);
     return client;
   };
@@ -80,26 +77,12 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
     kube,
     controllerKube,
     async startController(options = {}) {
-      const stop = new AbortController();
-      const log: LogEntry[] = [];
-      const controller = new Controller({
+      const one = runController({
         kube: options.kube ?? (await controllerKube()),
         namespaces: [namespace],
-        identity: `controller-${randomBytes(4).toString('hex')}`,
         leaseNamespace: namespace,
-        log: (entry) => log.push(entry),
-        ...SHORT_TERMS,
         ...options,
       });
-      const ended = controller.run(stop.signal);
-      const one = {
-        controller,
-        log,
-        async stop() {
-          stop.abort();
-          await ended;
-        },
-      };
       running.push(one);
       return one;
     },
@@ -121,48 +104,72 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
   };
 }
 
+export function runController(
+  options: Pick<ControllerOptions, 'kube' | 'namespaces' | 'leaseNamespace'> & Partial<ControllerOptions>,
+): RunningController {
+  const stop = new AbortController();
+  const log: LogEntry[] = [];
+  const controller = new Controller({
+    identity: `controller-${randomBytes(4).toString('hex')}`,
+    log: (entry) => log.push(entry),
+    ...SHORT_TERMS,
+    ...options,
+  });
+  const ended = controller.run(stop.signal);
+  return {
+    controller,
+    log,
+    async stop() {
+      stop.abort();
+      await ended;
+    },
+  };
+}
+
 export const NOBODY = { variables: {}, consent: async () => false, untrustedFolders: [] };
 
-/** The rights that the test's controllers have from now on. */
+/** The rights that the test's controllers have from now on in a namespace. */
 export async function grant(
-  world: ClusterWorld,
-  rules: readonly object[],
-  clusterRules: readonly object[] = CLUSTER_RULES,
+  kube: KubeClient,
+  namespace: string,
+  rules: Role['rules'] = NAMESPACE_RULES,
+  clusterRules: Role['rules'] = CLUSTER_RULES,
 ): Promise<void> {
-  const { namespace } = world;
+  const options = { fieldManager: 'test', force: true };
   const subjects = [{ kind: 'ServiceAccount', name: 'controller', namespace }];
-  const apiGroup = 'rbac.authorization.k8s.io';
-  const apiVersion = `${apiGroup}/v1`;
-  await world.apply(
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'controller', namespace } },
-    { apiVersion, kind: 'ClusterRole', metadata: { name: namespace }, rules: clusterRules },
+  const refer = (kind: string, name: string) => ({ apiGroup: 'rbac.authorization.k8s.io', kind, name });
+  const own = { name: 'controller', namespace };
+  const leases = { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] };
+  await kube.apply(SERVICE_ACCOUNTS, { metadata: own }, options);
+  await kube.apply(CLUSTER_ROLES, { metadata: { name: namespace }, rules: clusterRules ?? [] }, options);
+  const roleRef = refer('ClusterRole', namespace);
+  await kube.apply(CLUSTER_ROLE_BINDINGS, { metadata: { name: namespace }, subjects, roleRef }, options);
+  await kube.apply(ROLES, { metadata: own, rules: [...(rules ?? []), leases] }, options);
+  await kube.apply(ROLE_BINDINGS, { metadata: own, subjects, roleRef: refer('Role', 'controller') }, options);
+}
+
+/** A client with a controller's rights; `through` is the address of what stands between. */
+export async function controllerClient(kube: KubeClient, namespace: string, through?: string): Promise<KubeClient> {
+  const body = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 3600 } };
+  const name = { namespace, name: 'controller' };
+  const answer = await kube.createIn<{ readonly status: { readonly token: string } }>(
+    SERVICE_ACCOUNTS,
+    name,
+    'token',
+    body,
+  );
+  const { cluster } = kube.context;
+  return openKube(
     {
-      apiVersion,
-      kind: 'ClusterRoleBinding',
-      metadata: { name: namespace },
-      subjects,
-      roleRef: { apiGroup, kind: 'ClusterRole', name: namespace },
+      name: 'controller',
+      cluster: { ...cluster, server: through ?? cluster.server },
+      user: { name: 'controller', token: answer.status.token },
     },
-    {
-      apiVersion,
-      kind: 'Role',
-      metadata: { name: 'controller', namespace },
-      rules: [
-        ...rules,
-        { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
-      ],
-    },
-    {
-      apiVersion,
-      kind: 'RoleBinding',
-      metadata: { name: 'controller', namespace },
-      subjects,
-      roleRef: { apiGroup, kind: 'Role', name: 'controller' },
-    },
+    NOBODY,
   );
 }
 
-async function installDefinition(kube: KubeClient): Promise<void> {
+export async function installDefinition(kube: KubeClient): Promise<void> {
   const definition = endpointDefinition('0.0.0-test');
   await kube.apply(CUSTOM_RESOURCE_DEFINITIONS, definition, { fieldManager: 'aksml', force: true });
   await eventually('the custom resource is served', async () => {
@@ -171,7 +178,7 @@ async function installDefinition(kube: KubeClient): Promise<void> {
   });
 }
 
-function endpointOf({ name, spec, namespace: other }: Wish, namespace: string): StoredEndpoint {
+export function endpointOf({ name, spec, namespace: other }: Wish, namespace: string): StoredEndpoint {
   const endpoint: unknown = {
     apiVersion: 'aksml.dev/v1',
     kind: 'Endpoint',

@@ -51,6 +51,8 @@ export class Controller {
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
+  /** Asked before every write: a process that slept must not go on where it was. */
+  #holdsLease = () => false;
 
   constructor(options: ControllerOptions) {
     const { kube, namespaces, metrics } = options;
@@ -70,9 +72,11 @@ export class Controller {
       (error) => options.log({ level: 'warn', message: said(error) }),
     );
     this.#reconciler = new Reconciler({
-      kube,
       cache: this.#cache,
-      writer: new ObjectWriter(kube, (verb, resource) => metrics?.wrote(verb, resource)),
+      writer: new ObjectWriter(kube, (verb, resource) => {
+        if (!this.#holdsLease()) throw AksmlError.cancelled('Leading');
+        metrics?.wrote(verb, resource);
+      }),
       diagnosis: this.#diagnosis,
       history: this.#history,
       clock,
@@ -100,7 +104,7 @@ export class Controller {
       {
         lease: { namespace, name: CONTROLLER_NAME },
         identity,
-        lead: (leading) => this.#lead(leading),
+        lead: (leading, holds) => this.#lead(leading, holds),
         onChange: ({ type, leader }) => log({ level: 'info', message: `leadership: ${type}`, leader }),
         onError: (error) => log({ level: 'warn', message: `leader election: ${said(error)}` }),
         ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -112,7 +116,7 @@ export class Controller {
     await watching;
   }
 
-  async #lead(signal: AbortSignal): Promise<void> {
+  async #lead(signal: AbortSignal, holds: () => boolean): Promise<void> {
     const { log, metrics } = this.#options;
     const queue = new WorkQueue({
       concurrency: CONCURRENCY,
@@ -131,6 +135,7 @@ export class Controller {
     });
     this.#queue = queue;
     this.#leading = true;
+    this.#holdsLease = holds;
     metrics?.observe(() => ({ leading: this.#leading, depth: queue.depth, endpoints: this.#states() }));
     try {
       await Promise.race([this.#cache.endpoints.whenSynced, aborted(signal)]);
@@ -177,7 +182,9 @@ export class Controller {
 
 /** Somebody else was faster, or the cache is a moment behind: the next look settles it. */
 function mendsItself(error: unknown): boolean {
-  return AksmlError.is(error) && ['kube.conflict', 'kube.notFound', 'controller.notSynced'].includes(error.code);
+  return (
+    AksmlError.is(error) && ['kube.conflict', 'kube.notFound', 'controller.notSynced', 'cancelled'].includes(error.code)
+  );
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,12 +1,16 @@
+import type { EndpointStatus } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import type { StoredEndpoint } from '../../kube/resource.ts';
+import { ENDPOINTS, type StoredEndpoint } from '../../kube/resource.ts';
 import { isCurrent, marked, replacement } from './current.ts';
 import { isOwnedBy } from './labels.ts';
 import type { Desired } from './objects.ts';
 
 export const FIELD_MANAGER = 'aksml-controller';
+
+/** Throws where nothing may be written any more. */
+export type BeforeWrite = (verb: 'create' | 'update' | 'delete', resource: string) => void;
 
 /**
  * Writes that cannot undo what somebody else has done since: what is not there is created, what is there is replaced or removed only in the
@@ -14,11 +18,11 @@ export const FIELD_MANAGER = 'aksml-controller';
  */
 export class ObjectWriter {
   readonly #kube: KubeClient;
-  readonly #onWrite: (verb: 'create' | 'update' | 'delete', resource: string) => void;
+  readonly #beforeWrite: BeforeWrite;
 
-  constructor(kube: KubeClient, onWrite: (verb: 'create' | 'update' | 'delete', resource: string) => void) {
+  constructor(kube: KubeClient, beforeWrite: BeforeWrite) {
     this.#kube = kube;
-    this.#onWrite = onWrite;
+    this.#beforeWrite = beforeWrite;
   }
 
   /** Makes an object of the endpoint's what it shall be. @throws AksmlError `controller.objectInTheWay`, `kube.*` */
@@ -34,7 +38,7 @@ export class ObjectWriter {
     if (live === undefined) return;
     if (!isOwnedBy(live, endpoint)) throw inTheWay(desired, live);
     if (isCurrent(wanted, live)) return;
-    this.#onWrite('update', resource.plural);
+    this.#beforeWrite('update', resource.plural);
     await this.#kube.replace(resource, replacement(wanted, live), { fieldManager: FIELD_MANAGER, signal });
   }
 
@@ -46,7 +50,7 @@ export class ObjectWriter {
 
   /** Whether it was not there before. What is there is left as it is. */
   async createOnce({ resource, object }: Desired, signal: AbortSignal): Promise<boolean> {
-    this.#onWrite('create', resource.plural);
+    this.#beforeWrite('create', resource.plural);
     try {
       await this.#kube.create(resource, object, { fieldManager: FIELD_MANAGER, signal });
       return true;
@@ -56,9 +60,16 @@ export class ObjectWriter {
     }
   }
 
+  /** Of an older custom resource, what it does not know is dropped. */
+  async writeStatus(endpoint: StoredEndpoint, status: EndpointStatus, signal: AbortSignal): Promise<StoredEndpoint> {
+    this.#beforeWrite('update', `${ENDPOINTS.plural}/status`);
+    const options = { fieldManager: FIELD_MANAGER, subresource: 'status', unknownFields: 'drop', signal } as const;
+    return await this.#kube.replace(ENDPOINTS, { ...endpoint, status }, options);
+  }
+
   async remove({ resource, object }: Desired, signal: AbortSignal): Promise<void> {
     const { uid = '', resourceVersion = '' } = object.metadata;
-    this.#onWrite('delete', resource.plural);
+    this.#beforeWrite('delete', resource.plural);
     await this.#kube.remove(resource, object.metadata, { uid, resourceVersion, signal });
   }
 }

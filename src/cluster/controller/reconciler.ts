@@ -1,11 +1,9 @@
 import type { EndpointStatus, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { ApiRefusal } from '../../kube/failure.ts';
-import type { KubeClient } from '../../kube/kube.ts';
 import { type KubeObject, keyOf } from '../../kube/object.ts';
 import {
   DEPLOYMENTS,
-  ENDPOINTS,
   POD_DISRUPTION_BUDGETS,
   PODS,
   type Pod,
@@ -17,8 +15,8 @@ import { VERSION_LABEL, workloadName } from '../names.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { deriveStatus, type Obstacle } from './endpoint-status.ts';
 import { isOwnedBy } from './labels.ts';
-import { FIELD_MANAGER, type ObjectWriter } from './object-writer.ts';
-import { desiredObjects, IN_PLACE_ANNOTATION, keysSecret, type Rollout } from './objects.ts';
+import type { ObjectWriter } from './object-writer.ts';
+import { type Desired, desiredObjects, IN_PLACE_ANNOTATION, keysSecret, type Rollout } from './objects.ts';
 import type { PodDiagnosis } from './pod-diagnosis.ts';
 import { podTemplate, templateKey } from './pod-template.ts';
 import { IN_PLACE_AFTER_MS, mustReplaceInPlace, unscheduled } from './scheduling.ts';
@@ -34,7 +32,6 @@ import {
 } from './version-status.ts';
 
 export interface ReconcilerParts {
-  readonly kube: KubeClient;
   readonly cache: ClusterCache;
   readonly writer: ObjectWriter;
   readonly diagnosis: PodDiagnosis;
@@ -56,6 +53,8 @@ export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the keys of an endpoint were last seen to, by its uid. */
   readonly #keysSeenTo = new Map<string, number>();
+  /** What was said of an endpoint last, by its uid. */
+  readonly #lastStatus = new Map<string, { readonly text: string; readonly resourceVersion: string | undefined }>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -85,6 +84,8 @@ export class Reconciler {
       throw unknown;
     }
     const facts = await Promise.all(endpoint.spec.versions.map((version) => this.#factsOf(endpoint, version, signal)));
+    // What was looked at must be of one moment.
+    if (cache.endpoints.get(keyOf(endpoint.metadata)) !== endpoint) return 0;
     let failure: unknown;
     try {
       await this.#writeObjects(endpoint, facts, signal);
@@ -158,33 +159,37 @@ export class Reconciler {
   }
 
   async #writeObjects(endpoint: StoredEndpoint, facts: readonly VersionFacts[], signal: AbortSignal): Promise<void> {
-    const { cache, writer, history } = this.#parts;
-    const { name, namespace = '' } = endpoint.metadata;
+    const { writer, history } = this.#parts;
+    const { changes, leftovers } = this.#plan(endpoint, facts);
     for (const revision of history.unrecorded(endpoint)) {
-      signal.throwIfAborted();
       await writer.createOnce(revision.desired, signal);
       history.recorded(endpoint, revision.generation);
     }
     await this.#ensureKeys(endpoint, signal);
+    for (const { wanted, seen } of changes) await writer.ensure(wanted, seen, endpoint, signal);
+    for (const leftover of leftovers) await writer.remove(leftover, signal);
+  }
+
+  /** Everything that is wanted beside what was seen of it at this moment: a later look could be at what a newer wish has made. */
+  #plan(endpoint: StoredEndpoint, facts: readonly VersionFacts[]) {
+    const { cache } = this.#parts;
+    const { name, namespace = '' } = endpoint.metadata;
     const rollouts = new Map(facts.map((fact) => [fact.version.name, rolloutOf(fact)]));
-    const desired = desiredObjects(
-      endpoint,
-      (version) => rollouts.get(version.name) ?? { replicas: requiredReplicas(version), inPlace: false },
-    );
-    for (const wanted of desired) {
-      signal.throwIfAborted();
-      const seen = cache.find(wanted.resource, namespace, wanted.object.metadata.name);
-      await writer.ensure(wanted, seen, endpoint, signal);
-    }
+    const inRest = (version: VersionSpec): Rollout => ({ replicas: requiredReplicas(version), inPlace: false });
+    const desired = desiredObjects(endpoint, (version) => rollouts.get(version.name) ?? inRest(version));
     const kept = new Set(desired.map(({ resource, object }) => `${resource.plural}/${object.metadata.name}`));
-    for (const resource of PRUNED) {
-      for (const object of cache.belongingTo(resource, namespace, name)) {
-        if (kept.has(`${resource.plural}/${object.metadata.name}`) || !isOwnedBy(object, endpoint)) continue;
-        if (object.metadata.deletionTimestamp !== undefined) continue;
-        signal.throwIfAborted();
-        await writer.remove({ resource, object }, signal);
-      }
-    }
+    const leftovers = PRUNED.flatMap((resource) =>
+      cache
+        .belongingTo(resource, namespace, name)
+        .filter((object) => !kept.has(`${resource.plural}/${object.metadata.name}`) && isOwnedBy(object, endpoint))
+        .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+        .map((object): Desired => ({ resource, object })),
+    );
+    const changes = desired.map((wanted) => ({
+      wanted,
+      seen: cache.find(wanted.resource, namespace, wanted.object.metadata.name),
+    }));
+    return { changes, leftovers };
   }
 
   /** The keys are made without ever being read: the controller needs no right to read Secrets. */
@@ -205,15 +210,21 @@ export class Reconciler {
 
   async #writeStatus(endpoint: StoredEndpoint, status: EndpointStatus, signal: AbortSignal): Promise<void> {
     if (status === endpoint.status) return;
+    const { uid = '', resourceVersion } = endpoint.metadata;
+    const text = JSON.stringify({ ...status, updatedTime: '' });
+    const last = this.#lastStatus.get(uid);
+    // A custom resource of an older aksml has not kept all of it.
+    if (last?.text === text && last.resourceVersion === resourceVersion) return;
     signal.throwIfAborted();
-    const options = { fieldManager: FIELD_MANAGER, subresource: 'status', unknownFields: 'drop', signal } as const;
-    await this.#parts.kube.replace(ENDPOINTS, { ...endpoint, status }, options);
+    const written = await this.#parts.writer.writeStatus(endpoint, status, signal);
+    this.#lastStatus.set(uid, { text, resourceVersion: written.metadata.resourceVersion });
     this.#parts.onStatus(endpoint, status);
   }
 
   /** What was known of an endpoint that is gone. */
   forget(endpoint: StoredEndpoint): void {
     this.#keysSeenTo.delete(endpoint.metadata.uid ?? '');
+    this.#lastStatus.delete(endpoint.metadata.uid ?? '');
     this.#parts.history.forget(endpoint);
   }
 }
