@@ -15,7 +15,7 @@ const NATIVE_MODULES = ['@vscode/spdlog', '@vscode/native-watchdog'];
  * shares.
  */
 export async function installedCodeServer(): Promise<string> {
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'aksml-test');
+  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'aksml');
   const folder = join(cache, `code-server-${VERSION}-node-${process.versions.modules}`);
   const entry = join(folder, 'node_modules', 'code-server', 'out', 'node', 'entry.js');
   if (await isThere(entry)) return entry;
