@@ -41,6 +41,8 @@ const QUIET_SETTINGS = {
   'extensions.ignoreRecommendations': true,
   'git.openRepositoryInParentFolders': 'never',
   'files.simpleDialog.enable': true,
+  // It would count whatever listens on this machine.
+  'remote.autoForwardPorts': false,
   'window.confirmBeforeClose': 'never',
   // Windows of a test lose the focus for reasons of their own.
   'workbench.quickOpen.closeOnFocusLost': false,

@@ -10,6 +10,8 @@ export interface Workbench {
   openView(title: string): Promise<void>;
   /** A row of whichever tree shows it now, by its label. */
   row(label: string | RegExp): Locator;
+  /** The same by what a screen reader says of it. */
+  spoken(name: RegExp): Locator;
   /** The row at the end of a path of labels, each parent expanded. */
   expand(...path: readonly (string | RegExp)[]): Promise<Locator>;
   /** An action of a row's or a view's context menu. */
@@ -69,6 +71,7 @@ function workbenchOf(page: Page): Workbench {
   return {
     page,
     row,
+    spoken: (name) => page.getByRole('treeitem', { name }),
     notification,
     async openView(title) {
       const item = page.locator('.activitybar .action-item', { has: page.locator(`a[aria-label^="${title}"]`) });
@@ -160,6 +163,8 @@ function workbenchOf(page: Page): Workbench {
       await shown(page);
     },
     async screenshot(path) {
+      // What hovers belongs to nobody's picture.
+      await page.mouse.move(0, 0);
       await page.screenshot({ path });
     },
   };

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { packageExtension } from '../../scripts/package.ts';
 import { openWorld, type World } from '../local/world.ts';
@@ -15,6 +16,7 @@ export interface VsCodeWorld extends World {
   readonly workbench: Workbench;
   /** The process ids of the extension's engine, one a window that uses it. */
   engineProcesses(): Promise<readonly number[]>;
+  untilNoEngine(): Promise<void>;
   /** Another window of the same VS Code. */
   newWindow(): Promise<Workbench>;
 }
@@ -29,6 +31,7 @@ export interface VsCodeOptions {
   readonly size?: { readonly width: number; readonly height: number };
 }
 
+const ENGINE_END_MS = 60_000;
 const SIZE = { width: 1400, height: 1000 };
 
 export async function openVsCode(options: VsCodeOptions = {}): Promise<VsCodeWorld> {
@@ -59,6 +62,13 @@ export async function openVsCode(options: VsCodeOptions = {}): Promise<VsCodeWor
       workbench: await newWindow(),
       newWindow,
       engineProcesses: () => engineProcessesBelow(server.extensions),
+      async untilNoEngine() {
+        const deadline = Date.now() + ENGINE_END_MS;
+        while ((await engineProcessesBelow(server.extensions)).length > 0) {
+          if (Date.now() > deadline) throw new Error('the engine outlives VS Code');
+          await sleep(200);
+        }
+      },
       close,
     };
   } catch (error) {
