@@ -40,7 +40,8 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
   });
   const forms = await buildForms(join(folder, 'webview'));
   const cluster = await buildCluster(folder);
-  const packages = await bundledPackages([metafile, forms, cluster], root);
+  const extension = await buildExtension(folder);
+  const packages = await bundledPackages([metafile, forms, cluster, ...extension], root);
   await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
   return packages;
 }
@@ -72,9 +73,10 @@ async function buildCluster(folder: string): Promise<Metafile> {
  * The extension as VS Code's extension host loads it: one CommonJS file. Its name ends in `.cjs`, because the package is of type `module`, and
  * extension hosts load such a file without the hooks that an ES module's `import 'vscode'` needs.
  */
-export async function buildExtension(folder = join(root, 'dist')): Promise<void> {
+async function buildExtension(folder: string): Promise<readonly Metafile[]> {
   const options = {
     absWorkingDir: root,
+    metafile: true,
     outdir: folder,
     outExtension: { '.js': '.cjs' },
     bundle: true,
@@ -85,14 +87,15 @@ export async function buildExtension(folder = join(root, 'dist')): Promise<void>
     sourcemap: false,
     legalComments: 'linked',
   } as const;
-  await build({
+  const extension = await build({
     ...options,
     entryPoints: { extension: 'src/extension/extension.ts' },
     alias: { [RPC]: `./${RPC_FILE}` },
     external: ['vscode', `./${RPC_FILE}`],
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
-  await build({ ...options, entryPoints: { [RPC_FILE.replace('.cjs', '')]: RPC } });
+  const rpc = await build({ ...options, entryPoints: { [RPC_FILE.replace('.cjs', '')]: RPC } });
+  return [extension.metafile, rpc.metafile];
 }
 
 /** The larger part of what the extension needs to talk with its engine, read only when it does. */

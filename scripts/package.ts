@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVSIX } from '@vscode/vsce';
 import packageJson from '../package.json' with { type: 'json' };
-import { buildAll, buildExtension } from './build.ts';
+import { buildAll } from './build.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -23,7 +23,6 @@ export async function packageExtension(
   const stage = await mkdtemp(join(tmpdir(), 'aksml-vsix-'));
   try {
     await buildAll(join(stage, 'dist'));
-    await buildExtension(join(stage, 'dist'));
     for (const name of SHIPPED)
       await cp(join(root, name), join(stage, name), {
         recursive: true,
@@ -31,6 +30,8 @@ export async function packageExtension(
       });
     const manifest = Object.fromEntries(Object.entries(packageJson).filter(([key]) => !OF_NPM.includes(key)));
     await writeFile(join(stage, 'package.json'), JSON.stringify(manifest, undefined, 2));
+    // Everything in the folder is meant; without this file vsce doubts it.
+    await writeFile(join(stage, '.vscodeignore'), '');
     await createVSIX({
       cwd: stage,
       packagePath: target,

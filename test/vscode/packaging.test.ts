@@ -11,7 +11,15 @@ import { FORMS } from '../../src/contract/webview/forms.ts';
 const MEBIBYTE = 1024 * 1024;
 
 /** What VS Code or the extension starts or loads by name: everything else in `dist/` is loaded by one of these. */
-const PROGRAMS = ['cli.js', 'engine-host.js', 'extension.cjs', 'gateway.js', 'hash-worker.js', 'supervisor.js'];
+const PROGRAMS = [
+  'cli.js',
+  'cluster.js',
+  'engine-host.js',
+  'extension.cjs',
+  'gateway.js',
+  'hash-worker.js',
+  'supervisor.js',
+];
 
 /** Read as they are. */
 const OTHERS = [
