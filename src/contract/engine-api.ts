@@ -65,6 +65,9 @@ export interface Envelope<Params = unknown> {
 /** JSON-RPC error code of a failure that carries a `SerializedError`. */
 export const FAILURE = -32001;
 
+/** A request of the engine to the extension with a `Question`; the answer is a boolean. */
+export const QUESTION = 'engine/question';
+
 /** The engine's process says it is there, and of which version. */
 export const READY = 'engine/ready';
 

@@ -1,11 +1,15 @@
 import { resolve } from 'node:path';
-import type { WorkspaceScope } from '../contract/engine-api.ts';
+import type { Question, WorkspaceScope } from '../contract/engine-api.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Home } from '../home/home.ts';
+import { rememberedConsent } from '../kube/exec-plugin.ts';
 import type { LocalTarget } from '../local/client.ts';
 import { localTarget, openSession, type Session, type SessionOptions } from '../session/session.ts';
 
-export type HostOptions = Omit<SessionOptions, 'workspace'>;
+export interface HostOptions extends Omit<SessionOptions, 'workspace' | 'consent'> {
+  /** Asks the person in front of the window; where there is none, the answer is no. */
+  readonly ask?: (question: Question) => Promise<boolean>;
+}
 
 /** The workspaces and compute targets that the extension works with, each opened once. */
 export class EngineHost {
@@ -21,13 +25,21 @@ export class EngineHost {
     return this.options.home;
   }
 
+  async ask(question: Question): Promise<boolean> {
+    return (await this.options.ask?.(question)) === true;
+  }
+
   /** What could not be opened is tried again with the next request. */
   session(scope: WorkspaceScope): Promise<Session> {
     const key = keyOf(scope);
     const known = this.#sessions.get(key);
     if (known) return known;
+    const { ask: _, ...options } = this.options;
     const opening = openSession({
-      ...this.options,
+      ...options,
+      consent: rememberedConsent(options.home, ({ command, args, variables }) =>
+        this.ask({ kind: 'exec', command, args, variables }),
+      ),
       workspace: {
         projectFolder: resolve(scope.folder),
         ...(scope.workspace === undefined ? {} : { name: scope.workspace }),
@@ -44,6 +56,11 @@ export class EngineHost {
   reopen(scope: WorkspaceScope): Promise<Session> {
     this.#sessions.delete(keyOf(scope));
     return this.session(scope);
+  }
+
+  /** Compute targets have come or gone: sessions keep what they have opened. */
+  forgetSessions(): void {
+    this.#sessions.clear();
   }
 
   /** On a compute target; without one, for what needs none. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { createMessageConnection, StreamMessageReader, StreamMessageWriter } from 'vscode-jsonrpc/node';
-import { READY, type Ready } from '../contract/engine-api.ts';
+import { QUESTION, READY, type Ready } from '../contract/engine-api.ts';
 import { openHome } from '../home/home.ts';
 import { EngineHost } from './engine-host.ts';
 import { serve } from './server.ts';
@@ -24,6 +24,7 @@ const host = new EngineHost({
   home,
   environment: process.env,
   version,
+  ask: async (question) => (await connection.sendRequest(QUESTION, question)) === true,
   supervisorCommand: [
     process.execPath,
     bundled

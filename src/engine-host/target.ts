@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ComputeTargetListing } from '../contract/compute-record.ts';
-import type { TargetView } from '../contract/engine-api.ts';
+import type { AttachPlanView, ParamsOf, TargetView } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
+import type { ProgressEvent } from '../contract/event.ts';
+import type { AttachRequest } from '../session/attach.ts';
 import type { Session } from '../session/session.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { HandlersOf } from './handler.ts';
@@ -19,13 +21,67 @@ export const TARGET: HandlersOf<'target'> = {
     await new TargetWatch(host, await host.session(scope), emit).run(signal);
     return null;
   },
-  'target.attach': async ({ name }) => {
-    throw notYet(name);
+  'target.planAttach': async (params, { host, signal, emit }) => {
+    const session = await host.session(params);
+    let plan: AttachPlanView | undefined;
+    const show = async (made: AttachPlanView) => {
+      plan = made;
+      throw AksmlError.cancelled('Attaching');
+    };
+    const options = { signal, onProgress: (event: ProgressEvent) => void emit(event), confirm: show };
+    await session.attach(attachRequest(params), options).catch((error: unknown) => {
+      if (plan === undefined) throw error;
+    });
+    if (plan === undefined) throw AksmlError.cancelled('Attaching');
+    return plan;
   },
-  'target.detach': async ({ target }) => {
-    throw notYet(target);
+  'target.attach': async (params, { host, signal, emit }) => {
+    const session = await host.session(params);
+    const confirm = async (plan: AttachPlanView) => {
+      if (params.confirmed || plan.action === 'connect' || (await host.ask({ kind: 'attach', plan }))) return;
+      throw AksmlError.cancelled('Attaching');
+    };
+    const { name } = await session.attach(attachRequest(params), {
+      signal,
+      onProgress: (event) => void emit(event),
+      confirm,
+    });
+    host.forgetSessions();
+    const attached = await host.session(params);
+    const listing = (await attached.listTargets(signal)).find((target) => target.name === name);
+    if (listing === undefined) throw AksmlError.cancelled('Attaching');
+    return look(host, attached, listing, signal);
+  },
+  'target.detach': async ({ target, deleteEndpoints, force, confirmed, ...scope }, { host, signal, emit }) => {
+    const session = await host.session(scope);
+    const { left } = await session.detach(
+      { name: target, deleteEndpoints: deleteEndpoints === true, force: force === true },
+      {
+        signal,
+        onProgress: (event) => void emit(event),
+        confirm: async (plan) => {
+          if (!confirmed && !(await host.ask({ kind: 'detach', plan }))) throw AksmlError.cancelled('Detaching');
+        },
+      },
+    );
+    host.forgetSessions();
+    return { left: [...left] };
   },
 };
+
+function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
+  const { folder, name, kubeconfig, context, namespaces, purpose, registry, controllerImage } = params;
+  return {
+    name,
+    cwd: folder,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    ...(context === undefined ? {} : { context }),
+    ...(namespaces === undefined ? {} : { namespaces }),
+    ...(purpose === undefined ? {} : { purpose }),
+    ...(registry === undefined ? {} : { registry }),
+    ...(controllerImage === undefined ? {} : { controllerImage }),
+  };
+}
 
 async function look(
   { local }: EngineHost,
@@ -108,13 +164,6 @@ function asAksmlError(name: string, error: unknown): AksmlError {
   if (AksmlError.is(error)) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new AksmlError('computeTarget.unreachable', `The compute target ${name} cannot be asked: ${message}`, {
-    subject: `computeTarget/${name}`,
-  });
-}
-
-function notYet(name: string): AksmlError {
-  return new AksmlError('computeTarget.notFound', `There is no compute target ${JSON.stringify(name)}.`, {
-    fault: 'input',
     subject: `computeTarget/${name}`,
   });
 }

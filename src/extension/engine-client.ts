@@ -5,6 +5,7 @@ import {
   type EventOf,
   type MethodName,
   type ParamsOf,
+  type Question,
   type Ready,
   type ResultOf,
   type StreamName,
@@ -18,6 +19,8 @@ export interface EngineClientOptions {
   /** What the process says on its standard error, and what becomes of it. */
   readonly log: (line: string) => void;
   readonly onState?: (state: EngineState) => void;
+  /** What only a person can decide while a request is under way. Default: no. */
+  readonly ask?: (question: Question) => Promise<boolean>;
 }
 
 export type EngineState =
@@ -154,12 +157,16 @@ export class EngineClient {
   }
 
   async #open(): Promise<EngineConnection> {
-    const { spawn, log, onState } = this.#options;
+    const { spawn, log, onState, ask = async () => false } = this.#options;
     try {
       this.#refuseWhenDown();
       onState?.({ kind: 'starting' });
       const { openConnection } = await import('./engine-connection.ts');
-      const connection = await openConnection(spawn(), { log, onEnd: (ended) => this.#ended(ended) });
+      const connection = await openConnection(spawn(), {
+        log,
+        ask,
+        onEnd: (ended) => this.#ended(ended),
+      });
       onState?.({ kind: 'ready', ready: connection.ready });
       return connection;
     } catch (error) {

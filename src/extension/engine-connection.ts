@@ -16,6 +16,8 @@ import {
   FAILURE,
   type MethodName,
   type ParamsOf,
+  QUESTION,
+  type Question,
   READY,
   type Ready,
   type ResultOf,
@@ -24,6 +26,8 @@ import { AksmlError, type SerializedError } from '../contract/error.ts';
 import type { RequestOptions } from './engine-client.ts';
 
 export interface ConnectionOptions {
+  /** What only a person can decide. */
+  readonly ask: (question: Question) => Promise<boolean>;
   readonly log: (line: string) => void;
   readonly onEnd: (ended: EngineConnection) => void;
 }
@@ -40,6 +44,7 @@ export async function openConnection(child: ChildProcess, options: ConnectionOpt
   stdin.on('error', () => undefined);
   const rpc = createMessageConnection(new StreamMessageReader(stdout), new StreamMessageWriter(stdin));
   rpc.onError(() => undefined);
+  rpc.onRequest<boolean, void>(QUESTION, (question: Question) => options.ask(question));
   const ready = await greeting(child, rpc);
   const connection = new EngineConnection(child, rpc, ready);
   child.once('exit', (code, signal) => {

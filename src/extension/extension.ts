@@ -31,6 +31,7 @@ function openWindow(context: vscode.ExtensionContext): AksmlWindow {
   const engine = new EngineClient({
     spawn: () => spawnEngine(context.extensionPath),
     log: (line) => output.warn(line),
+    ask: async (question) => (await import('./question.ts')).ask(question),
     onState: (state) => {
       if (state.kind === 'ready') output.info(`The engine ${state.ready.version} runs as process ${state.ready.pid}.`);
     },

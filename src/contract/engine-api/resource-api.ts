@@ -16,7 +16,15 @@ import {
   TARGET_SCOPE,
   WORKSPACE_SCOPE,
 } from './scope.ts';
-import type { CollectedView, LocalView, RunView, TargetView, WorkspaceRecordView, WorkspaceView } from './views.ts';
+import type {
+  AttachPlanView,
+  CollectedView,
+  LocalView,
+  RunView,
+  TargetView,
+  WorkspaceRecordView,
+  WorkspaceView,
+} from './views.ts';
 
 const NOTHING = v.null();
 const MODEL = shape<Model>('id', 'name', 'version');
@@ -46,26 +54,39 @@ export const WORKSPACE_METHODS = {
   ),
 };
 
+const attachment = {
+  name: v.string(),
+  /** Default: the user's own kubeconfig and its current context. */
+  kubeconfig: v.optional(PATH),
+  context: v.optional(v.string()),
+  namespaces: v.optional(v.array(v.string())),
+  purpose: v.optional(v.picklist(['FastProd', 'DevTest'])),
+  registry: v.optional(v.string()),
+  controllerImage: v.optional(v.string()),
+};
+
+/** The person has seen what it does; otherwise they are asked by {@link QUESTION}. */
+const confirmed = { confirmed: v.optional(v.boolean()) };
+
 export const TARGET_METHODS = {
   'target.list': request(WORKSPACE_SCOPE, list(TARGET)),
   /** The whole list, at once and with every change; one that does not answer holds no other up. */
   'target.watch': stream(WORKSPACE_SCOPE, list(TARGET)),
-  'target.attach': operation(
-    inWorkspace({
-      name: v.string(),
-      kind: v.picklist(['aks', 'kubernetes']),
-      /** Default: the user's own kubeconfig and its current context. */
-      kubeconfig: v.optional(PATH),
-      context: v.optional(v.string()),
-      namespace: v.optional(v.string()),
-      purpose: v.optional(v.picklist(['FastProd', 'DevTest'])),
-    }),
-    TARGET,
+  /** What attaching would install, after every check; nothing is changed. */
+  'target.planAttach': operation(
+    inWorkspace(attachment),
+    shape<AttachPlanView>('target', 'objects'),
     PROGRESS,
     'again',
   ),
-  /** What is deployed keeps running. */
-  'target.detach': request(TARGET_SCOPE, NOTHING),
+  'target.attach': operation(inWorkspace({ ...attachment, ...confirmed }), TARGET, PROGRESS, 'again'),
+  /** Removes what attaching has installed; answers what is left of the system's namespace, and why. */
+  'target.detach': operation(
+    onTarget({ deleteEndpoints: v.optional(v.boolean()), force: v.optional(v.boolean()), ...confirmed }),
+    v.object({ left: v.array(v.string()) }),
+    PROGRESS,
+    'again',
+  ),
 };
 
 export const MODEL_METHODS = {

@@ -31,6 +31,42 @@ export interface TargetView {
   readonly stopped?: boolean;
 }
 
+/** What attaching a cluster will do. */
+export interface AttachPlanView {
+  readonly target: string;
+  readonly server: string;
+  readonly kubernetesVersion: string;
+  /** `connect`: the cluster is attached already, and works. */
+  readonly action: 'install' | 'connect';
+  readonly objects: readonly string[];
+  readonly image: string;
+  readonly registry: string;
+  readonly namespaces: readonly string[];
+  readonly problems: readonly Problem[];
+}
+
+/** What only a person can decide while a request is under way. */
+export type Question =
+  | { readonly kind: 'attach'; readonly plan: AttachPlanView }
+  | {
+      readonly kind: 'detach';
+      readonly plan: {
+        readonly target: string;
+        readonly server: string;
+        readonly endpoints: readonly string[];
+        readonly deleteEndpoints: boolean;
+        /** Why the cluster cannot be reached: then nothing is removed from it. */
+        readonly unreachable?: string;
+      };
+    }
+  /** A kubeconfig names a program that logs in. */
+  | {
+      readonly kind: 'exec';
+      readonly command: string;
+      readonly args: readonly string[];
+      readonly variables: readonly string[];
+    };
+
 /** One deploy of an endpoint's version. */
 export interface RevisionView {
   readonly endpoint: string;

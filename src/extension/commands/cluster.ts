@@ -1,13 +1,14 @@
 import * as vscode from 'vscode';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
-import { busily } from '../operation.ts';
+import { busily, runOperation } from '../operation.ts';
 import { formatBytes } from '../tree/present.ts';
 import { confirm, folderOf, given, nodeOfKind } from './pick.ts';
 
 const t = vscode.l10n.t;
 
-export async function detachCluster({ engine, tree }: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { workspaces } = await tree.settled();
+/** The engine asks before it does anything. */
+export async function detachCluster(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { workspaces } = await window.tree.settled();
   const clusters = workspaces.flatMap((workspace) =>
     (workspace.targets.value ?? [])
       .filter(({ listing }) => listing.kind !== 'local')
@@ -17,12 +18,15 @@ export async function detachCluster({ engine, tree }: AksmlWindow, on: CommandTa
   const { label, workspace } = node
     ? { label: node.target.listing.name, workspace: node.workspace }
     : given(await vscode.window.showQuickPick(clusters, { title: t('Detach Cluster') }));
-  await confirm(
-    t('Detach the cluster {0}?', label),
-    t('What is deployed on it keeps running. It can be attached again at any time.'),
-    t('Detach'),
-  );
-  await engine.request('target.detach', { ...workspace.scope, target: label });
+  const { left } = await runOperation(window, t('Detaching {0}', label), 'target.detach', {
+    ...workspace.scope,
+    target: label,
+  });
+  if (left.length > 0) {
+    void vscode.window.showInformationMessage(
+      t('The namespace aksml-system stays, because there is more in it: {0}', left.join(', ')),
+    );
+  }
 }
 
 export async function useTarget(_: AksmlWindow, on: CommandTarget): Promise<void> {

@@ -84,11 +84,11 @@ export function nodeOf(state: TreeState, id: NodeId): TreeNode | undefined {
   if (workspace === undefined) return undefined;
   const base = { id, workspace };
   const last = id.slice(id.lastIndexOf('/') + 1);
+  if (last === ERROR) return errorNode(state, base);
   if (last === MORE) return moreNode(state, base);
   const hint = HINTS.find((known) => last === `!${known}`);
   if (hint !== undefined) return { kind: 'hint', hint, ...base };
   if (group === undefined) return { kind: 'workspace', ...base };
-  if (group === ERROR) return errorNode(base, workspace.error, '');
   if (name === undefined) return { kind: 'group', group: group as GroupName, ...base };
   switch (group as GroupName) {
     case 'clusters':
@@ -103,8 +103,30 @@ export function nodeOf(state: TreeState, id: NodeId): TreeNode | undefined {
 }
 
 const HINTS = ['model', 'endpoint', 'environment', 'loading'] as const;
-function errorNode(base: InWorkspace, error: SerializedError | undefined, about: string): TreeNode | undefined {
+function errorNode(state: TreeState, base: InWorkspace): TreeNode | undefined {
+  const { error, about = '' } = errorAt(state, base) ?? {};
   return error && { kind: 'error', error, about, ...base };
+}
+
+/** What is wrong with the node that has the error, and where that is not said by its place, with whom. */
+function errorAt(
+  state: TreeState,
+  { id, workspace }: InWorkspace,
+): { readonly error?: SerializedError | undefined; readonly about?: string } | undefined {
+  const [, group, name, what] = id.split('/').map(decodeURIComponent);
+  switch (group) {
+    case 'clusters':
+      return workspace.targets;
+    case 'models':
+      return workspace.models;
+    case 'environments':
+      return workspace.environments;
+    case 'endpoints':
+      if (what === 'history') return state.histories.get(id.split('/').slice(0, 3).join('/'));
+      return { error: workspace.endpoints.get(name ?? '')?.error, about: name ?? '' };
+    default:
+      return { error: workspace.error };
+  }
 }
 
 function moreNode(state: TreeState, base: InWorkspace): TreeNode | undefined {
@@ -116,14 +138,12 @@ function moreNode(state: TreeState, base: InWorkspace): TreeNode | undefined {
 
 function targetNode(base: InWorkspace, name: string): TreeNode | undefined {
   const { targets } = base.workspace;
-  if (name === ERROR) return errorNode(base, targets.error, '');
   const target = targets.value?.find(({ listing }) => listing.name === name);
   return target && { kind: 'target', target, ...base };
 }
 
 function modelNode(base: InWorkspace, name: string, version: string | undefined): TreeNode | undefined {
   const { models } = base.workspace;
-  if (name === ERROR) return errorNode(base, models.error, '');
   const named = (models.value ?? []).filter((model) => model.name === name);
   if (version === undefined)
     return named.length === 0 ? undefined : { kind: 'modelName', name, models: named, ...base };
@@ -133,7 +153,6 @@ function modelNode(base: InWorkspace, name: string, version: string | undefined)
 
 function environmentNode(base: InWorkspace, name: string, version: string | undefined): TreeNode | undefined {
   const { environments } = base.workspace;
-  if (name === ERROR) return errorNode(base, environments.error, '');
   const named = (environments.value ?? []).filter((environment) => environment.name === name);
   if (version === undefined) {
     return named.length === 0 ? undefined : { kind: 'environmentName', name, environments: named, ...base };
@@ -148,7 +167,6 @@ function endpointNode(
   located: string,
   rest: readonly string[],
 ): TreeNode | undefined {
-  if (rest[0] === ERROR) return errorNode(base, base.workspace.endpoints.get(located)?.error, located);
   const slash = located.indexOf('/');
   const [target, name] = [located.slice(0, slash), located.slice(slash + 1)];
   const endpoint = base.workspace.endpoints.get(target)?.byName.get(name);
@@ -190,7 +208,6 @@ function historyNode(state: TreeState, of: OfEndpoint, rest: readonly string[]):
   const history = state.histories.get(endpointId) ?? {};
   const [, version, number] = rest;
   if (version === undefined) return { kind: 'history', history, ...of };
-  if (version === ERROR) return errorNode(of, history.error, '');
   const revision = history.value?.find((one) => one.version === version && `${one.number}` === number);
   return revision && { kind: 'revision', revision, ...of };
 }
