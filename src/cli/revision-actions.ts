@@ -56,7 +56,7 @@ async function engineOfPast(context: CommandContext, service: ServiceReference):
   try {
     return await context.engineOf(service);
   } catch (error) {
-    if (AksmlError.is(error, 'service.notFound')) return context.engine();
+    if (AksmlError.is(error, 'service.notFound') || AksmlError.is(error, 'service.damaged')) return context.engine();
     throw error;
   }
 }

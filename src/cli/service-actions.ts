@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { LogLine } from '../contract/compute-target.ts';
 import { AksmlError } from '../contract/error.ts';
 import * as services from '../engine/endpoints/service.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { CommandContext, ServiceReference } from './context.ts';
 import { EXIT } from './failure.ts';
 import type { Filter } from './option.ts';
@@ -67,12 +68,24 @@ export async function deleteService(
   what: string,
 ): Promise<Result> {
   const { name } = service;
-  const engine = await context.engineOf(service);
-  await services.getService(engine, name, context.run.signal);
+  const engine = await engineOfDamaged(context, service);
   await context.confirm(`Delete the ${what} ${name} on ${engine.target.name}?`, service.yes);
   await services.deleteService(engine, name, context.run.signal);
   context.say(`The ${what} ${name} is deleted. Its history remains.`);
   return NOTHING;
+}
+
+/** What is known of a service may be unreadable; it can be deleted all the same. */
+async function engineOfDamaged(context: CommandContext, service: ServiceReference): Promise<Engine> {
+  try {
+    const engine = await context.engineOf(service);
+    await services.getService(engine, service.name, context.run.signal);
+    return engine;
+  } catch (error) {
+    if (!AksmlError.is(error, 'service.damaged')) throw error;
+    context.say(error.message);
+    return context.engine(service.computeTarget);
+  }
 }
 
 export async function getKeys(context: CommandContext, service: ServiceReference): Promise<Result> {

@@ -11,7 +11,7 @@ export interface ComputeTarget {
   status(signal?: AbortSignal): Promise<ComputeTargetStatus>;
 
   listEndpoints(signal?: AbortSignal): Promise<Endpoint[]>;
-  /** @throws AksmlError `service.notFound` */
+  /** @throws AksmlError `service.notFound` | `service.damaged` when what is known of it cannot be read */
   getEndpoint(name: string, signal?: AbortSignal): Promise<Endpoint>;
   /**
    * Creates or replaces the spec, labels and annotations; `status` is ignored. Returns once the wish is durable, not once it is fulfilled.

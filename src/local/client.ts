@@ -112,7 +112,8 @@ class Client implements LocalTarget {
   }
 
   async deleteEndpoint(name: string, signal?: AbortSignal): Promise<void> {
-    if ((await this.#resting())?.every(({ metadata }) => metadata.name !== name)) throw notFound(name);
+    const isUnknown = (await this.#resting())?.every(({ metadata }) => metadata.name !== name) ?? false;
+    if (isUnknown && !(await damagedEndpoints(this.#options.home)).includes(name)) throw notFound(name);
     await this.#connection.call({ method: 'DELETE', path: pathOf(name), signal }, 'service.notFound');
   }
 

@@ -121,9 +121,9 @@ export async function damagedEndpoints(home: Home): Promise<string[]> {
 
 export function damaged(home: Home, name: string): AksmlError {
   const file = recordPath(home, name);
-  return new AksmlError('service.notFound', `What is known of "${name}" cannot be read: ${file} is damaged.`, {
+  return new AksmlError('service.damaged', `What is known of "${name}" cannot be read: ${file} is damaged.`, {
     subject: name,
-    remedy: `Deploy "${name}" again, which keeps its keys and its history; or delete that file.`,
+    remedy: `Deploy "${name}" again, which keeps its keys and its history; or delete it.`,
   });
 }
 

@@ -31,6 +31,8 @@ export class GatewayMetrics {
     (version: ObservedVersion) => number | undefined,
   ])[];
   readonly #versions: () => readonly ObservedVersion[];
+  /** By endpoint and version: the statuses that were counted. */
+  readonly #counted = new Map<string, { endpoint: string; version: string; statuses: Set<number> }>();
 
   constructor(versions: () => readonly ObservedVersion[]) {
     const registers = [this.#registry];
@@ -74,6 +76,10 @@ export class GatewayMetrics {
   }
 
   observe({ endpoint, version, status, ms, queueMs }: ObservedRequest): void {
+    const key = `${endpoint} ${version}`;
+    const counted = this.#counted.get(key) ?? { endpoint, version, statuses: new Set() };
+    this.#counted.set(key, counted);
+    counted.statuses.add(status);
     this.#requests.inc({ endpoint, version, status });
     this.#duration.observe({ endpoint, version }, ms / 1000);
     if (queueMs !== undefined) this.#queueWait.observe({ endpoint, version }, queueMs / 1000);
@@ -81,6 +87,7 @@ export class GatewayMetrics {
 
   async text(): Promise<string> {
     const versions = this.#versions();
+    this.#forgetAllBut(new Set(versions.map(({ endpoint, version }) => `${endpoint} ${version}`)));
     for (const [gauge, value] of this.#gauges) {
       gauge.reset();
       for (const version of versions) {
@@ -89,6 +96,17 @@ export class GatewayMetrics {
       }
     }
     return this.#registry.metrics();
+  }
+
+  /** What was deleted is not told for ever. */
+  #forgetAllBut(present: ReadonlySet<string>): void {
+    for (const [key, { endpoint, version, statuses }] of this.#counted) {
+      if (present.has(key)) continue;
+      this.#counted.delete(key);
+      for (const status of statuses) this.#requests.remove({ endpoint, version, status });
+      this.#duration.remove({ endpoint, version });
+      this.#queueWait.remove({ endpoint, version });
+    }
   }
 
   get contentType(): string {

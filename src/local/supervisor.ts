@@ -9,7 +9,7 @@ import type { ApplyRequest, SupervisorStatus } from './control-protocol.ts';
 import { VERSION } from './control-protocol.ts';
 import { DataPlane } from './data-plane.ts';
 import { EndpointController, type EndpointHost } from './endpoint-controller.ts';
-import { type EndpointRecord, EndpointStore, notFound, withServed } from './endpoint-store.ts';
+import { damagedEndpoints, type EndpointRecord, EndpointStore, notFound, withServed } from './endpoint-store.ts';
 import type { GatewayAuth } from './gateway-protocol.ts';
 import { bindOnce, Launcher } from './launcher.ts';
 import type { LogSource } from './log-reader.ts';
@@ -118,7 +118,8 @@ export class Supervisor {
 
   /** @throws AksmlError `service.notFound` */
   async delete(name: string): Promise<void> {
-    const controller = this.#controller(name);
+    const controller = this.#controllers.get(name);
+    if (!controller) return this.#alone(() => this.#deleteDamaged(name));
     await this.#alone(async () => {
       if (controller.isDeleting) return;
       const record = { ...this.#store.get(name), deleting: true };
@@ -127,6 +128,12 @@ export class Supervisor {
       this.#changed();
     });
     await controller.gone;
+  }
+
+  /** Nothing of it runs: replicas that belong to no readable record were ended at the start. */
+  async #deleteDamaged(name: string): Promise<void> {
+    if (!(await damagedEndpoints(this.#options.home)).includes(name)) throw notFound(name);
+    await this.#forget(name);
   }
 
   /** The present state first, then every change, until `unsubscribe` is called. */
@@ -264,15 +271,17 @@ export class Supervisor {
   async #finish(controller: EndpointController): Promise<void> {
     const { name } = controller;
     this.#controllers.delete(name);
-    await this.#alone(async () => {
-      await rm(join(replicasFolder(this.#options.home), name), { recursive: true, force: true });
-      await this.#secrets.remove(name);
-      await this.#store.remove(name);
-    });
+    await this.#alone(() => this.#forget(name));
     this.#told.delete(name);
     for (const watcher of this.#watchers) watcher({ type: 'deleted', name });
     this.#changed();
     controller.finish();
+  }
+
+  async #forget(name: string): Promise<void> {
+    await rm(join(replicasFolder(this.#options.home), name), { recursive: true, force: true });
+    await this.#secrets.remove(name);
+    await this.#store.remove(name);
   }
 
   #tell(): void {

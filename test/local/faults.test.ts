@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -190,7 +190,12 @@ describe('processes that are killed, and commands that meet', () => {
     await writeFile(join(world.home, 'local', 'supervisor.json'), 'garbage');
     succeeded(await world.aksml(...deployment('broken')));
     succeeded(await world.aksml(...deployment('killed')));
-    succeeded(await world.aksml('service', 'delete', '-n', 'broken', '--yes'));
+    succeeded(await world.aksml('local', 'stop', '--yes'));
+    await writeFile(join(endpoints, 'broken.json'), '{"endpoint": {"meta');
+    const deleted = succeeded(await world.aksml('service', 'delete', '-n', 'broken', '--yes'));
+    assert.match(deleted.stderr, /broken\.json is damaged/);
+    assert.doesNotMatch(succeeded(await world.aksml('service', 'list')).stderr, /broken/);
+    await assert.rejects(access(join(endpoints, 'broken.json')));
   });
 
   test('a truncated index of the workspace is named, and nothing is written over it', async () => {

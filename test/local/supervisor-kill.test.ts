@@ -80,20 +80,6 @@ test('after everything was killed, as by a reboot, the next command brings it ba
   await world.until('steady', ({ status }) => status?.state === 'Healthy');
 });
 
-test('ten redeploys under load fail no request', async (t) => {
-  const world = await openSupervisorWorld(t);
-  const endpoint = await world.deploy('steady', scriptAnswering('0'));
-  const { primaryKey } = await world.target.getKeys('steady');
-  const requests = load(t, endpoint.status?.scoringUri ?? '', primaryKey);
-  for (let turn = 1; turn <= 10; turn++) await world.deploy('steady', scriptAnswering(String(turn)));
-  const { sent, failed, bodies } = await requests.stop();
-  assert.deepEqual(failed, []);
-  assert.equal((await world.score(endpoint)).body, '"10"');
-  // The load may have ended before it met the last one.
-  assert.ok(bodies.size >= 10, [...bodies].join());
-  assert.ok(sent > 500, `${sent} requests`);
-});
-
 test('a supervisor killed at any moment of a redeploy loses nothing and leaves nothing behind', async (t) => {
   const world = await openSupervisorWorld(t);
   const random = seededRandom(42);

@@ -281,8 +281,9 @@ function post(
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T | undefined | false> | T | undefined | false,
+  withinMs = 60_000,
 ): Promise<T> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(50)) {
+  for (const deadline = Date.now() + withinMs; Date.now() < deadline; await sleep(50)) {
     const answer = await ask();
     if (answer) return answer;
   }

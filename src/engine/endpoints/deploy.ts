@@ -315,7 +315,8 @@ export async function findEndpoint(engine: Engine, name: string, signal?: AbortS
   try {
     return await engine.target.getEndpoint(name, signal);
   } catch (error) {
-    if (AksmlError.is(error, 'service.notFound')) return undefined;
+    // A damaged record is replaced.
+    if (AksmlError.is(error, 'service.notFound') || AksmlError.is(error, 'service.damaged')) return undefined;
     throw error;
   }
 }

@@ -89,9 +89,10 @@ function judge(
     });
   }
   if (target) return { target, problems: failed.map(({ source, error }) => notAsked(source, error)) };
-  const [failure] = failed;
+  const isDamaged = ({ error }: { readonly error: unknown }) => AksmlError.is(error, 'service.damaged');
+  const failure = failed.find(isDamaged) ?? failed[0];
   if (failure === undefined) throw notFound(name, answers);
-  if (answers.length === 1) throw failure.error;
+  if (answers.length === 1 || isDamaged(failure)) throw failure.error;
   const others = answers.flatMap((answer) => (answer.kind === 'absent' ? [answer.source] : []));
   throw new AksmlError(
     'computeTarget.unreachable',
