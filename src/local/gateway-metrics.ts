@@ -87,7 +87,7 @@ export class GatewayMetrics {
 
   async text(): Promise<string> {
     const versions = this.#versions();
-    this.#forgetAllBut(new Set(versions.map(({ endpoint, version }) => `${endpoint} ${version}`)));
+    this.#forgetDeleted(versions);
     for (const [gauge, value] of this.#gauges) {
       gauge.reset();
       for (const version of versions) {
@@ -99,9 +99,11 @@ export class GatewayMetrics {
   }
 
   /** What was deleted is not told for ever. */
-  #forgetAllBut(present: ReadonlySet<string>): void {
+  #forgetDeleted(versions: readonly ObservedVersion[]): void {
+    // Requests that met no endpoint, or no version of one, are counted with an empty name.
+    const present = new Set(versions.flatMap(({ endpoint, version }) => [`${endpoint} `, `${endpoint} ${version}`]));
     for (const [key, { endpoint, version, statuses }] of this.#counted) {
-      if (present.has(key)) continue;
+      if (endpoint === '' || present.has(key)) continue;
       this.#counted.delete(key);
       for (const status of statuses) this.#requests.remove({ endpoint, version, status });
       this.#duration.remove({ endpoint, version });

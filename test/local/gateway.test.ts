@@ -176,6 +176,10 @@ test('samples and metrics tell what is busy, queued and done', async (t) => {
   assert.match(after, /aksml_requests_total\{endpoint="",version="",status="404"\} 1/);
   assert.match(after, /aksml_queue_wait_seconds_count\{endpoint="svc",version="main"\} 3/);
   assert.match(after, /aksml_replicas_ready\{endpoint="svc",version="main"\} 1/);
+  await gateway.configure({ ...serving(replica), endpoints: [] });
+  const deleted = await metrics(gateway.adminPort, gateway.token);
+  assert.doesNotMatch(deleted, /"svc"/);
+  assert.match(deleted, /aksml_requests_total\{endpoint="",version="",status="404"\} 1/);
 });
 
 test('the access log has a line for each request, and no key, query or body in it', async (t) => {
