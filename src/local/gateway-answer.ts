@@ -3,13 +3,17 @@ import type { FlatHeaders } from './gateway-headers.ts';
 
 /** An answer of the gateway's own. The texts of 502 and 503 are v1's: clients look for them. */
 export interface Refusal {
-  readonly status: 400 | 401 | 404 | 413 | 500 | 502 | 503 | 504 | 507;
+  readonly status: 400 | 401 | 404 | 413 | 421 | 500 | 502 | 503 | 504 | 507;
   readonly message: string;
 }
 
 export const UNAUTHORIZED: Refusal = {
   status: 401,
   message: 'The key or token is missing or not valid. Send it as: Authorization: Bearer KEY-OR-TOKEN',
+};
+export const FOREIGN_HOST: Refusal = {
+  status: 421,
+  message: 'Without authentication this machine answers only by its own names, such as 127.0.0.1 or localhost.',
 };
 export const REPLICA_CLOSED: Refusal = { status: 502, message: 'Replica closed connection before replying' };
 export const NO_DISK_ROOM: Refusal = {

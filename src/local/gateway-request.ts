@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
+  FOREIGN_HOST,
   NO_DISK_ROOM,
   noReadyReplicas,
   type Refusal,
@@ -21,6 +22,7 @@ import {
   single,
   VERSION_HEADER,
 } from './gateway-headers.ts';
+import { isOwnHost } from './gateway-host.ts';
 import type { AccessLog } from './gateway-log.ts';
 import type { GatewayMetrics } from './gateway-metrics.ts';
 import { parseRoute, printableName, type Route } from './gateway-routes.ts';
@@ -52,6 +54,10 @@ export async function admit(
   const endpoint = route.endpoint === undefined ? undefined : context.endpoint(route.endpoint);
   if (!endpoint) {
     return { kind: 'refused', endpoint, route, refusal: unknownService(printableName(route.endpoint ?? '')) };
+  }
+  const { auth, corsAllowedOrigins } = endpoint.configuration;
+  if (auth.mode === 'none' && !isOwnHost(request.headers.host, corsAllowedOrigins)) {
+    return { kind: 'refused', endpoint, route, refusal: FOREIGN_HOST };
   }
   const open = endpoint.authenticator.admits(request.headers.authorization, Date.now());
   if (!(typeof open === 'boolean' ? open : await open))

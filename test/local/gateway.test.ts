@@ -182,6 +182,18 @@ test('samples and metrics tell what is busy, queued and done', async (t) => {
   assert.match(deleted, /aksml_requests_total\{endpoint="",version="",status="404"\} 1/);
 });
 
+test('without authentication, a name that a stranger gave this machine is refused', async (t) => {
+  const gateway = await gatewayFor(t);
+  const replica = await replicaFor(t);
+  await gateway.configure(serving(replica));
+  const url = `http://127.0.0.1:${gateway.port}/api/v1/service/svc/score`;
+  const by = (host: string) => call(url, { body: 'b', headers: { host } });
+  assert.equal((await by('localhost')).status, 200);
+  assert.equal((await by('rebound.example')).status, 421);
+  await gateway.configure(serving(replica, { corsAllowedOrigins: ['https://rebound.example'] }));
+  assert.equal((await by('rebound.example')).status, 200);
+});
+
 test('the access log has a line for each request, and no key, query or body in it', async (t) => {
   const gateway = await gatewayFor(t);
   const replica = await replicaFor(t);
