@@ -82,6 +82,8 @@ async function buildExtension(folder: string): Promise<readonly Metafile[]> {
     bundle: true,
     format: 'cjs',
     platform: 'node',
+    // The other form of jsonc-parser loads its parts by names that no bundler sees.
+    mainFields: ['module', 'main'],
     target: 'node22',
     minify: true,
     sourcemap: false,

@@ -3,6 +3,7 @@ import type { AksmlWindow, CommandHandler, CommandTarget } from './aksml-window.
 import { HANDLERS } from './commands/handlers.ts';
 import { EngineClient } from './engine-client.ts';
 import { spawnEngine } from './engine-process.ts';
+import { registerForms } from './forms/register-forms.ts';
 import type { RevisionFiles } from './revisions/revision-files.ts';
 import { folderScopes } from './scopes.ts';
 import { showError } from './show-error.ts';
@@ -24,6 +25,7 @@ export function activate(context: vscode.ExtensionContext): void {
     openStatusBar(window),
   );
   registerFileSystems(window);
+  registerForms(window);
 }
 
 function openWindow(context: vscode.ExtensionContext): AksmlWindow {

@@ -6,3 +6,8 @@ export type FormName = (typeof FORMS)[number];
 export function viewTypeOf(form: FormName): string {
   return `aksml.${form}`;
 }
+
+/** The types of editor for the two configuration files. */
+export function editorTypeOf(file: 'inferenceconfig' | 'deploymentconfig'): string {
+  return `aksml.${file}`;
+}

@@ -5,6 +5,7 @@ type Load = () => Promise<CommandHandler>;
 const cluster = () => import('./cluster.ts');
 const endpoint = () => import('./endpoint.ts');
 const access = () => import('./endpoint-copy.ts');
+const form = () => import('../forms/forms.ts');
 const environment = () => import('./environment.ts');
 const log = () => import('./log.ts');
 const model = () => import('./model.ts');
@@ -42,6 +43,10 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.environment.download': async () => (await environment()).downloadEnvironment,
   'aksml.environment.copyId': async () => (await environment()).copyEnvironmentId,
 
+  'aksml.endpoint.open': async () => (await form()).openEndpoint,
+  'aksml.endpoint.test': async () => (await form()).openTest,
+  'aksml.endpoint.rollout': async () => (await form()).openRollout,
+  'aksml.endpoint.keys': async () => (await form()).openKeys,
   'aksml.endpoint.logs': async () => (await log()).streamLogs,
   'aksml.endpoint.showCause': async () => (await log()).showCause,
   'aksml.endpoint.openSwagger': async () => (await endpoint()).openSwagger,
@@ -79,5 +84,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.tree.showError': async () => (await tree()).showNodeError,
   'aksml.tree.more': async () => (await tree()).showMore,
   'aksml.tree.reveal': async () => (await tree()).revealEndpoint,
+  'aksml.configuration.openForm': async () => (await form()).openConfigurationForm,
+  'aksml.configuration.openAsText': async () => (await form()).openConfigurationText,
   'aksml.configuration.validate': async () => (await tree()).validateConfiguration,
 };

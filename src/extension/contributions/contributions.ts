@@ -7,12 +7,20 @@ import {
   text,
 } from './contribution.ts';
 import { ENDPOINT_CONTRIBUTIONS } from './endpoint-commands.ts';
+import { FORM_CONTRIBUTIONS } from './forms.ts';
 import { SETTINGS } from './settings.ts';
 import { VIEWS } from './views.ts';
 import { WALKTHROUGH } from './walkthrough.ts';
 
 /** Everything that the extension adds to VS Code; a new part is a file beside this one, and a line here. */
-const PARTS: readonly Contributions[] = [COMMANDS, ENDPOINT_CONTRIBUTIONS, VIEWS, SETTINGS, WALKTHROUGH];
+const PARTS: readonly Contributions[] = [
+  COMMANDS,
+  ENDPOINT_CONTRIBUTIONS,
+  FORM_CONTRIBUTIONS,
+  VIEWS,
+  SETTINGS,
+  WALKTHROUGH,
+];
 
 const CATEGORY: Text = { key: 'category', english: 'AKS ML' };
 
