@@ -82,8 +82,6 @@ async function buildExtension(folder: string): Promise<readonly Metafile[]> {
     bundle: true,
     format: 'cjs',
     platform: 'node',
-    // The other form of jsonc-parser loads its parts by names that no bundler sees.
-    mainFields: ['module', 'main'],
     target: 'node22',
     minify: true,
     sourcemap: false,
@@ -92,6 +90,8 @@ async function buildExtension(folder: string): Promise<readonly Metafile[]> {
   const extension = await build({
     ...options,
     entryPoints: { extension: 'src/extension/extension.ts' },
+    // The other form of jsonc-parser loads its parts by names that no bundler sees.
+    mainFields: ['module', 'main'],
     alias: { [RPC]: `./${RPC_FILE}` },
     external: ['vscode', `./${RPC_FILE}`],
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
