@@ -13,6 +13,7 @@ import {
   type WorkspaceRecord,
   attachFolder as writeFolder,
 } from '../engine/workspace/workspace.ts';
+import { registryOpener } from '../session/session.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
 import { writeMetadataFile } from './metadata-file.ts';
@@ -31,7 +32,7 @@ export async function createWorkspace(context: CommandContext, options: CreateOp
   const wanted = defined({ name, resourceGroup, subscriptionId, registry: options.registry });
   const existing = options.existOk ? await find(context.home, name) : undefined;
   if (existing) refuseOther(existing, options.registry);
-  else await create(context.home, wanted);
+  else await create(context.home, wanted, registryOpener(context.host.environment));
   const made = await show(context.home, name);
   const value = asValue(made);
   await writeMetadataFile(context, options.outputMetadataFile, value);

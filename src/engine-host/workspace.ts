@@ -8,6 +8,7 @@ import {
   showWorkspace,
   type Workspace,
 } from '../engine/workspace/workspace.ts';
+import { registryOpener } from '../session/session.ts';
 import type { HandlersOf } from './handler.ts';
 
 export const WORKSPACE: HandlersOf<'workspace'> = {
@@ -15,7 +16,8 @@ export const WORKSPACE: HandlersOf<'workspace'> = {
   'workspace.open': async (scope, { host }) => viewOf((await host.reopen(scope)).workspace),
   'workspace.create': async ({ name, registry }, { host }) => {
     if (registry !== undefined) parseRegistryAddress(registry);
-    await createWorkspace(host.home, { name, ...(registry === undefined ? {} : { registry }) });
+    const wanted = { name, ...(registry === undefined ? {} : { registry }) };
+    await createWorkspace(host.home, wanted, registryOpener(process.env));
     return showWorkspace(host.home, name);
   },
   'workspace.delete': async ({ name, force }, { host }) => {

@@ -10,6 +10,7 @@ import { listEverywhere, locateEndpoint, type TargetSource } from '../engine/end
 import type { Engine } from '../engine/engine.ts';
 import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
+import type { Registry } from '../engine/registry/registry.ts';
 import { openWorkspace, type Workspace, type WorkspaceRequest } from '../engine/workspace/workspace.ts';
 import type { Home } from '../home/home.ts';
 import type { ExecConsent } from '../kube/exec-plugin.ts';
@@ -62,7 +63,7 @@ export interface Session {
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { home, environment, version } = options;
   const credentials = dockerCredentials({ environment, homeFolder: homedir() });
-  const openRegistry = (address: string) => new DistributionRegistry(address, { fetch, credentials });
+  const openRegistry = registryOpener(environment);
   const workspace = await openWorkspace(home, {
     ...options.workspace,
     openRegistry,
@@ -180,6 +181,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       return detachCluster(attaching, request, wishes);
     },
   };
+}
+
+/** Opens registries with what `docker login` and `podman login` have stored. */
+export function registryOpener(environment: SessionOptions['environment']): (address: string) => Registry {
+  const credentials = dockerCredentials({ environment, homeFolder: homedir() });
+  return (address) => new DistributionRegistry(address, { fetch, credentials });
 }
 
 /** The compute target of this machine, which needs no workspace. */

@@ -137,11 +137,17 @@ test('a project of an Azure workspace gets a local workspace of that name, other
 
 test('a workspace may be a registry', async (t) => {
   const { home, open, write } = await makeWorld({ after: (work) => t.after(work) });
-  await createWorkspace(home, { name: 'team', registry: 'registry.example/ml' });
+  const asked: string[] = [];
+  const openRegistry = (address: string) => {
+    asked.push(address);
+    return openLayout(home, join(home.root, 'registry'));
+  };
+  await createWorkspace(home, { name: 'team', registry: 'registry.example/ml' }, openRegistry);
+  assert.deepEqual(asked, ['registry.example/ml'], 'it is asked whether it can be written to');
   assert.equal((await open({ name: 'team' })).registry.location, 'registry.example/ml');
   await write('.azureml/config.json', { ...azure('file-team'), registry: 'localhost:5000' });
   assert.equal((await open()).registry.location, 'localhost:5000');
-  await assert.rejects(createWorkspace(home, { name: 'Team' }), isCode('workspace.exists'));
+  await assert.rejects(createWorkspace(home, { name: 'Team' }, openRegistry), isCode('workspace.exists'));
 });
 
 test('processes that open a new workspace at once share it', async (t) => {

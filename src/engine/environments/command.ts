@@ -23,6 +23,8 @@ export interface RunCommandOptions {
   readonly timeoutMs?: number;
   /** Each line of its error output, as it comes. */
   readonly onLine?: ((line: string) => void) | undefined;
+  /** Each line of its output. */
+  readonly onOutput?: ((line: string) => void) | undefined;
 }
 
 export type RunCommand = (command: Command, options?: RunCommandOptions) => Promise<CommandResult>;
@@ -39,7 +41,7 @@ export const runCommand: RunCommand = async (command, options = {}) => {
     child.once('close', (code) => resolve({ exitCode: code ?? 1, failure: '' }));
   });
   const [stdout, stderr, { exitCode, failure }] = await Promise.all([
-    collect(child.stdout),
+    collect(child.stdout, options.onOutput),
     collect(child.stderr, options.onLine),
     ended,
   ]);

@@ -8,15 +8,13 @@ import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { parsePipLine } from '../environments/requirement.ts';
+import { SETUP } from './docker-steps.ts';
 import { namedBaseImage, type PackageRequest } from './image-request.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
 import { MODELS_FOLDER, modelFolder } from './model-links.ts';
 
 /** First words of every Dockerfile of ours: a folder that begins so may be replaced. */
 export const DOCKERFILE_MARK = '# Written by aksml';
-
-/** v1's folder for it. */
-const SETUP = 'azureml-environment-setup';
 
 export interface DockerfileParts {
   readonly request: PackageRequest;

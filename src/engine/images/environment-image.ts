@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { withLock } from '../../home/lock.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
+import { withoutChannelTokens } from '../environments/conda.ts';
 import { withoutCredentials } from '../environments/credentials.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { runtimeFile, SERVER_FILES } from '../environments/runtime-files.ts';
@@ -9,13 +10,16 @@ import { shortHash } from '../environments/store.ts';
 import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BaseImage } from './base-image.ts';
+import { withBuiltBase } from './built-base.ts';
 import { composeImage, type Foundation } from './compose.ts';
+import { type DockerSteps, needsBuilder } from './docker-steps.ts';
 import { environmentLayer } from './environment-layer.ts';
 import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
 import { layerWorkshop } from './environment-workshop.ts';
-import { type BaseRequest, findBase, prepareBase } from './image-base.ts';
+import { type BaseRequest, findBase, findSteps, prepareBase } from './image-base.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import type { ImageTools } from './image-request.ts';
+import { BUILT_ENVIRONMENT } from './install-script.ts';
 import { type Compression, type Layer, type LayerEntry, storeSmallLayer } from './layer.ts';
 import { ENVIRONMENT_FOLDER, ENVIRONMENT_PYTHON } from './venv-entries.ts';
 
@@ -77,33 +81,56 @@ export async function environmentImage(
     if (image) return { image, foundIn: registry.location };
   }
   const launcher = await launcherFiles();
-  const base = await findBase(tools, request, request.plan, options.signal);
-  const key = keyOf(request, base, launcher);
+  const ground = await findGround(tools, request, options.signal);
+  const key = keyOf(request, ground, launcher);
   const lookUp = async (): Promise<FoundEnvironment | undefined> => {
     if (request.refresh || request.rebuild) return undefined;
     const image = await recall(tools.home, registry, byKey(key), options.signal);
     if (image) return { image, foundIn: registry.location };
     return places.global && takeFromGlobal(tools.home, places.global, registry, key, options.signal);
   };
+  const build = (base: BaseImage) => buildOn(base, tools, registry, request, { launcher, key }, options);
   const found = await lookUp();
   if (found) return found;
   return withLock(
     tools.home,
     `environment-image-${key}`,
-    async () => (await lookUp()) ?? { image: await build(tools, registry, request, { base, launcher, key }, options) },
+    async () => (await lookUp()) ?? { image: await onGround(tools, request, ground, options, build) },
     options.signal === undefined ? {} : { signal: options.signal },
   );
 }
 
+/** What packages and scoring server are put on: an image as it is, or what a container builder makes. */
+type Ground =
+  | { readonly kind: 'image'; readonly base: BaseImage }
+  | { readonly kind: 'steps'; readonly steps: DockerSteps };
+
+async function findGround(tools: ImageTools, request: EnvironmentImageRequest, signal?: AbortSignal): Promise<Ground> {
+  const { definition, plan } = request;
+  if (!needsBuilder(definition, plan)) return { kind: 'image', base: await findBase(tools, request, plan, signal) };
+  return { kind: 'steps', steps: await findSteps(tools, request, plan, signal) };
+}
+
+async function onGround<T>(
+  tools: ImageTools,
+  { definition, plan }: EnvironmentImageRequest,
+  ground: Ground,
+  options: RunOptions,
+  use: (base: BaseImage) => Promise<T>,
+): Promise<T> {
+  if (ground.kind === 'image') return use(ground.base);
+  return withBuiltBase(tools, { definition, plan, steps: ground.steps }, options, use);
+}
+
 /** Of the base image its digest counts, not its name: v1 never noticed that a base image had been rebuilt. */
-function keyOf(request: EnvironmentImageRequest, base: BaseImage, launcher: readonly LauncherFile[]): string {
-  const { plan, recorded, compression, definition } = request;
-  const { baseDockerfile, extraSteps, buildContext } = definition.docker;
+function keyOf(request: EnvironmentImageRequest, ground: Ground, launcher: readonly LauncherFile[]): string {
+  const { plan, recorded, compression } = request;
   return shortHash({
     format: FORMAT,
-    base: base.digest,
-    steps: [baseDockerfile ?? '', extraSteps ?? '', buildContext ?? ''],
+    base: ground.kind === 'image' ? ground.base.digest : ground.steps,
+    platform: request.definition.docker.platform,
     packages: plan.installer === 'none' ? plan.interpreterPath : (recorded?.lock ?? packagesOf(plan)),
+    conda: plan.installer === 'conda' ? withoutChannelTokens(withoutCredentials(JSON.stringify(plan.conda))) : '',
     python: plan.python.text,
     launcher: launcher.map(({ content }) => sha256(content)),
     compression,
@@ -119,16 +146,16 @@ function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
 }
 
 interface Ingredients {
-  readonly base: BaseImage;
   readonly launcher: readonly LauncherFile[];
   readonly key: string;
 }
 
-async function build(
+async function buildOn(
+  base: BaseImage,
   tools: ImageTools,
   registry: Registry,
   request: EnvironmentImageRequest,
-  { base, launcher, key }: Ingredients,
+  { launcher, key }: Ingredients,
   options: RunOptions,
 ): Promise<EnvironmentImage> {
   const { plan, compression } = request;
@@ -154,7 +181,7 @@ async function build(
     start: {
       User: String(CONTAINER_USER),
       ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
-      Entrypoint: [target === undefined ? plan.interpreterPath : ENVIRONMENT_PYTHON, `/${LAUNCHER}`],
+      Entrypoint: [interpreterOf(plan), `/${LAUNCHER}`],
       WorkingDir: APP_ROOT,
       StopSignal: 'SIGTERM',
     },
@@ -175,6 +202,19 @@ async function build(
       ...(base.reference === undefined ? {} : { baseReference: base.reference }),
     },
   });
+}
+
+function interpreterOf({ installer, interpreterPath }: EnvironmentPlan): string {
+  switch (installer) {
+    case 'none':
+      return interpreterPath;
+    case 'uv':
+      return ENVIRONMENT_PYTHON;
+    case 'conda':
+      return `${BUILT_ENVIRONMENT}/bin/python`;
+    default:
+      return installer satisfies never;
+  }
 }
 
 interface LauncherFile {

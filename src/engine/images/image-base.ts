@@ -5,10 +5,12 @@ import type { RunOptions } from '../endpoints/stages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { acceptsPython, type PythonRequest, parsePythonVersion, wantedMinor } from '../environments/python-version.ts';
 import { type CredentialSource, type Credentials, dockerCredentials } from '../registry/credentials.ts';
+import { parseImageReference } from '../registry/image-reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import { fetchBase } from './base-cache.ts';
 import { type BaseImage, readBaseImage } from './base-image.ts';
 import { type BaseContent, chooseBasePython } from './base-python.ts';
+import { type DockerSteps, imagesOf, stepsDockerfile, withImages } from './docker-steps.ts';
 import type { LayerTarget } from './environment-layer.ts';
 import { readVariables } from './image-config.ts';
 import { type ImageTools, namedBaseImage } from './image-request.ts';
@@ -43,6 +45,31 @@ export async function findBase(
   return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal);
 }
 
+/** The environment's Docker steps, with every image that they begin from named by its digest of now. @throws AksmlError `image.*` */
+export async function findSteps(
+  tools: ImageTools,
+  request: BaseRequest,
+  plan: EnvironmentPlan,
+  signal?: AbortSignal,
+): Promise<DockerSteps> {
+  const { definition } = request;
+  const { buildContext, baseDockerfile } = definition.docker;
+  if (buildContext) {
+    const { location, dockerfilePath } = buildContext;
+    return { dockerfile: '', fetched: { location, dockerfile: dockerfilePath } };
+  }
+  const base = baseDockerfile === undefined ? await findBase(tools, request, plan, signal) : undefined;
+  const dockerfile = stepsDockerfile(definition, plan, base?.reference ?? base?.name ?? '');
+  const digests = new Map<string, string>();
+  for (const image of imagesOf(dockerfile)) {
+    const { host, repository } = parseImageReference(image);
+    const { digest } =
+      image === base?.reference ? base : await findBase(tools, { ...request, base: image }, plan, signal);
+    digests.set(image, `${host}/${repository}@${digest}`);
+  }
+  return { dockerfile: withImages(dockerfile, digests) };
+}
+
 /**
  * Brings the base image into the registry and chooses its Python.
  * @throws AksmlError `image.pythonMissing` | `registry.*`
@@ -66,8 +93,8 @@ export async function prepareBase(
       }),
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
-  // The image brings its packages itself.
-  return installer === 'none' ? undefined : choosePython(base, content, python);
+  // Otherwise the image brings its packages itself.
+  return installer === 'uv' ? choosePython(base, content, python) : undefined;
 }
 
 function choosePython(base: BaseImage, content: BaseContent, request: PythonRequest): LayerTarget {

@@ -10,7 +10,7 @@ import { allModels } from '../models/catalog.ts';
 import { MODEL_REPOSITORIES } from '../models/record.ts';
 import { openLayout, withLayoutLock } from '../registry/layout.ts';
 import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
-import type { Registry } from '../registry/registry.ts';
+import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { findWorkspaceFile, readObject } from './discovery.ts';
 
@@ -110,10 +110,16 @@ async function chooseWorkspace(request: WorkspaceRequest): Promise<Choice> {
 }
 
 /**
- * Makes a workspace on this machine, whose content is in its folder or in the registry named.
- * @throws AksmlError `workspace.exists` | `workspace.badName`
+ * Makes a workspace on this machine, whose content is in its folder or in the registry named. That registry must be there, and let this
+ * user read and write; what others keep in it already is in the workspace.
+ * @throws AksmlError `workspace.exists` | `workspace.badName` | `registry.*`
  */
-export async function createWorkspace(home: Home, wanted: WorkspaceRecord): Promise<WorkspaceRecord> {
+export async function createWorkspace(
+  home: Home,
+  wanted: WorkspaceRecord,
+  openRegistry: (address: string) => Registry,
+): Promise<WorkspaceRecord> {
+  checkName(wanted.name);
   if (await findFolder(home, wanted.name)) {
     throw new AksmlError('workspace.exists', `There is a workspace ${wanted.name} already.`, {
       fault: 'input',
@@ -121,7 +127,22 @@ export async function createWorkspace(home: Home, wanted: WorkspaceRecord): Prom
       remedy: 'Use it, or choose another name.',
     });
   }
+  if (wanted.registry !== undefined) await markRegistry(openRegistry(wanted.registry));
   return (await ensureWorkspace(home, wanted)).record;
+}
+
+const MARK = 'workspace';
+
+/** Writes what says that a workspace is here, which only who may write can do. */
+async function markRegistry(registry: Registry): Promise<void> {
+  const empty = await registry.putBlob(MARK, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
+  const artifactType = 'application/vnd.aksml.workspace.v1';
+  const { manifest: mediaType } = MEDIA_TYPE;
+  await registry.putManifest(
+    MARK,
+    { schemaVersion: 2, mediaType, artifactType, config: empty, layers: [empty] },
+    { tag: 'v1' },
+  );
 }
 
 /** By name. */
