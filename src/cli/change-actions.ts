@@ -2,6 +2,7 @@ import * as engineUpdate from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { CommandContext, ServiceReference } from './context.ts';
+import { defined } from './defined.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
@@ -13,6 +14,7 @@ import {
 } from './deploying.ts';
 import type { Result } from './result.ts';
 import { endpointResult } from './service-view.ts';
+import { describedByV2, type V2Description } from './v2-deployment.ts';
 
 interface LabelOptions {
   readonly description?: string | undefined;
@@ -33,6 +35,11 @@ export type VersionOptions = UpdateOptions & {
   readonly isControlVersionType?: boolean | undefined;
 };
 
+type NewVersionOptions = VersionOptions & {
+  readonly v2Deployment: string | undefined;
+  readonly v2Endpoint: string | undefined;
+};
+
 export async function updateService(context: CommandContext, options: UpdateOptions): Promise<Result> {
   const engine = await context.engineOf(options);
   const endpoint = await changing(context, options.name, async (run) =>
@@ -50,14 +57,19 @@ export async function updateVersion(context: CommandContext, options: VersionOpt
   );
 }
 
-export async function createVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
+export async function createVersion(context: CommandContext, options: NewVersionOptions): Promise<Result> {
+  const { v2Deployment: file } = options;
+  const v2 = file === undefined ? undefined : await describedByV2(context, options, file, BESIDE_V2);
   const engine = await context.engineOf(options);
-  const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
+  const change = { ...(await versionChange(context, engine, options, v2)), ...versionRole(options) };
   return endpointResult(
     engine,
     await changing(context, options.name, (run) => engineUpdate.createVersion(engine, change, run)),
   );
 }
+
+/** What the command says of the version's place in the endpoint. */
+const BESIDE_V2 = ['computeTarget', 'versionName', 'trafficPercentile'];
 
 export async function deleteVersion(
   context: CommandContext,
@@ -89,14 +101,21 @@ export async function updateEndpoint(
   return endpointResult(engine, await engineUpdate.updateEndpoint(engine, change, context.run));
 }
 
-async function versionChange(context: CommandContext, engine: Engine, options: UpdateOptions): Promise<VersionChange> {
+async function versionChange(
+  context: CommandContext,
+  engine: Engine,
+  options: UpdateOptions,
+  v2?: V2Description,
+): Promise<VersionChange> {
   const { computeTarget: _, ...settings } = options;
-  const models = await modelReferences(context, engine, options);
+  const given = await modelReferences(context, engine, options);
+  const models = v2 === undefined ? given : [...(given ?? []), ...v2.models];
   return {
     name: options.name,
-    configuration: await configurationOf(context, settings),
+    configuration: v2?.configuration ?? (await configurationOf(context, settings)),
     ...(models === undefined ? {} : { models }),
-    ...labelChange(options),
+    ...defined({ description: v2?.description }),
+    ...labelChange({ ...options, addTag: v2 === undefined ? options.addTag : { ...v2.tags, ...options.addTag } }),
     wait: options.noWait !== true,
     build: buildOptionsOf(context, options),
     cwd: context.host.cwd,

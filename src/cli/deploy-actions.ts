@@ -1,10 +1,7 @@
 import { AksmlError } from '../contract/error.ts';
-import type { Configuration } from '../engine/config/configuration.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
-import type { ModelReference } from '../engine/endpoints/models.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
-import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 import {
   type BuildingOptions,
   buildOptionsOf,
@@ -14,11 +11,10 @@ import {
   type ModelOptions,
   modelReferences,
 } from './deploying.ts';
-import { readDeployment } from './import-actions.ts';
 import { readMetadata } from './metadata-file.ts';
-import { longName } from './option.ts';
 import type { Cell, Result } from './result.ts';
 import { endpointResult } from './service-view.ts';
+import { describedByV2 } from './v2-deployment.ts';
 
 type DeployOptions = DeploymentOptions &
   ModelOptions &
@@ -35,34 +31,28 @@ type DeployOptions = DeploymentOptions &
     readonly v2Endpoint: string | undefined;
   };
 
-interface Described {
-  readonly configuration: Configuration;
-  readonly models?: readonly ModelReference[];
-  readonly description?: string | undefined;
-  readonly tags?: Readonly<Record<string, string>>;
-}
-
 export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
   const options = await withProfile(context, given);
   // Opened while Python checks the script; what goes wrong is told below, after the configuration's problems.
   context.session().catch(() => {});
-  const { configuration, ...described }: Described =
+  const v2 =
     options.v2Deployment === undefined
-      ? { configuration: await configurationOf(context, options) }
-      : await fromV2(context, options, options.v2Deployment);
+      ? undefined
+      : await describedByV2(context, options, options.v2Deployment, ['computeTarget']);
+  const configuration = v2?.configuration ?? (await configurationOf(context, options));
   const named = configuration.deployment?.computeTargetName;
   const engine = await context.engine(options.computeTarget ?? (await knownTarget(context, named)));
   const request: deployment.DeployRequest = {
     name: options.name,
-    models: [...((await modelReferences(context, engine, options)) ?? []), ...(described.models ?? [])],
+    models: [...((await modelReferences(context, engine, options)) ?? []), ...(v2?.models ?? [])],
     configuration,
     overwrite: options.overwrite === true,
     wait: options.noWait !== true,
     build: buildOptionsOf(context, options),
     cwd: context.host.cwd,
     ...defined({
-      description: options.description ?? described.description,
-      tags: options.tag ?? described.tags,
+      description: options.description ?? v2?.description ?? v2?.endpointDescription,
+      tags: options.tag ?? v2?.tags,
       properties: options.property,
     }),
   };
@@ -74,34 +64,6 @@ export async function deployModels(context: CommandContext, given: DeployOptions
       ? `Score a request: aksml ${group} run -n ${options.name} -d @input.json`
       : `See how it goes: aksml ${group} show -n ${options.name}`;
   return endpointResult(engine, endpoint, note);
-}
-
-/** v2's files describe the whole deployment, so that nothing else may. */
-async function fromV2(context: CommandContext, options: DeployOptions, file: string): Promise<Described> {
-  const others = Object.keys(defined(options)).filter(
-    (key) =>
-      key !== 'computeTarget' && (CONFIGURATION_FLAGS.includes(key) || /ConfigFile$|^environmentDirectory$/.test(key)),
-  );
-  if (others.length > 0) {
-    throw new AksmlError(
-      'option.conflict',
-      `--v2-deployment describes the deployment, and so does ${others.map((key) => `--${longName(key)}`).join(', ')}.`,
-      {
-        fault: 'input',
-        subject: '--v2-deployment',
-        remedy: 'Change the v2 file, or turn it into configuration files with "aksml import".',
-      },
-    );
-  }
-  const imported = await readDeployment(context, file, options.v2Endpoint);
-  const { valid, problems, inference, deployment: spec, endpoint, models, tags } = imported;
-  const configuration: Configuration = { valid, problems, ...defined({ inference, deployment: spec }), spec: {} };
-  return {
-    configuration,
-    models: models.map((model) => (model.kind === 'registered' ? model.id : model)),
-    description: imported.description ?? endpoint.description,
-    tags: { ...endpoint.tags, ...tags },
-  };
 }
 
 /** An option must be obeyed; a name in a file may be that of a cluster of v1's, which is not attached here. */

@@ -334,3 +334,16 @@ export const CONFIGURATION_FLAGS: readonly string[] = Object.keys({
   namespace: true,
   versionName: true,
 }).filter((name) => !['inferenceConfigFile', 'deployConfigFile', 'environmentDirectory'].includes(name));
+
+export const V2_OPTIONS = {
+  v2Deployment: text({
+    completes: 'file',
+    section: 'Code and environment',
+    help: 'A deployment file of v2, instead of the two configuration files.',
+  }),
+  v2Endpoint: text({
+    completes: 'file',
+    section: 'Code and environment',
+    help: 'The endpoint file of v2 that it belongs to.',
+  }),
+};

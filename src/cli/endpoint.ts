@@ -12,6 +12,7 @@ import {
   REGENERATE,
   RUN_REQUEST,
   TRAFFIC,
+  V2_OPTIONS,
   VERSION_NAME,
   VERSION_ROLE,
   VERSION_SETTINGS,
@@ -63,7 +64,7 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
     summary: 'Add a version to an endpoint',
     description:
       'The endpoint itself comes from "model deploy" with the compute type aksendpoint. It holds at most 6 versions.',
-    options: VERSION_CHANGE,
+    options: { ...VERSION_CHANGE, ...V2_OPTIONS },
     examples: [
       {
         line: 'aksml endpoint realtime create-version -n credit -vn blue -m credit:2 -ic inferenceconfig.json -dc deploymentconfig.json --tp 10',

@@ -13,6 +13,7 @@ import {
   NAME,
   PORT,
   TRAFFIC,
+  V2_OPTIONS,
   VERSION_SETTINGS,
   WAITING,
   WITHOUT_EFFECT_AT_DEPLOY,
@@ -212,16 +213,7 @@ export const MODEL_COMMANDS: readonly Command[] = [
         help: 'First version of an endpoint. Default: the name of the endpoint.',
       }),
       namespace: text({ placeholder: 'NAME', help: 'Namespace on a cluster.' }),
-      v2Deployment: text({
-        completes: 'file',
-        section: 'Code and environment',
-        help: 'A deployment file of v2, instead of the two configuration files.',
-      }),
-      v2Endpoint: text({
-        completes: 'file',
-        section: 'Code and environment',
-        help: 'The endpoint file of v2 that it belongs to.',
-      }),
+      ...V2_OPTIONS,
       profileInput: text({
         aliases: ['pi'],
         completes: 'file',

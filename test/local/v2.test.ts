@@ -134,6 +134,16 @@ describe('a project of v2', () => {
     assert.equal(both.code, 2, 'two descriptions of one deployment');
     assert.match(both.stderr, /--num-replicas/);
   });
+
+  test('gets its next deployment as a version of the same endpoint', async () => {
+    await world.write('green.yml', DEPLOYMENT.replace('name: blue', 'name: green').replace('v2\n', 'green\n'));
+    const create = ['endpoint', 'realtime', 'create-version', '-n', 'as-it-is', '--vn', 'green'];
+    const created = await world.aksml(...create, '--v2-deployment', 'green.yml', '--tp', '10');
+    assert.equal(created.code, 0, created.stderr);
+    const { versions } = await show(world, 'as-it-is');
+    assert.deepEqual([versions['green']?.scoringTimeoutMs, versions['green']?.effectiveTrafficPercentile], [3000, 10]);
+    assert.equal(versions['blue']?.effectiveTrafficPercentile, 90);
+  });
 });
 
 /** A server of the user's own: counts what it is asked for, and is not ready at once. */

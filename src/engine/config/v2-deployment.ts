@@ -12,7 +12,7 @@ export interface V2Deployment {
   readonly origins: ReadonlyMap<string, Origin>;
 }
 
-/** v2's defaults where v1's are others, so that the meaning stays. */
+/** v2's defaults where v1's are others, so that the meaning stays; as v2's "managed online deployment YAML schema" page tells them. */
 const V2_DEFAULTS: readonly (readonly [path: string, value: number])[] = [
   ['scoringTimeoutMs', 5000],
   ['livenessProbeRequirements.initialDelaySeconds', 10],

@@ -9,6 +9,7 @@ import type { Problem } from '../../contract/problem.ts';
 import { validateTraffic } from '../../serving/traffic.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { BuildOptions } from './build.ts';
+import type { ModelReference } from './models.ts';
 
 /** `service update`, `endpoint realtime create-version` and `update-version`: what is absent keeps what is there. */
 export interface VersionChange {
@@ -17,7 +18,7 @@ export interface VersionChange {
   readonly versionName?: string;
   readonly configuration: Configuration;
   /** Absent: keep. */
-  readonly models?: readonly string[];
+  readonly models?: readonly ModelReference[];
   readonly description?: string;
   readonly addTags?: Readonly<Record<string, string>>;
   readonly removeTags?: readonly string[];
