@@ -1,4 +1,4 @@
-import type { ComputeTargetStatus } from './compute-record.ts';
+import type { ComputeTargetRecord, ComputeTargetStatus } from './compute-record.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { EndpointCounters } from './metrics.ts';
 
@@ -6,6 +6,8 @@ import type { EndpointCounters } from './metrics.ts';
 export interface ComputeTarget {
   readonly name: string;
   readonly kind: 'local' | 'aks' | 'kubernetes';
+  /** Of a cluster. */
+  readonly record?: ComputeTargetRecord;
 
   /** @throws what keeps it from being reached */
   status(signal?: AbortSignal): Promise<ComputeTargetStatus>;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import {
+  installedManifests,
   installNamespace,
   installObjects,
   installPullSecret,
@@ -10,7 +11,7 @@ import {
 import { type Attachment, attachedElsewhere, claimCluster, isSame, readAttachment } from '../cluster/install/marker.ts';
 import { neededRights, rehearse, requireRights, rightsToDeploy } from '../cluster/install/rights.ts';
 import { waitForController } from '../cluster/install/rollout.ts';
-import { type ClusterSettings, clusterManifests } from '../cluster/manifests.ts';
+import type { ClusterSettings } from '../cluster/manifests.ts';
 import { clusterStatus } from '../cluster/target/status.ts';
 import type {
   ClusterConnection,
@@ -23,6 +24,7 @@ import { followsRule, NAMESPACE } from '../contract/names.ts';
 import type { Problem } from '../contract/problem.ts';
 import { checkComputeName, listComputeRecords, putComputeRecord } from '../engine/compute/compute.ts';
 import { keepConnection } from '../engine/compute/connection.ts';
+import { sizeProblems } from '../engine/compute/size.ts';
 import { type RunOptions, runStage } from '../engine/endpoints/stages.ts';
 import type { CredentialSource } from '../engine/registry/credentials.ts';
 import { parseImageReference, parseRegistryAddress } from '../engine/registry/image-reference.ts';
@@ -152,13 +154,14 @@ async function check(
   const asked = { ...request, namespaces: request.namespaces ?? namespacesOf(known) ?? [kube.namespace] };
   const record = recordOf(host, asked, known, clusterId, kube);
   const namespaces = namespacesOf(record) ?? [];
-  const action =
-    known && present && isUntouched(request) && status.controller?.state === 'Healthy' ? 'connect' : 'install';
+  // Whoever may not look into aksml's namespace takes it for well.
+  const works = status.controller === undefined || status.controller.state === 'Healthy';
+  const action = known && present && works && isUntouched(request) ? 'connect' : 'install';
   const settings = { version: host.version, namespaces, controllers: record.purpose === 'FastProd' ? 2 : 1 };
   if (action === 'connect') {
     await requireRights(kube, namespaces.flatMap(rightsToDeploy), signal);
   } else {
-    const manifests = clusterManifests({ ...settings, image: 'unknown' });
+    const manifests = installedManifests({ ...settings, image: 'unknown' });
     await requireRights(kube, neededRights(manifests, namespaces), signal);
     await requireNamespaces(kube, namespaces, signal);
     await refuseNewer(kube, host.version, signal);
@@ -268,7 +271,7 @@ function planOf(
   request: AttachRequest,
   { kube, record, status, action, settings }: Facts,
 ): AttachPlan {
-  const manifests = action === 'install' ? clusterManifests({ ...settings, image: 'unknown' }) : [];
+  const manifests = action === 'install' ? installedManifests({ ...settings, image: 'unknown' }) : [];
   const registry = record.registry ?? workspace.address ?? '';
   return {
     target: record.name,
@@ -283,23 +286,6 @@ function planOf(
   };
 }
 
-/** v1's advice: FastProd has three nodes and 12 vCPUs, DevTest a node and 2 vCPUs. */
-export function sizeProblems(purpose: ClusterPurpose, { nodes, capacity }: ComputeTargetStatus): Problem[] {
-  if (nodes === undefined || capacity === undefined) return [];
-  const wanted = purpose === 'FastProd' ? { nodes: 3, cpu: 12 } : { nodes: 1, cpu: 2 };
-  if (nodes.ready >= wanted.nodes && capacity.cpu >= wanted.cpu) return [];
-  return [
-    {
-      severity: 'warning',
-      code: 'computeTarget.small',
-      path: '--cluster-purpose',
-      message: `A cluster for ${purpose} should have ${wanted.nodes} nodes and ${wanted.cpu} vCPUs; this one has ${nodes.ready} and ${Math.round(capacity.cpu * 10) / 10}.`,
-      remedy:
-        purpose === 'FastProd' ? 'Add nodes, or attach it for tests with --cluster-purpose DevTest.' : 'Add a node.',
-    },
-  ];
-}
-
 async function install(host: AttachHost, request: AttachRequest, facts: Facts, options: AttachOptions): Promise<void> {
   const { kube, record, settings, connection } = facts;
   const { signal } = options;
@@ -308,7 +294,7 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
   const image = await controllerImage(host, request, { registry, architecture }, options);
   const { host: pullHost } = parseImageReference(image);
   const credentials = await pullCredentialsOf(host.credentials)(pullHost, signal);
-  const manifests = clusterManifests({
+  const manifests = installedManifests({
     ...settings,
     image,
     ...(credentials === undefined ? {} : { imagePullSecret: SYSTEM_PULL_SECRET }),
@@ -362,8 +348,16 @@ async function controllerImage(
   });
 }
 
-function attachmentOf({ workspace }: AttachHost, { name, attachedBy, attachedTime }: ComputeTargetRecord): Attachment {
-  return { workspace: workspace.name, content: contentOf(workspace), target: name, attachedBy, attachedTime };
+function attachmentOf({ workspace }: AttachHost, record: ComputeTargetRecord): Attachment {
+  const { name, clusterId, attachedBy, attachedTime } = record;
+  return {
+    workspace: workspace.name,
+    content: contentOf(workspace),
+    target: name,
+    clusterId,
+    attachedBy,
+    attachedTime,
+  };
 }
 
 /** Folders of different machines may have the same path. */

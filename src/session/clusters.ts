@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, isAbsolute, join, relative, resolve } from 'node:path';
+import { readAttachment } from '../cluster/install/marker.ts';
 import type { PullCredentialSource } from '../cluster/target/pull-secret.ts';
 import { openClusterTarget } from '../cluster/target/target.ts';
 import type { ClusterConnection, ComputeTargetRecord } from '../contract/compute-record.ts';
@@ -88,8 +89,16 @@ function noKubeconfig(variable: string): AksmlError {
 
 /** What makes a cluster that cluster, whatever its address is: the uid of a namespace that every cluster has from its first minute. */
 export async function clusterIdOf(kube: KubeClient, signal?: AbortSignal): Promise<string> {
-  const { metadata } = await kube.get(NAMESPACES, { name: 'kube-system' }, signal);
-  return metadata.uid ?? '';
+  try {
+    const { metadata } = await kube.get(NAMESPACES, { name: 'kube-system' }, signal);
+    return metadata.uid ?? '';
+  } catch (error) {
+    if (!AksmlError.is(error, 'kube.forbidden')) throw error;
+    // Whoever may only work in a namespace sees what the administrator has noted down when he attached the cluster.
+    const noted = await readAttachment(kube, signal).catch(() => undefined);
+    if (noted === undefined) throw error;
+    return noted.clusterId;
+  }
 }
 
 /**
@@ -131,12 +140,7 @@ async function refuseOtherCluster(
   record: ComputeTargetRecord,
   { kubeconfig, context }: ClusterConnection,
 ): Promise<void> {
-  const id = await clusterIdOf(kube).catch((error: unknown) => {
-    // Whoever may only work in a namespace cannot look.
-    if (AksmlError.is(error, 'kube.forbidden')) return record.clusterId;
-    throw error;
-  });
-  if (id === record.clusterId) return;
+  if ((await clusterIdOf(kube)) === record.clusterId) return;
   throw new AksmlError(
     'computeTarget.otherCluster',
     `The context ${context} of ${kubeconfig.join(', ')} leads to another cluster than the one that was attached as ${record.name}.`,

@@ -1,9 +1,9 @@
-import { removeObjects } from '../cluster/install/install.ts';
+import { installedManifests, removeObjects } from '../cluster/install/install.ts';
 import { isSame, readAttachment, releaseCluster } from '../cluster/install/marker.ts';
 import { removeSystemNamespace } from '../cluster/install/system-namespace.ts';
-import { clusterManifests } from '../cluster/manifests.ts';
 import type { ComputeTargetRecord } from '../contract/compute-record.ts';
 import type { ComputeTarget } from '../contract/compute-target.ts';
+import type { Endpoint } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
 import { findComputeRecord, removeComputeRecord } from '../engine/compute/compute.ts';
 import { forgetConnection, readConnection } from '../engine/compute/connection.ts';
@@ -23,7 +23,7 @@ export interface DetachRequest {
 export interface DetachPlan {
   readonly target: string;
   readonly server: string;
-  /** Names of those in the cluster. */
+  /** Names of those in the namespaces that the target serves. */
   readonly endpoints: readonly string[];
   readonly deleteEndpoints: boolean;
   /** Why the cluster cannot be reached: then nothing is removed from it. */
@@ -102,7 +102,11 @@ async function detachFrom(
   const { signal } = options;
   const present = await readAttachment(kube, signal);
   const isMine = present === undefined || isSame(present, { content: contentOf(host.workspace), target: record.name });
-  const endpoints = isMine ? await endpointsOf(target, signal) : [];
+  const namespaces = [record.namespace, ...(record.otherNamespaces ?? [])];
+  const all = isMine ? await endpointsOf(target, signal) : [];
+  const endpoints = all
+    .filter(({ metadata }) => namespaces.includes(metadata.namespace ?? ''))
+    .map(({ metadata }) => metadata.name);
   await options.confirm({ target: record.name, server: record.server, endpoints, deleteEndpoints });
   // Somebody has attached the cluster elsewhere since: what is installed there is theirs.
   if (!isMine) {
@@ -111,11 +115,10 @@ async function detachFrom(
   }
   if (deleteEndpoints) await removeEndpoints(target, endpoints, options);
   const left = await runStage('apply', `Removing aksml from ${kube.server}`, options, async () => {
-    const namespaces = [record.namespace, ...(record.otherNamespaces ?? [])];
-    const manifests = clusterManifests({ version: host.version, image: 'unknown', namespaces, controllers: 2 });
+    const manifests = installedManifests({ version: host.version, image: 'unknown', namespaces, controllers: 2 });
     let done = 0;
     await removeObjects(kube, manifests, {
-      keepEndpoints: endpoints.length > 0 && !deleteEndpoints,
+      keepEndpoints: deleteEndpoints ? all.length > endpoints.length : all.length > 0,
       onObject: (detail) => {
         done += 1;
         options.onProgress?.({ type: 'progress', stage: 'apply', done, unit: 'objects', detail });
@@ -130,9 +133,9 @@ async function detachFrom(
   return { left };
 }
 
-async function endpointsOf(target: ComputeTarget, signal: AbortSignal | undefined): Promise<string[]> {
+async function endpointsOf(target: ComputeTarget, signal: AbortSignal | undefined): Promise<readonly Endpoint[]> {
   try {
-    return (await target.listEndpoints(signal)).map(({ metadata }) => metadata.name);
+    return await target.listEndpoints(signal);
   } catch (error) {
     // What they are is unknown to the cluster already: of a detach that was interrupted.
     if (AksmlError.is(error, 'computeTarget.notInstalled')) return [];

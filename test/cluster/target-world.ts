@@ -1,6 +1,7 @@
 import { endpointDefinition } from '../../src/cluster/crd.ts';
 import type { PullCredentials } from '../../src/cluster/target/pull-secret.ts';
 import { openClusterTarget } from '../../src/cluster/target/target.ts';
+import type { ComputeTargetRecord } from '../../src/contract/compute-record.ts';
 import type { ComputeTarget } from '../../src/contract/compute-target.ts';
 import {
   ENDPOINT_API_VERSION,
@@ -34,7 +35,17 @@ export async function openTargetWorld(
     { variables: {}, consent: async () => false, untrustedFolders: [] },
   );
   t.after(() => kube.close());
-  const record = { name: 'west', kind: 'kubernetes', namespace: world.namespace } as const;
+  const record: ComputeTargetRecord = {
+    name: 'west',
+    kind: 'kubernetes',
+    purpose: 'DevTest',
+    clusterId: '',
+    server: kube.server,
+    namespace: world.namespace,
+    attachedTime: NOW,
+    attachedBy: 'nobody',
+    aksmlVersion: '0.0.0-test',
+  };
   const pullCredentials = options.pullCredentials ?? (async () => undefined);
   return { kube, target: openClusterTarget({ kube, record, pullCredentials, clock: () => new Date() }) };
 }

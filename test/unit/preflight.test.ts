@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint, VersionSpec } from '../../src/contract/endpoint.ts';
 import type { Model } from '../../src/contract/model.ts';
+import type { ClusterFacts } from '../../src/engine/endpoints/cluster-facts.ts';
 import { type PreflightFacts, preflight } from '../../src/engine/endpoints/preflight.ts';
 
 const GIB = 1024 ** 3;
@@ -178,4 +179,119 @@ function version(name: string, index: number): VersionSpec {
     createdTime: '2026-01-01T00:00:00.000Z',
     updatedTime: '2026-01-01T00:00:00.000Z',
   };
+}
+
+const CLUSTER: ClusterFacts = {
+  record: {
+    name: 'west',
+    kind: 'kubernetes',
+    purpose: 'FastProd',
+    clusterId: 'id',
+    server: 'https://west',
+    namespace: 'ml',
+    otherNamespaces: ['team'],
+    attachedTime: '2026-11-26T12:00:00.000Z',
+    attachedBy: 'ada',
+    aksmlVersion: '0.1.0',
+  },
+  status: {
+    reachable: true,
+    nodes: { total: 3, ready: 3 },
+    architectures: ['amd64'],
+    capacity: { cpu: 12, memoryInGB: 48, gpu: 1 },
+    free: { cpu: 2, memoryInGB: 4, gpu: 1 },
+    controller: { state: 'Healthy', replicas: 2, readyReplicas: 2 },
+  },
+};
+
+function onCluster(changes: Partial<PreflightFacts>, status: Partial<ClusterFacts['status']> = {}): PreflightFacts {
+  const cluster = { ...CLUSTER, status: { ...CLUSTER.status, ...status } };
+  return { ...GOOD, targetKind: 'kubernetes', cluster, ...changes };
+}
+
+const { settings } = GOOD;
+const WITHOUT_NODES = {
+  nodes: undefined,
+  capacity: undefined,
+  free: undefined,
+  architectures: undefined,
+} as unknown as Partial<ClusterFacts['status']>;
+const inline = (architecture: string): PreflightFacts['configuration'] => ({
+  valid: true,
+  inference: {
+    entryScript: '/project/score.py',
+    namedFiles: [],
+    environment: {
+      kind: 'inline',
+      definition: {
+        environmentVariables: {},
+        secretEnvironmentVariables: [],
+        python: { userManagedDependencies: true },
+        docker: { platform: { os: 'linux', architecture }, arguments: [], enableGpu: false },
+      },
+    },
+  },
+});
+const placed = (namespace: string) =>
+  ({ metadata: { name: 'diabetes', namespace }, spec: { versions: [] } }) as unknown as Endpoint;
+
+const ON_CLUSTER: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
+  ['what fits', onCluster({}), []],
+  ['a namespace that is served', onCluster({ deployment: { computeType: 'aks', namespace: 'team' } }), []],
+  [
+    'a namespace that is not',
+    onCluster({ deployment: { computeType: 'aks', namespace: 'other' } }),
+    ['error namespace.notServed'],
+  ],
+  [
+    'a move',
+    onCluster({ current: placed('ml'), overwrite: true, deployment: { computeType: 'aks', namespace: 'team' } }),
+    ['error namespace.fixed'],
+  ],
+  ['a local web service', onCluster({ deployment: { computeType: 'local' } }), ['error computeType.local']],
+  [
+    'more replicas than there is room for',
+    onCluster({ settings: { ...settings, scale: { kind: 'fixed', replicas: 21 } } }),
+    ['warning cluster.noRoom'],
+  ],
+  [
+    'a GPU too many',
+    onCluster({ settings: { ...settings, resources: { ...settings.resources, gpu: 2 } } }),
+    ['warning cluster.noGpu'],
+  ],
+  [
+    'a GPU of another make',
+    onCluster({ settings: { ...settings, resources: { ...settings.resources, gpu: 2, gpuResource: 'amd.com/gpu' } } }),
+    [],
+  ],
+  [
+    'nodes of another architecture',
+    onCluster({ configuration: inline('amd64') }, { architectures: ['arm64'] }),
+    ['error cluster.architecture'],
+  ],
+  [
+    'nodes of both architectures',
+    onCluster({ configuration: inline('arm64') }, { architectures: ['amd64', 'arm64'] }),
+    [],
+  ],
+  [
+    'FastProd below 12 vCPUs',
+    onCluster({}, { capacity: { cpu: 11.9, memoryInGB: 48, gpu: 0 } }),
+    ['warning computeTarget.small'],
+  ],
+  [
+    'a controller that is gone',
+    onCluster({}, { controller: { state: 'Missing', replicas: 0, readyReplicas: 0 } }),
+    ['error computeTarget.unhealthy'],
+  ],
+  ['a cluster whose nodes one may not see', onCluster({}, WITHOUT_NODES), []],
+];
+
+for (const [what, facts, expected] of ON_CLUSTER) {
+  test(`preflight on a cluster: ${what}`, () => {
+    assert.deepEqual(
+      preflight(facts).map(({ severity, code }) => `${severity} ${code}`),
+      expected,
+    );
+  });
 }

@@ -3,9 +3,10 @@ import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, LEASES, NAMESPACES, type Resource, SECRETS } from '../../kube/resource.ts';
 import { ENDPOINT_CRD } from '../crd.ts';
-import type { Manifest } from '../manifests.ts';
+import { type ClusterSettings, clusterManifests, type Manifest } from '../manifests.ts';
 import { CONTROLLER_NAME, MANAGED_BY, SYSTEM_NAMESPACE } from '../names.ts';
 import { dockerConfig, type PullCredentials } from '../target/pull-secret.ts';
+import { markerRights } from './marker.ts';
 import { isOurs } from './ours.ts';
 import { INSTALLER } from './rights.ts';
 import { untilNamespaceGone } from './system-namespace.ts';
@@ -13,6 +14,11 @@ import { untilNamespaceGone } from './system-namespace.ts';
 /** Secret that the images of aksml's own parts are pulled with. */
 export const SYSTEM_PULL_SECRET = 'aksml-pull';
 const VERSION_LABEL = 'app.kubernetes.io/version';
+
+/** Everything that attaching puts into a cluster, in order. Pure. */
+export function installedManifests(settings: ClusterSettings): readonly Manifest[] {
+  return [...clusterManifests(settings), ...markerRights()];
+}
 
 /** A namespace that was there before stays as it is: its labels are somebody else's. */
 export async function installNamespace(

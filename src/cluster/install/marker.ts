@@ -1,6 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
-import { CONFIG_MAPS, type ConfigMap } from '../../kube/resource.ts';
+import { CONFIG_MAPS, type ConfigMap, ROLE_BINDINGS, ROLES, type Role, type RoleBinding } from '../../kube/resource.ts';
+import type { Manifest } from '../manifests.ts';
 import { MANAGED_BY, SYSTEM_NAMESPACE } from '../names.ts';
 import { INSTALLER } from './rights.ts';
 
@@ -10,6 +11,8 @@ export interface Attachment {
   /** Where the workspace's content is: its registry, or a folder of a machine. Tells workspaces of one name apart. */
   readonly content: string;
   readonly target: string;
+  /** See `ComputeTargetRecord.clusterId`. */
+  readonly clusterId: string;
   readonly attachedBy: string;
   /** ISO 8601, UTC. */
   readonly attachedTime: string;
@@ -25,6 +28,7 @@ export async function readAttachment(kube: KubeClient, signal?: AbortSignal): Pr
     workspace: value('workspace'),
     content: value('content'),
     target: value('target'),
+    clusterId: value('clusterId'),
     attachedBy: value('attachedBy'),
     attachedTime: value('attachedTime'),
   };
@@ -41,6 +45,24 @@ export async function claimCluster(kube: KubeClient, attachment: Attachment, sig
     const present = await readAttachment(kube, signal);
     if (present === undefined || !isSame(present, attachment)) throw attachedElsewhere(kube, present);
   }
+}
+
+/** Everybody who may log in to the cluster may see whose it is: who works in one namespace must tell it from others, too. */
+export function markerRights(): readonly Manifest[] {
+  const metadata = { name: `${NAME.name}-reader`, namespace: NAME.namespace, labels: MANAGED_BY };
+  const role: Role = {
+    metadata,
+    rules: [{ apiGroups: [''], resources: [CONFIG_MAPS.plural], resourceNames: [NAME.name], verbs: ['get'] }],
+  };
+  const binding: RoleBinding = {
+    metadata,
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: metadata.name },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'Group', name: 'system:authenticated' }],
+  };
+  return [
+    { resource: ROLES, object: role },
+    { resource: ROLE_BINDINGS, object: binding },
+  ];
 }
 
 export async function releaseCluster(kube: KubeClient, signal?: AbortSignal): Promise<void> {

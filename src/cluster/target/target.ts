@@ -26,7 +26,7 @@ import { clusterStatus } from './status.ts';
 
 export interface ClusterTargetOptions {
   readonly kube: KubeClient;
-  readonly record: Pick<ComputeTargetRecord, 'name' | 'kind' | 'namespace'>;
+  readonly record: ComputeTargetRecord;
   readonly pullCredentials: PullCredentialSource;
   readonly clock: () => Date;
 }
@@ -39,6 +39,7 @@ export function openClusterTarget(options: ClusterTargetOptions): ComputeTarget 
 class ClusterTarget implements ComputeTarget {
   readonly name: string;
   readonly kind: ComputeTargetRecord['kind'];
+  readonly record: ComputeTargetRecord;
   readonly #options: ClusterTargetOptions;
   readonly #kube: KubeClient;
   readonly #objects: EndpointObjects;
@@ -48,6 +49,7 @@ class ClusterTarget implements ComputeTarget {
     const { kube, record } = options;
     this.name = record.name;
     this.kind = record.kind;
+    this.record = record;
     this.#options = options;
     this.#kube = kube;
     this.#objects = new EndpointObjects(kube, record.name, record.namespace);
@@ -71,7 +73,7 @@ class ClusterTarget implements ComputeTarget {
     const found = await this.#objects.find(name, signal);
     if (resourceVersion === undefined && found) throw exists(name, this.name);
     const current = resourceVersion === undefined ? undefined : this.#requireCurrent(endpoint, found);
-    const namespace = current?.metadata.namespace ?? endpoint.metadata.namespace ?? this.#options.record.namespace;
+    const namespace = current?.metadata.namespace ?? endpoint.metadata.namespace ?? this.record.namespace;
     await this.#secrets.store(endpoint, namespace, secrets, signal);
     const wanted = await withPullSecret(this.#kube, endpoint, namespace, this.#options.pullCredentials, signal);
     const stored = current

@@ -7,6 +7,7 @@ import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
+import { clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
@@ -162,9 +163,10 @@ export function secretVariables(
 async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
   const { configuration, name } = request;
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
-  const [current, resolved] = await Promise.all([
+  const [current, resolved, cluster] = await Promise.all([
     findEndpoint(engine, name, signal),
     resolveModels(engine, request.models, request.cwd),
+    clusterFacts(engine, signal),
   ]);
   const models = resolved.registered;
   const [onlyModel] = models;
@@ -191,6 +193,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       settings,
       debugPort: request.build.debugPort,
       machine: machineFacts(),
+      cluster,
     }),
   ];
   const plan: DeploymentPlan = {
@@ -283,6 +286,7 @@ function composeEndpoint(
     kind: 'Endpoint',
     metadata: {
       name: plan.name,
+      ...(deployment.namespace === undefined ? {} : { namespace: deployment.namespace }),
       ...(current?.metadata.resourceVersion === undefined ? {} : { resourceVersion: current.metadata.resourceVersion }),
     },
     spec: {

@@ -6,6 +6,7 @@ import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { noCodeFramework } from '../environments/no-code.ts';
+import { type ClusterFacts, clusterProblems } from './cluster-facts.ts';
 import type { UnregisteredModel } from './models.ts';
 
 /** What the checks judge; gathered once. */
@@ -22,6 +23,8 @@ export interface PreflightFacts {
   readonly deployment: DeploymentSpec;
   readonly settings: EffectiveSettings;
   readonly debugPort?: number | undefined;
+  /** Of a target that is one. */
+  readonly cluster?: ClusterFacts | undefined;
   readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
 }
 
@@ -33,7 +36,8 @@ export function machineFacts(): PreflightFacts['machine'] {
 
 /** Every problem that can be known before anything is done. */
 export function preflight(facts: PreflightFacts): Problem[] {
-  return CHECKS.flatMap((check) => check(facts) ?? []);
+  const problems = CHECKS.flatMap((check) => check(facts) ?? []);
+  return facts.cluster === undefined ? problems : [...problems, ...clusterProblems(facts, facts.cluster)];
 }
 
 const nameFollowsRule: Check = ({ name }) =>

@@ -8,6 +8,7 @@ import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
+import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, secretVariables, withoutBuild } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
@@ -120,6 +121,7 @@ export async function createVersion(
       deployment,
       settings,
       machine: machineFacts(),
+      cluster: await clusterFacts(engine, options.signal),
     }),
   );
   refuseErrors(problems, change.name, options);
