@@ -6,6 +6,7 @@ import * as services from '../engine/endpoints/service.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { CommandContext, ServiceReference } from './context.ts';
 import { EXIT } from './failure.ts';
+import { LineWriter } from './line-writer.ts';
 import type { Filter } from './option.ts';
 import { printable, printableJson, printableLog } from './printable.ts';
 import { NOTHING, type Result, valueResult } from './result.ts';
@@ -169,16 +170,18 @@ export async function printLogs(context: CommandContext, wishes: LogWishes): Pro
     ...(wishes.grep === undefined ? {} : { grep: wishes.grep }),
     ...(wishes.versionName === undefined ? {} : { version: wishes.versionName }),
   };
-  const { out } = context.host.terminal;
   const asJson = context.globals.output === 'json' || context.globals.output === 'jsonc';
   const render = logRenderer(context);
+  const writer = new LineWriter(context.host.terminal.out);
   try {
     for await (const line of services.readLogs(engine, wishes.name, query, context.run.signal)) {
       if (context.globals.output === 'none') continue;
-      out.write(`${asJson ? printableJson(JSON.stringify(line)) : render(line)}\n`);
+      writer.line(asJson ? printableJson(JSON.stringify(line)) : render(line));
     }
   } catch (error) {
     if (!AksmlError.isCancelled(error)) throw error;
+  } finally {
+    writer.flush();
   }
   const { signal } = context.run;
   // Ctrl+C is how following ends.

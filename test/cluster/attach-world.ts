@@ -1,0 +1,141 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Cluster } from '../../scripts/cluster/cluster.ts';
+import { endpointDefinition } from '../../src/cluster/crd.ts';
+import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
+import { openHome } from '../../src/home/home.ts';
+import { acquireLock } from '../../src/home/lock.ts';
+import type { AccessQuestion } from '../../src/kube/kube.ts';
+import { pushController } from '../../src/session/controller-image.ts';
+import { openSession, type Session, type SessionOptions } from '../../src/session/session.ts';
+import { outcomeOf } from '../local/world.ts';
+import { endpoint } from './target-world.ts';
+import { type ClusterWorld, eventually, openClusterWorld } from './world.ts';
+
+/** A world whose tests attach the cluster, of which there is one: they come one after the other. */
+export interface AttachWorld extends ClusterWorld {
+  /** A workspace and its compute targets in this process. */
+  session(options?: Partial<SessionOptions>): Promise<Session>;
+  /** A kubeconfig of somebody who may do just this, and then what {@link allow} says. */
+  kubeconfigOf(rights: readonly AccessQuestion[]): Promise<string>;
+  allow(rights: readonly AccessQuestion[]): Promise<void>;
+}
+
+export interface Cleanup {
+  after(work: () => Promise<void>): void;
+}
+
+export async function openAttachWorld(t: Cleanup, cluster: Cluster): Promise<AttachWorld> {
+  const lock = await acquireLock(openHome({ AKSML_HOME: join(tmpdir(), 'aksml-test-attach') }), 'cluster');
+  const world = await openClusterWorld(t, cluster);
+  await keepDefinition(t, cluster);
+  t.after(async () => {
+    await removeInstalled(cluster);
+    lock.release();
+  });
+  return {
+    ...world,
+    session: (options = {}) =>
+      openSession({
+        home: openHome({ AKSML_HOME: world.home }),
+        environment: world.environment,
+        version: '0.0.0-test',
+        supervisorCommand: [process.execPath, '-e', ''],
+        workspace: { projectFolder: world.project },
+        ...options,
+      }),
+    allow: (rights) => grant(world, rights),
+    kubeconfigOf: async (rights) => {
+      await world.apply({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: SOMEBODY } });
+      await grant(world, rights);
+      const last = rights.at(-1);
+      if (last) await untilAllowed(world, last);
+      const token = await world.kubectl('create', 'token', SOMEBODY);
+      const config = JSON.parse(await world.kubectl('config', 'view', '--raw', '--output', 'json'));
+      config.users[0].user = { token };
+      const path = join(world.home, '..', `${SOMEBODY}.json`);
+      await writeFile(path, JSON.stringify(config), { mode: 0o600 });
+      return path;
+    },
+  };
+}
+
+/** Other tests work with endpoints meanwhile: as long as there is one, no detach removes what endpoints are. */
+async function keepDefinition(t: Cleanup, cluster: Cluster): Promise<void> {
+  const keeper = await openClusterWorld(t, cluster);
+  await keeper.apply({ ...endpointDefinition('0.0.0-test') });
+  await keeper.kubectl('wait', 'crd/endpoints.aksml.dev', '--for=condition=Established', '--timeout=60s');
+  await keeper.apply({ ...endpoint(`k-${randomBytes(4).toString('hex')}`) });
+}
+
+/** By the cluster's own kubeconfig: the world may be gone. */
+async function removeInstalled({ kubeconfig }: Cluster): Promise<void> {
+  const kubectl = (...args: readonly string[]) =>
+    outcomeOf(
+      spawn('kubectl', args, { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: ['ignore', 'pipe', 'pipe'] }),
+    );
+  await kubectl('delete', 'namespace', 'aksml-system', '--ignore-not-found', '--timeout=120s');
+  const selector = '--selector=app.kubernetes.io/managed-by=aksml';
+  await kubectl('delete', 'clusterrole,clusterrolebinding', selector, '--ignore-not-found');
+}
+
+let image: Promise<string> | undefined;
+
+/** What runs in a cluster, composed once for all tests. */
+export function controllerImage(cluster: Cluster): Promise<string> {
+  image ??= (async () => {
+    const home = openHome({ AKSML_HOME: join(tmpdir(), 'aksml-test-attach') });
+    const registry = new DistributionRegistry(`${cluster.registry}/attach`, {
+      fetch,
+      credentials: async () => undefined,
+    });
+    const tools = { home, environment: process.env, version: '0.0.0-test', fetch, clock: () => new Date() };
+    const base = cluster.baseImage === undefined ? {} : { base: cluster.baseImage };
+    return (await pushController(tools, registry, { architecture: 'amd64', ...base })).reference;
+  })();
+  return image;
+}
+
+const SOMEBODY = 'somebody';
+
+async function grant(world: ClusterWorld, rights: readonly AccessQuestion[]): Promise<void> {
+  const subjects = [{ kind: 'ServiceAccount', name: SOMEBODY, namespace: world.namespace }];
+  const places = [...new Set(rights.map(({ namespace }) => namespace))];
+  const objects = places.flatMap((namespace) => {
+    const kind = namespace === undefined ? 'ClusterRole' : 'Role';
+    const name = `${world.namespace}-${SOMEBODY}`;
+    const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
+    const apiVersion = 'rbac.authorization.k8s.io/v1';
+    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name };
+    const rules = rights.filter((right) => right.namespace === namespace).map(ruleFor);
+    return [
+      { apiVersion, kind, metadata, rules },
+      { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects },
+    ];
+  });
+  await world.apply(...objects);
+}
+
+async function untilAllowed(world: ClusterWorld, right: AccessQuestion): Promise<void> {
+  const { verb, resource, subresource, namespace } = right;
+  const group = resource.apiVersion.includes('/') ? `.${resource.apiVersion.split('/')[0]}` : '';
+  const part = subresource === undefined ? [] : [`--subresource=${subresource}`];
+  const who = `system:serviceaccount:${world.namespace}:${SOMEBODY}`;
+  const where = namespace === undefined ? ['--all-namespaces'] : ['--namespace', namespace];
+  await eventually('the rights are in force', async () => {
+    return (
+      (
+        await world.tryKubectl('auth', 'can-i', verb, `${resource.plural}${group}`, '--as', who, ...part, ...where)
+      ).stdout.trim() === 'yes'
+    );
+  });
+}
+
+function ruleFor({ verb, resource, subresource }: AccessQuestion) {
+  const group = resource.apiVersion.includes('/') ? resource.apiVersion.split('/')[0] : '';
+  const name = subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`;
+  return { apiGroups: [group], resources: [name], verbs: [verb] };
+}
