@@ -1,8 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build, type Metafile } from 'esbuild';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
 import { FORMS } from '../src/contract/webview/forms.ts';
+import { configurationSchema } from '../src/engine/config/schema.ts';
 import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -74,19 +75,21 @@ async function buildCluster(folder: string): Promise<Metafile> {
  * extension hosts load such a file without the hooks that an ES module's `import 'vscode'` needs.
  */
 async function buildExtension(folder: string): Promise<readonly Metafile[]> {
-  const options = {
+  const options: BuildOptions & { readonly metafile: true } = {
     absWorkingDir: root,
     metafile: true,
     outdir: folder,
     outExtension: { '.js': '.cjs' },
     bundle: true,
     format: 'cjs',
+    // Of two forms of a package, the one whose parts esbuild can follow.
+    mainFields: ['module', 'main'],
     platform: 'node',
     target: 'node22',
     minify: true,
     sourcemap: false,
     legalComments: 'linked',
-  } as const;
+  };
   const extension = await build({
     ...options,
     entryPoints: { extension: 'src/extension/extension.ts' },
@@ -97,12 +100,31 @@ async function buildExtension(folder: string): Promise<readonly Metafile[]> {
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
   const rpc = await build({ ...options, entryPoints: { [RPC_FILE.replace('.cjs', '')]: RPC } });
+  await writeSchemas(folder);
   return [extension.metafile, rpc.metafile];
 }
 
 /** The larger part of what the extension needs to talk with its engine, read only when it does. */
 const RPC = 'vscode-jsonrpc/node';
 const RPC_FILE = 'rpc.cjs';
+
+/** For VS Code's JSON language: what the engine's rules say of each key. Verdicts come from the engine itself, as diagnostics. */
+async function writeSchemas(folder: string): Promise<void> {
+  for (const file of ['inferenceconfig', 'deploymentconfig'] as const) {
+    const schema = JSON.stringify(configurationSchema(file), (key, value: unknown) =>
+      VERDICTS.has(key) ? undefined : value,
+    );
+    await writeFile(join(folder, `${file}.schema.json`), schema);
+  }
+}
+
+const VERDICTS: ReadonlySet<string> = new Set([
+  'required',
+  'additionalProperties',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+]);
 
 /** One script a form; what several use is loaded once. */
 async function buildForms(folder: string): Promise<Metafile> {

@@ -8,7 +8,7 @@ import { buildAll } from './build.ts';
 const root = join(import.meta.dirname, '..');
 
 /** Beside `dist/`, which is built anew. */
-const SHIPPED = ['runtime', 'media', 'package.nls.json', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const SHIPPED = ['.vscodeignore', 'runtime', 'media', 'package.nls.json', 'README.md', 'CHANGELOG.md', 'LICENSE'];
 /** What the manifest says to npm alone. `files` would make vsce read it as its own list. */
 const OF_NPM = ['bin', 'files', 'scripts', 'devDependencies'];
 
@@ -30,8 +30,6 @@ export async function packageExtension(
       });
     const manifest = Object.fromEntries(Object.entries(packageJson).filter(([key]) => !OF_NPM.includes(key)));
     await writeFile(join(stage, 'package.json'), JSON.stringify(manifest, undefined, 2));
-    // Everything in the folder is meant; without this file vsce doubts it.
-    await writeFile(join(stage, '.vscodeignore'), '');
     await createVSIX({
       cwd: stage,
       packagePath: target,

@@ -26,6 +26,34 @@ export function activate(context: vscode.ExtensionContext): void {
   );
   registerFileSystems(window);
   registerForms(window);
+  setImmediate(() => {
+    registerProviders(window).catch((error: unknown) => window.output.error(String(error)));
+  });
+}
+
+/** What waits for files to be opened, asked about or run; after the window has gone on. */
+async function registerProviders(window: AksmlWindow): Promise<void> {
+  const [{ registerLanguages }, { ModelFiles }, { DeployTasks, TASK_TYPE }, { registerLanguageModelTools }] =
+    await Promise.all([
+      import('./languages/languages.ts'),
+      import('./models/model-files.ts'),
+      import('./tasks/deploy-task.ts'),
+      import('./agent/language-model-tools.ts'),
+    ]);
+  window.context.subscriptions.push(
+    registerLanguages(window.engine),
+    new ModelFiles(window.engine),
+    vscode.tasks.registerTaskProvider(TASK_TYPE, new DeployTasks(window)),
+    registerLanguageModelTools(window.engine, languageModelTools(window)),
+  );
+}
+
+/** By the names that `package.json` describes them under. */
+function languageModelTools({ context }: AksmlWindow): readonly string[] {
+  const { contributes } = context.extension.packageJSON as {
+    readonly contributes: { readonly languageModelTools?: readonly { readonly name: string }[] };
+  };
+  return (contributes.languageModelTools ?? []).map(({ name }) => name);
 }
 
 function openWindow(context: vscode.ExtensionContext): AksmlWindow {

@@ -19,6 +19,7 @@ export async function runOperation<M extends OperationName>(
   title: string,
   method: M,
   params: ParamsOf<M>,
+  onEvent?: (event: ProgressEvent) => void,
 ): Promise<ResultOf<M>> {
   output.info(title);
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
@@ -30,6 +31,7 @@ export async function runOperation<M extends OperationName>(
       signal: abort.signal,
       onEvent: (event) => {
         logEvent(output, event as ProgressEvent);
+        onEvent?.(event as ProgressEvent);
         const report = reporter.report(event as ProgressEvent);
         if (report) progress.report(report);
       },

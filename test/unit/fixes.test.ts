@@ -17,6 +17,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: '{\n  // kept\n  "ComputeType": "aks"\n}',
     fixed: ['{\n  // kept\n  "computeType": "aks"\n}', '{\n}'],
   },
+  'a missing compute type is found under another case': {
+    problem: { code: 'computeType.missing', path: 'computeType' },
+    text: '{"Compute_Type": "aks"}',
+    fixed: ['{"computeType": "aks"}'],
+  },
   'a key in the wrong section moves into its own': {
     problem: { code: 'key.unknown', path: 'minReplicas', suggestion: 'autoScaler.minReplicas' },
     text: '{\n  "computeType": "aks",\n  "minReplicas": 2\n}',

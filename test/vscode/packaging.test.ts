@@ -10,7 +10,7 @@ import { FORMS } from '../../src/contract/webview/forms.ts';
 
 const MEBIBYTE = 1024 * 1024;
 
-/** What VS Code or the extension starts or loads by name: everything else in `dist/` is loaded by one of these. */
+/** What VS Code, the extension or a cluster starts or loads by name: everything else in `dist/` is loaded by one of these. */
 const PROGRAMS = [
   'cli.js',
   'cluster.js',
@@ -28,6 +28,8 @@ const OTHERS = [
   'extension/LICENSE.txt',
   'extension/changelog.md',
   'extension/media/activity-bar.svg',
+  'extension/media/amlignore-grammar.json',
+  'extension/media/amlignore-language.json',
   'extension/media/icon.png',
   'extension/media/walkthrough/cluster.svg',
   'extension/media/walkthrough/deploy.svg',
@@ -78,7 +80,10 @@ describe('the packaged extension', () => {
       [...PROGRAMS, ...webview].map((file) => `extension/dist/${file}`),
       files,
     );
-    const texts = inDist.filter((path) => path.endsWith('.txt'));
+    const texts = inDist.filter((path) => /\.(txt|schema\.json)$/.test(path));
+    for (const file of ['inferenceconfig', 'deploymentconfig']) {
+      assert.ok(texts.includes(`extension/dist/${file}.schema.json`));
+    }
     assert.ok(texts.includes('extension/dist/THIRD-PARTY-NOTICES.txt'));
     assert.deepEqual(inDist.filter((path) => !texts.includes(path)).sort(), [...reached].sort());
   });

@@ -101,11 +101,12 @@ function readComputeType(source: SettingsSource, input: DeploymentInput, report:
   const isGiven = value.type !== 'NoneType' || source.root?.entries.has('computeType') === true;
   if (!isGiven && input.content === undefined) return input.defaultComputeType ?? 'aks';
   if (!isGiven) {
+    const misspelt = [...(source.root?.entries.keys() ?? [])].find((key) => normalize(key) === 'computetype');
     report.error(
       'computeType.missing',
       { ...origin, line: source.root?.line ?? 1 },
       'computeType is missing.',
-      COMPUTE_TYPE_REMEDY,
+      misspelt === undefined ? COMPUTE_TYPE_REMEDY : `Rename "${misspelt}" to "computeType": the case of keys matters.`,
     );
     return undefined;
   }

@@ -62,6 +62,8 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.endpoint.copyPython': async () => (await access()).copyPython,
   'aksml.endpoint.copyCSharp': async () => (await access()).copyCSharp,
 
+  'aksml.endpoint.debug': async () => (await import('../debug/debug-endpoint.ts')).debugEndpoint,
+
   'aksml.version.create': async () => (await version()).createVersion,
   'aksml.version.makeDefault': async () => (await version()).makeDefault,
   'aksml.version.delete': async () => (await version()).deleteVersion,

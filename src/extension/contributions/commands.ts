@@ -210,13 +210,6 @@ const WINDOW_COMMANDS: readonly CommandContribution[] = [
     title: 'Validate Deployment Configuration',
     icon: 'check-all',
     enablement: TRUSTED,
-    menus: [
-      {
-        menu: 'explorer/context',
-        when: `${TRUSTED} && resourceFilename =~ /^(inference|deployment)config.*\\.(json|ya?ml)$/i`,
-        group: 'aksml@2',
-      },
-    ],
   },
 ];
 

@@ -8,6 +8,7 @@ import {
 } from './contribution.ts';
 import { ENDPOINT_CONTRIBUTIONS } from './endpoint-commands.ts';
 import { FORM_CONTRIBUTIONS } from './forms.ts';
+import { PROJECT_FILES } from './project-files.ts';
 import { SETTINGS } from './settings.ts';
 import { VIEWS } from './views.ts';
 import { WALKTHROUGH } from './walkthrough.ts';
@@ -17,6 +18,7 @@ const PARTS: readonly Contributions[] = [
   COMMANDS,
   ENDPOINT_CONTRIBUTIONS,
   FORM_CONTRIBUTIONS,
+  PROJECT_FILES,
   VIEWS,
   SETTINGS,
   WALKTHROUGH,

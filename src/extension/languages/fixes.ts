@@ -25,7 +25,10 @@ export function fixesOf(problem: Problem, text: string, keys: readonly Configura
       ];
     case 'computeType.unknown':
     case 'computeType.missing':
-      return (keys.find((key) => key.path === path)?.values ?? []).map((value) => ({ kind: 'set', path, value }));
+      return (
+        renamed(root, path) ??
+        (keys.find((key) => key.path === path)?.values ?? []).map((value) => ({ kind: 'set', path, value }))
+      );
     case 'autoscale.minAboveMax':
       return swapBounds(root);
     default:
@@ -87,6 +90,14 @@ function withKey(text: string, value: Node, key: string): string {
   const name = value.parent?.children?.[0];
   if (name === undefined) return text;
   return `${text.slice(0, name.offset)}${JSON.stringify(key)}${text.slice(name.offset + name.length)}`;
+}
+
+/** To a key from one of the top level that differs in case, or by `-` and `_`. */
+function renamed(root: Node, key: string): readonly Fix[] | undefined {
+  const letters = (text: string) => text.replace(/[-_]/g, '').toLowerCase();
+  const names = (root.children ?? []).map((property) => String(property.children?.[0]?.value ?? ''));
+  const from = names.find((name) => name !== key && letters(name) === letters(key));
+  return from === undefined ? undefined : [{ kind: 'rename', from, to: key }];
 }
 
 function nodeAt(root: Node, path: string): Node | undefined {

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { writeProject } from '../local/world.ts';
+import { findChromium } from './chromium.ts';
+import { openVsCode, step } from './world.ts';
+
+const chromium = findChromium();
+const skip = 'skip' in chromium ? chromium.skip : false;
+
+const BROKEN = '{\n  "ComputeType": "aks",\n  "authEnabled": "true"\n}\n';
+
+test('a configuration is judged as it is written, and mended with what is offered', {
+  skip,
+  timeout: 600_000,
+}, async (t) => {
+  const world = await openVsCode({
+    project: async (project) => {
+      await writeProject(project);
+      await project.write('deploymentconfig.json', BROKEN);
+      await project.write('source/.amlignore', 'data/\n');
+      await project.write('source/data/large.csv', '1,2\n');
+    },
+  });
+  t.after(() => world.close());
+  const { workbench } = world;
+  const { page } = workbench;
+
+  await step(t, world, 'the problems of the file that is opened are shown', async () => {
+    await workbench.openFile('deploymentconfig.json');
+    await page.locator('.squiggly-error, .squiggly-warning, .squiggly-unnecessary').first().waitFor();
+    await workbench.command('Problems: Focus on Problems View');
+    await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
+  });
+
+  await step(t, world, 'what can be done with the file stands above it', async () => {
+    for (const title of ['Validate', 'Deploy', 'Open form']) {
+      await page.locator('.codelens-decoration a', { hasText: title }).waitFor();
+    }
+  });
+
+  await step(t, world, 'a quick fix renames the key, and the file is mended without being saved', async () => {
+    await page.locator('.monaco-editor .view-line', { hasText: '{' }).first().click();
+    await page.keyboard.press('Control+.');
+    await page.locator('.action-widget').getByText('Rename to "computeType"').click();
+    await page.locator('.monaco-editor .view-line', { hasText: '"computeType": "aks"' }).waitFor();
+    await page.getByRole('treeitem', { name: /computeType is missing/ }).waitFor({ state: 'detached' });
+    assert.equal(await readFile(join(world.project, 'deploymentconfig.json'), 'utf8'), BROKEN);
+  });
+
+  await step(t, world, 'what a deployment leaves out is grey in the Explorer', async () => {
+    await workbench.command('File: Save');
+    await workbench.openView('Explorer');
+    await workbench.expand('source', 'data');
+    await page
+      .locator('.explorer-folders-view [aria-label*="Left out of deployments by .amlignore"]')
+      .first()
+      .waitFor();
+  });
+});
