@@ -192,7 +192,7 @@ class Client implements LocalTarget {
     signal?: AbortSignal,
   ): Promise<Response> {
     const uri = route === 'score' ? status?.scoringUri : status?.swaggerUri;
-    if (uri === undefined) throw noUri(metadata.name, status?.state ?? 'Transitioning');
+    if (uri === undefined) throw noUri(metadata.name, status);
     const init = {
       method: route === 'score' ? 'POST' : 'GET',
       headers: { ...headers, ...(version === undefined ? {} : { 'azureml-model-deployment': version }) },
@@ -252,10 +252,12 @@ class Client implements LocalTarget {
   }
 }
 
-function noUri(name: string, state: string): AksmlError {
-  return new AksmlError('service.noUri', `${name} has no scoring URI yet: it is ${state}.`, {
+function noUri(name: string, status: Endpoint['status']): AksmlError {
+  const { state = 'Transitioning', error } = status ?? {};
+  const why = error === undefined ? '' : ` ${error.message}`;
+  return new AksmlError('service.noUri', `${name} has no scoring URI: it is ${state}.${why}`, {
     subject: name,
-    remedy: `Wait until "aksml service show -n ${name}" says Healthy.`,
+    remedy: error?.remedy ?? `Wait until "aksml service show -n ${name}" says Healthy.`,
   });
 }
 
