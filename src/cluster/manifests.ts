@@ -75,7 +75,7 @@ export const NAMESPACE_RULES: readonly PolicyRule[] = [
   rule('v1', ['secrets'], ['create']),
   rule('v1', ['pods'], ['list', 'watch']),
   rule('v1', ['pods/log'], ['get']),
-  rule('v1', ['events'], ['list']),
+  rule('v1', ['events'], ['list', 'create']),
 ];
 
 export const LEASE_RULES: readonly PolicyRule[] = [

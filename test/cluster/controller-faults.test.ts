@@ -100,7 +100,7 @@ describe('the controller with an API server of its own', { skip }, () => {
         let dead = false;
         proxy.judge = (request): Fault | undefined => {
           if (dead) return { kind: 'drop' };
-          if (isLease(request) || request.write === 0) return undefined;
+          if (isAside(request) || request.write === 0) return undefined;
           writes += 1;
           if (writes < kill.k) return undefined;
           dead = true;
@@ -379,7 +379,8 @@ describe('the controller with an API server of its own', { skip }, () => {
   /** Does what needs a right. */
   async function provoke(namespace: string, resource: string, verb: string): Promise<void> {
     const kind = KINDS.find(({ plural }) => plural === resource);
-    if (resource === 'pods/log' || resource === 'events') await addPod(namespace, resource === 'events');
+    if (resource === 'pods/log' || (resource === 'events' && verb === 'list'))
+      await addPod(namespace, resource === 'events');
     else if (resource.startsWith('endpoints/')) await put(namespace, twoVersions('new'));
     else if (verb === 'create') await put(namespace, twoVersions('new'));
     else if (verb === 'delete') await put(namespace, oneVersion('old'));
@@ -463,12 +464,13 @@ function oneVersion(name: string): Wish {
   return { name, spec: { ...spec, versions: (spec['versions'] as readonly unknown[]).slice(0, 1) } };
 }
 
-function isLease({ path }: ApiRequest): boolean {
-  return path.includes('/leases');
+/** Neither makes anything of an endpoint. */
+function isAside({ path }: ApiRequest): boolean {
+  return path.includes('/leases') || path.endsWith('/events');
 }
 
 function writesSince(proxy: ApiProxy, index: number): readonly ApiRequest[] {
-  return proxy.requests.slice(index).filter((request) => request.write > 0 && !isLease(request));
+  return proxy.requests.slice(index).filter((request) => request.write > 0 && !isAside(request));
 }
 
 /** Holds writes back until it is woken; tells then what became of those that were held. */
@@ -482,7 +484,7 @@ function pausable(client: KubeClient) {
     const pausing = gate;
     // Its sleep stops everything: neither the watch nor the Lease is read meanwhile.
     if (pausing === undefined) return send(request);
-    const writes = request.method !== 'GET' && !request.path.includes('/leases');
+    const writes = request.method !== 'GET' && !/leases|events$/.test(request.path);
     const { signal: _stopped, ...unstoppable } = request;
     const answer = pausing.promise.then(() => send(writes ? unstoppable : request));
     if (writes) {

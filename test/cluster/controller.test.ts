@@ -32,6 +32,8 @@ function controllerSuite(cluster: Cluster): void {
     const table = await world.kubectl('get', 'aep');
     assert.match(table, /^NAME +STATE +VERSIONS +REPLICAS +URI +AGE\nweb +Healthy +main +1\/1 /);
 
+    const described = await world.kubectl('describe', 'aep', 'web');
+    assert.match(described, /Normal +Healthy .*aksml-controller +The endpoint is Healthy/);
     const before = await versionsOf(world);
     // Another one looks at everything anew.
     await first.stop();

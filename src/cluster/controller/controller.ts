@@ -6,6 +6,7 @@ import { electLeader } from '../../kube/lease.ts';
 import { keyOf } from '../../kube/object.ts';
 import { PODS, type StoredEndpoint } from '../../kube/resource.ts';
 import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
+import { Announcer, isNews } from './announcer.ts';
 import { ClusterCache } from './cluster-cache.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { ObjectWriter } from './object-writer.ts';
@@ -48,6 +49,7 @@ export class Controller {
   readonly #cache: ClusterCache;
   readonly #history = new SpecHistory();
   readonly #diagnosis: PodDiagnosis;
+  readonly #announcer: Announcer;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
@@ -66,11 +68,9 @@ export class Controller {
         options.log({ level: 'warn', message: `watching ${resource.plural}: ${said(error)}`, namespace });
       },
     });
-    this.#diagnosis = new PodDiagnosis(
-      kube,
-      () => clock().getTime(),
-      (error) => options.log({ level: 'warn', message: said(error) }),
-    );
+    const warn = (error: unknown) => options.log({ level: 'warn', message: said(error) });
+    this.#announcer = new Announcer(kube, clock, warn);
+    this.#diagnosis = new PodDiagnosis(kube, () => clock().getTime(), warn);
     this.#reconciler = new Reconciler({
       cache: this.#cache,
       writer: new ObjectWriter(kube, (verb, resource) => {
@@ -160,13 +160,14 @@ export class Controller {
     for (const other of this.#cache.named(object.metadata.name)) this.#queue?.add(keyOf(other.metadata));
   }
 
-  #onStatus({ metadata, status: before }: StoredEndpoint, status: EndpointStatus): void {
-    if (before?.state === status.state && before.error?.message === status.error?.message) return;
+  #onStatus(endpoint: StoredEndpoint, status: EndpointStatus): void {
+    if (!isNews(endpoint.status, status)) return;
+    this.#announcer.announce(endpoint, status);
     this.#options.log({
       level: status.error === undefined ? 'info' : 'warn',
       message:
         status.error === undefined ? status.state : `${status.state}: ${status.error.code}: ${status.error.message}`,
-      endpoint: keyOf(metadata),
+      endpoint: keyOf(endpoint.metadata),
     });
   }
 

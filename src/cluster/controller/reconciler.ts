@@ -229,11 +229,12 @@ export class Reconciler {
   }
 }
 
-/** A fixed number is the user's; else whoever scales the Deployment owns its replicas, from the minimum on. */
+/** A fixed number is the user's; between the bounds of an autoscaled version, whoever scales the Deployment decides. */
 function rolloutOf({ version, deployment, inPlace }: VersionFacts): Rollout {
   const { scale } = version;
-  const replicas = scale.kind === 'fixed' ? scale.replicas : (deployment?.spec?.replicas ?? scale.minReplicas);
-  return { replicas, inPlace };
+  if (scale.kind === 'fixed') return { replicas: scale.replicas, inPlace };
+  const present = deployment?.spec?.replicas ?? scale.minReplicas;
+  return { replicas: Math.min(scale.maxReplicas, Math.max(scale.minReplicas, present)), inPlace };
 }
 
 /** What the user or an administrator must mend; undefined for what mends itself. */

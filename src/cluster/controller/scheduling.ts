@@ -57,7 +57,7 @@ export function unschedulableCause({ reason }: Unscheduled, scaling: ScaleUp): C
 }
 
 /**
- * Whether a rollout should go on in place, documented for users in `docs/cluster.md`: its new replicas have found no room for a minute, no
+ * Whether a rollout should go on in place, which `docs/cluster.md` tells users: its new replicas have found no room for a minute, no
  * node is being added, and old replicas could make room.
  */
 export function mustReplaceInPlace(

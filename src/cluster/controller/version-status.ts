@@ -27,6 +27,9 @@ export interface DerivedVersion {
   readonly recheckMs?: number;
 }
 
+/** Replicas that a status tells of one by one. */
+const MAX_SHOWN = 200;
+
 /** How often events of autoscalers are asked for while a pod waits for a node. */
 const WAITING_RECHECK_MS = 10_000;
 
@@ -63,12 +66,20 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
       desiredReplicas: desired,
       ...counts,
       ...(servingImage === undefined ? {} : { servingImage }),
-      replicas: replicas.map(({ status }) => status),
+      replicas: shown(replicas.map(({ status }) => status)),
     },
     ...(waiting === undefined
       ? {}
       : { recheckMs: Math.max(1000, Math.min(WAITING_RECHECK_MS, waiting.since + NOTICE_MS - now)) }),
   };
+}
+
+/** An object of the API server has 1.5 MiB: of very many replicas, those are left out about which there is least to say. */
+function shown(replicas: readonly ReplicaStatus[]): readonly ReplicaStatus[] {
+  if (replicas.length <= MAX_SHOWN) return replicas;
+  const others = replicas.filter(({ state }) => state !== 'ready');
+  const ready = replicas.filter(({ state }) => state === 'ready');
+  return [...others, ...ready].slice(0, MAX_SHOWN);
 }
 
 /** What the user asked for: the rest comes and goes with the load. */
