@@ -55,7 +55,7 @@ export async function compareWithPrevious({ engine }: AksmlWindow, on: CommandTa
   const node = nodeOfKind(on, 'revision');
   const place = placeOf(node, node.revision);
   const before = { ...place, revision: place.revision - 1 };
-  const { code } = await busily(t('Comparing…'), () =>
+  const { code, ...others } = await busily(t('Comparing…'), () =>
     engine.request('revision.diff', { ...place, from: before.revision, to: place.revision }),
   );
   const files = code.map(
@@ -68,7 +68,7 @@ export async function compareWithPrevious({ engine }: AksmlWindow, on: CommandTa
   const configuration: Change = [configurationUri(place), configurationUri(before), configurationUri(place)];
   await showChanges(t('{0} revisions {1} and {2}', place.name, before.revision, place.revision), [
     ...files,
-    configuration,
+    ...(Object.values(others).some(({ length }) => length > 0) ? [configuration] : []),
   ]);
 }
 

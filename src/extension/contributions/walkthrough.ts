@@ -1,6 +1,6 @@
 import { type Contributions, type Text, text } from './contribution.ts';
 
-const picture = (name: string, altText: Text) => ({ image: `media/walkthrough/${name}.svg`, altText });
+const picture = (name: string, altText: Text) => ({ svg: `media/walkthrough/${name}.svg`, altText });
 
 export const WALKTHROUGH: Contributions = {
   points: {

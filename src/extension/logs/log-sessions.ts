@@ -24,26 +24,28 @@ export class LogSessions implements vscode.Disposable {
     window.context.subscriptions.push(this);
   }
 
+  /** Those that go on. */
   get all(): readonly LogSession[] {
-    return [...this.#open.values()];
+    return [...this.#open.values()].filter(({ ended }) => !ended);
   }
 
   follow(subject: LogSubject): LogSession {
     const key = JSON.stringify(subject);
-    const session = this.#open.get(key) ?? new LogSession(this.#window, subject, () => this.#ended(key));
+    const present = this.#open.get(key);
+    if (present?.ended) present.dispose();
+    const session = present && !present.ended ? present : new LogSession(this.#window, subject, () => this.#tell());
     this.#open.set(key, session);
+    this.#tell();
     session.show();
-    void vscode.commands.executeCommand('setContext', 'aksml.logging', true);
     return session;
   }
 
-  #ended(key: string): void {
-    this.#open.delete(key);
-    if (this.#open.size === 0) void vscode.commands.executeCommand('setContext', 'aksml.logging', false);
+  #tell(): void {
+    void vscode.commands.executeCommand('setContext', 'aksml.logging', this.all.length > 0);
   }
 
   dispose(): void {
-    for (const session of this.all) session.dispose();
+    for (const session of this.#open.values()) session.dispose();
   }
 }
 
@@ -57,6 +59,7 @@ export class LogSession implements vscode.Disposable {
   #paused = false;
   #opened = false;
   #failing = false;
+  #ended = false;
 
   constructor({ engine }: AksmlWindow, { scope, versionName, replica }: LogSubject, onEnd: () => void) {
     this.title = [scope.name, versionName === scope.name ? undefined : versionName, replica]
@@ -88,7 +91,7 @@ export class LogSession implements vscode.Disposable {
         if (!this.#failing) this.#sink.say([error.message, error.remedy].filter(Boolean).join(' '));
         this.#failing = true;
       },
-      onEnd: () => this.#sink.say(t('The log ends here: the endpoint is gone.')),
+      onEnd: () => this.#end(t('The log ends here: the endpoint is gone.')),
     });
   }
 
@@ -144,16 +147,26 @@ export class LogSession implements vscode.Disposable {
       .join('');
   }
 
-  /** What was shown stays to be read in an output channel until it is asked for again. */
+  /** What was shown stays to be read until the log is asked for again. */
   stop(): void {
+    this.#end(t('Streaming has stopped.'));
+  }
+
+  #end(sentence: string): void {
     this.#subscription.dispose();
-    this.#sink.say(t('Streaming has stopped.'));
+    this.#sink.say(sentence);
+    this.#ended = true;
     this.#onEnd();
+  }
+
+  get ended(): boolean {
+    return this.#ended;
   }
 
   dispose(): void {
     this.#subscription.dispose();
     this.#sink.dispose();
+    this.#ended = true;
     this.#onEnd();
   }
 }

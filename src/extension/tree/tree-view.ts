@@ -23,6 +23,7 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
   #state: TreeState = EMPTY;
   /** What VS Code has been told of. */
   #shown: TreeState = EMPTY;
+  readonly #loading = new Set<NodeId>();
   #timer: NodeJS.Timeout | undefined;
   #started = false;
 
@@ -61,7 +62,7 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
   getChildren(id?: NodeId): NodeId[] {
     if (!vscode.workspace.isTrusted) return [];
     this.start();
-    if (id?.endsWith('/history') && this.node(id)?.kind === 'history') void this.#loadHistory(id);
+    if (id !== undefined && this.node(id)?.kind === 'history') void this.#loadHistory(parentOf(id) ?? '');
     return [...childrenOf(this.#state, id)];
   }
 
@@ -149,13 +150,14 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
     await this.view.reveal(id, { select: true, focus: true, expand: true });
   }
 
-  async #loadHistory(id: NodeId): Promise<void> {
-    const endpointId = parentOf(id) ?? '';
+  /** Of an endpoint whose newest revisions are not known yet. */
+  async #loadHistory(endpointId: NodeId): Promise<void> {
     const node = this.node(endpointId);
-    if (node?.kind !== 'endpoint') return;
+    if (node?.kind !== 'endpoint' || this.#loading.has(endpointId)) return;
     const known = this.#state.histories.get(endpointId);
     const wanted = node.endpoint.spec.versions.map(({ revision }) => revision);
     if (known?.value && wanted.every((digest) => known.value?.some((one) => one.digest === digest))) return;
+    this.#loading.add(endpointId);
     const scope = { ...node.workspace.scope, target: node.target, name: node.endpoint.metadata.name };
     const history = await this.#engine.request('revision.list', scope).then(
       (value) => ({ value }),
@@ -163,6 +165,7 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
         error: { code: 'revision.list', message: error instanceof Error ? error.message : String(error) },
       }),
     );
+    this.#loading.delete(endpointId);
     this.#dispatch({ type: 'history', node: endpointId, history });
   }
 
@@ -193,6 +196,8 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
     }
     const ids = new Set(about.flatMap((id) => changedNodes(before, after, id)));
     if (ids.size > 0) this.#changed.fire([...topmost(ids)]);
+    // What somebody has looked at goes on with each deploy.
+    for (const [id, { value }] of after.histories) if (value) void this.#loadHistory(id);
   }
 
   #showBadge(): void {
