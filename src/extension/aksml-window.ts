@@ -1,6 +1,7 @@
 import type * as vscode from 'vscode';
 import type { EngineClient } from './engine-client.ts';
 import type { LogSessions } from './logs/log-sessions.ts';
+import type { ShownDocuments } from './shown-documents.ts';
 import type { TreeNode } from './tree/nodes.ts';
 import type { TreeView } from './tree/tree-view.ts';
 
@@ -10,6 +11,7 @@ export interface AksmlWindow {
   readonly engine: EngineClient;
   readonly output: vscode.LogOutputChannel;
   readonly tree: TreeView;
+  readonly documents: ShownDocuments;
   readonly logs: () => Promise<LogSessions>;
 }
 

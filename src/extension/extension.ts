@@ -7,6 +7,7 @@ import { registerForms } from './forms/register-forms.ts';
 import type { RevisionFiles } from './revisions/revision-files.ts';
 import { folderScopes } from './scopes.ts';
 import { showError } from './show-error.ts';
+import { ShownDocuments } from './shown-documents.ts';
 import { openStatusBar } from './status-bar.ts';
 import { ModelDrop } from './tree/model-drop.ts';
 import { TreeView } from './tree/tree-view.ts';
@@ -68,18 +69,20 @@ function openWindow(context: vscode.ExtensionContext): AksmlWindow {
   });
   const drop = new ModelDrop(() => window);
   const tree = new TreeView(engine, folderScopes, drop);
+  const documents = new ShownDocuments();
   let logs: ReturnType<AksmlWindow['logs']> | undefined;
   const window: AksmlWindow = {
     context,
     engine,
     output,
     tree,
+    documents,
     logs: () => {
       logs ??= import('./logs/log-sessions.ts').then(({ LogSessions }) => new LogSessions(window));
       return logs;
     },
   };
-  context.subscriptions.push(output, tree, { dispose: () => engine.dispose() });
+  context.subscriptions.push(output, tree, documents.register(), { dispose: () => engine.dispose() });
   return window;
 }
 

@@ -5,7 +5,10 @@ import type { AksmlWindow } from './aksml-window.ts';
 const t = vscode.l10n.t;
 
 /** Tells a failure with its cause and what to do; what was cancelled on request is none. */
-export async function showError({ output }: Pick<AksmlWindow, 'output'>, thrown: unknown): Promise<void> {
+export async function showError(
+  { output, documents }: Pick<AksmlWindow, 'output' | 'documents'>,
+  thrown: unknown,
+): Promise<void> {
   if (AksmlError.isCancelled(thrown)) {
     const { remedy } = AksmlError.is(thrown) ? thrown : { remedy: undefined };
     void vscode.window.setStatusBarMessage([t('Cancelled.'), remedy].filter(Boolean).join(' '), 8000);
@@ -19,7 +22,7 @@ export async function showError({ output }: Pick<AksmlWindow, 'output'>, thrown:
     ...(hasDetails(error) ? [details] : []),
     t('Show Output'),
   );
-  if (chosen === details) await showDetails(error);
+  if (chosen === details) await showDetails({ documents }, error);
   else if (chosen !== undefined) output.show();
 }
 
@@ -32,9 +35,8 @@ function hasDetails({ problems = [], logTail = [] }: SerializedError): boolean {
 }
 
 /** The whole of it as a document, the log's tail last. */
-export async function showDetails(error: SerializedError): Promise<void> {
-  const document = await vscode.workspace.openTextDocument({ language: 'log', content: errorText(error) });
-  await vscode.window.showTextDocument(document, { preview: true });
+export function showDetails({ documents }: Pick<AksmlWindow, 'documents'>, error: SerializedError): Promise<void> {
+  return documents.show(error.code, 'log', errorText(error));
 }
 
 export function errorText({ code, message, remedy, problems = [], logTail = [], cause }: SerializedError): string {

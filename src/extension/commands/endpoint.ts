@@ -10,8 +10,7 @@ const t = vscode.l10n.t;
 export async function openSwagger(window: AksmlWindow, on: CommandTarget): Promise<void> {
   const scope = scopeOfEndpoint(await endpointOf(window, on));
   const document = await window.engine.request('endpoint.swagger', scope);
-  const content = `${JSON.stringify(document, undefined, 2)}\n`;
-  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ language: 'json', content }));
+  await window.documents.show(`${scope.name}.openapi.json`, 'json', `${JSON.stringify(document, undefined, 2)}\n`);
 }
 
 /** New code, models or settings: the deploy form knows what is there. */

@@ -31,10 +31,9 @@ export async function registerEnvironment({ engine }: AksmlWindow, on: CommandTa
   );
 }
 
-export async function showEnvironment(_: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { environment } = nodeOfKind(on, 'environment');
-  const content = `${JSON.stringify(environment.definition, undefined, 2)}\n`;
-  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ language: 'json', content }));
+export async function showEnvironment({ documents }: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { name, version, definition } = nodeOfKind(on, 'environment').environment;
+  await documents.show(`${name}-${version}.json`, 'json', `${JSON.stringify(definition, undefined, 2)}\n`);
 }
 
 export async function downloadEnvironment({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {

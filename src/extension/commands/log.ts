@@ -26,7 +26,7 @@ export async function showCause(window: AksmlWindow, on: CommandTarget): Promise
     return;
   }
   const { code, message, remedy, logTail } = cause;
-  await showDetails({
+  await showDetails(window, {
     code,
     message,
     ...(remedy === undefined ? {} : { remedy }),

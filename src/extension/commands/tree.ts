@@ -19,8 +19,8 @@ export function refreshTree({ tree }: AksmlWindow): void {
   tree.refresh();
 }
 
-export async function showNodeError(_: AksmlWindow, { node }: CommandTarget): Promise<void> {
-  if (node?.kind === 'error') await showDetails(node.error);
+export async function showNodeError(window: AksmlWindow, { node }: CommandTarget): Promise<void> {
+  if (node?.kind === 'error') await showDetails(window, node.error);
 }
 
 export function showMore({ tree }: AksmlWindow, { node }: CommandTarget): void {

@@ -48,7 +48,7 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
   {
     id: 'aksml.endpoint.showCause',
     title: 'Show Cause of the Failure',
-    icon: 'error',
+    icon: 'go-to-file',
     palette: false,
     menus: [
       onNode('cause', 'inline@1'),

@@ -1,6 +1,6 @@
 import type { EndpointState } from '../../contract/endpoint.ts';
 import type { GroupName, NodeOf, TreeNode } from './nodes.ts';
-import { isUnwell, type WorkspaceState } from './state.ts';
+import { isStopped, isUnwell, type WorkspaceState } from './state.ts';
 
 /** VS Code's `l10n.t`: the English with `{0}` for its arguments. */
 export type Translate = (message: string, ...args: (string | number)[]) => string;
@@ -149,7 +149,7 @@ function groupSummary(group: GroupName, workspace: WorkspaceState, t: Translate)
       return count(workspace.environments.value, ({ name }) => name);
     case 'endpoints': {
       const all = [...workspace.endpoints.values()].flatMap(({ byName }) => [...byName.values()]);
-      const unwell = all.filter(({ status }) => isUnwell(status?.state)).length;
+      const unwell = all.filter(({ status }) => isUnwell(status)).length;
       return joined(
         all.length === 0 ? undefined : `${all.length}`,
         unwell === 0 ? undefined : t('{0} failing', unwell),
@@ -247,6 +247,8 @@ const STATE_ICONS: Readonly<Record<EndpointState, NonNullable<Presentation['icon
   Deleting: { id: 'trash' },
 };
 
+const STOPPED_ICON = { id: 'circle-slash' } as const;
+
 function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoint'>, t: Translate): Presentation {
   const { metadata, spec, status } = endpoint;
   const state = status?.state ?? 'Transitioning';
@@ -254,12 +256,12 @@ function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoint'>, t:
   return {
     label: metadata.name,
     description: joined(
-      state === 'Healthy' ? undefined : state,
+      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
       several ? target : undefined,
       status?.scoringUri,
       AUTH[spec.auth](t),
     ),
-    icon: STATE_ICONS[state],
+    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
     contextValue: context(
       'endpoint',
       spec.form === 'endpoint' ? 'several' : 'single',
@@ -267,7 +269,7 @@ function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoint'>, t:
       spec.auth !== 'none' && 'secured',
       spec.computeType === 'aks' && 'remoteForm',
       state,
-      isUnwell(state) && 'failing',
+      isUnwell(status) && 'failing',
     ),
     expands: 'collapsed',
     spoken: t('{0}, endpoint, {1}, on {2}', metadata.name, state, target),
@@ -288,15 +290,20 @@ function presentVersion({ endpoint, version, status }: NodeOf<'version'>, t: Tra
   return {
     label: version.name,
     description: joined(
-      state === 'Healthy' ? undefined : state,
+      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
       several ? t('{0} % traffic', formatNumber(traffic)) : undefined,
       version.isDefault && several ? t('default') : undefined,
       version.type?.toLowerCase(),
       t('{0} replicas', ready),
       status?.utilization === undefined ? undefined : t('{0} % busy', Math.round(status.utilization * 100)),
     ),
-    icon: STATE_ICONS[state],
-    contextValue: context('version', several && !version.isDefault && 'treatable', state, isUnwell(state) && 'failing'),
+    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
+    contextValue: context(
+      'version',
+      several && !version.isDefault && 'treatable',
+      state,
+      isUnwell(status) && 'failing',
+    ),
     expands: 'collapsed',
     spoken: t('{0}, version of {1}, {2}, {3} replicas ready', version.name, endpoint.metadata.name, state, ready),
   };

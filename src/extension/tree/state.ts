@@ -1,5 +1,5 @@
 import type { EndpointChange } from '../../contract/compute-target.ts';
-import type { Endpoint, EndpointState } from '../../contract/endpoint.ts';
+import type { Endpoint, EndpointState, VersionStatus } from '../../contract/endpoint.ts';
 import type { RevisionView, TargetView, WorkspaceScope, WorkspaceView } from '../../contract/engine-api.ts';
 import type { RegisteredEnvironment } from '../../contract/environment.ts';
 import type { SerializedError } from '../../contract/error.ts';
@@ -174,17 +174,20 @@ function withChanges(endpoints: EndpointsState, changes: readonly EndpointChange
 /** States that ask for a person. */
 const UNWELL: readonly EndpointState[] = ['Unhealthy', 'Failed', 'Unschedulable'];
 
-export function isUnwell(state: EndpointState | undefined): boolean {
-  return state !== undefined && UNWELL.includes(state);
+/** What was stopped on request asks for nobody. */
+export function isUnwell(status: Pick<VersionStatus, 'state' | 'error'> | undefined): boolean {
+  return status !== undefined && UNWELL.includes(status.state) && !isStopped(status);
+}
+
+export function isStopped(status: Pick<VersionStatus, 'error'> | undefined): boolean {
+  return status?.error?.code === 'Stopped';
 }
 
 /** For the badge: endpoints that ask for a person. */
 export function unwellEndpoints({ workspaces }: TreeState): readonly string[] {
   const found = workspaces.flatMap(({ endpoints }) =>
     [...endpoints].flatMap(([target, { byName }]) =>
-      [...byName.values()]
-        .filter(({ status }) => isUnwell(status?.state))
-        .map(({ metadata }) => `${target}/${metadata.name}`),
+      [...byName.values()].filter(({ status }) => isUnwell(status)).map(({ metadata }) => `${target}/${metadata.name}`),
     ),
   );
   // Two workspaces may share a target.
