@@ -159,6 +159,21 @@ export function registryConformance(
     await assert.rejects(registry.mountBlob('models/a', 'models/b', unknown), isCode('registry.notFound'));
   });
 
+  it('lists what refers to a manifest', async ({ registry, again }) => {
+    const manifest = await storeContent(registry, 'images/a', 'image');
+    const { descriptor: subject } = await registry.putManifest('images/a', manifest, { tag: '1' });
+    assert.deepEqual(await registry.listReferrers('images/a', subject.digest), []);
+    const bills = [];
+    for (const text of ['one', 'two', 'two']) {
+      const bill = await storeContent(registry, 'images/a', text);
+      bills.push((await registry.putReferrer('images/a', { ...bill, subject })).digest);
+    }
+    const found = await again.listReferrers('images/a', subject.digest);
+    assert.deepEqual(found.map(({ digest }) => digest).sort(), [...new Set(bills)].sort());
+    assert.ok(found.every(({ artifactType }) => artifactType === 'application/vnd.aksml.test.v1'));
+    assert.deepEqual(await again.listTags('images/a'), ['1']);
+  });
+
   it('deletes a manifest by its digest, with its tags, and no other', async ({ registry, again }) => {
     const first = await storeContent(registry, 'models/a', 'first');
     const { descriptor } = await registry.putManifest('models/a', first, { tag: '1' });

@@ -3,14 +3,15 @@ import { EventEmitter, once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { buffer } from 'node:stream/consumers';
+import { after, before, type TestContext, test } from 'node:test';
 import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { joinTeam } from './deployment-world.ts';
-import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
+import { freePort, type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { environmentDefinition, SCORE } from './package-world.ts';
 import { findPodman, openPodman, type Podman } from './podman.ts';
 
@@ -54,12 +55,16 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     };
   };
 
+  /** Environments are built in one place, and found there by all others. */
+  const teamIn = (t: TestContext, prefix: string) =>
+    joinTeam(t, `${running.host}/${prefix}`, { environment: ENVIRONMENT, global: `${running.host}/global` });
+
   test('an image that is composed and pushed for a cluster is pulled by podman and scores', podmanFound, async (t) => {
-    const { engine, build } = await joinTeam(t, `${running.host}/scores`, { environment: ENVIRONMENT });
+    const { engine, build } = await joinTeam(t, `${running.host}/global`, { environment: ENVIRONMENT });
     const source = await project(engine.home.root);
     await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
     const { image, imageRepository } = await build(source);
-    assert.equal(imageRepository, `${running.host}/scores/images/factor`);
+    assert.equal(imageRepository, `${running.host}/global/images/factor`);
     const name = `${imageRepository}@${image}`;
     assert.ok(podman);
     await podman.run('pull', '--tls-verify=false', name);
@@ -72,7 +77,7 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
   test('probes are answered while init() and while a scoring call lasts', podmanFound, async (t) => {
     const gate = await openGate();
     t.after(() => gate.close());
-    const { engine, build } = await joinTeam(t, `${running.host}/probes`, { environment: ENVIRONMENT });
+    const { engine, build } = await teamIn(t, 'probes');
     const source = await project(engine.home.root);
     await writeFile(join(source.sourceDirectory, 'score.py'), WAITING_SCRIPT(gate.address));
     const { image, imageRepository } = await build({ ...source, models: [] });
@@ -95,11 +100,13 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
   });
 
   test('a second deploy builds and uploads nothing, and changed code uploads the code alone', async (t) => {
-    const { engine, build, requests } = await joinTeam(t, `${running.host}/again`, { environment: ENVIRONMENT });
+    const { engine, build, requests } = await teamIn(t, 'again');
     const source = await project(engine.home.root);
     await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
     const first = await build(source);
-    assert.deepEqual(reusedStages(first.events), ['models']);
+    const [environment] = first.events.filter((event) => event.type === 'done' && event.stage === 'environment');
+    assert.match(JSON.stringify(environment), /found in 127\.0\.0\.1:\d+\/global/);
+    assert.deepEqual(reusedStages(first.events), ['environment', 'models']);
 
     const same = await build(source);
     assert.equal(same.image, first.image);
@@ -117,10 +124,90 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     assert.match(pushed?.detail ?? '', /, \d{1,2} kB sent, \d+ of \d+ layers reused$/);
   });
 
-  test('a teammate on another machine finds the environment, and composes the same image', async (t) => {
-    const [ann, ben] = await Promise.all(
-      [1, 2].map(() => joinTeam(t, `${running.host}/team`, { environment: ENVIRONMENT })),
+  test('a bill of materials is attached to the image, and names packages, models and base', async (t) => {
+    const { engine, build } = await teamIn(t, 'bill');
+    const source = await project(engine.home.root);
+    const { model } = await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const { image } = await build(source);
+    const repository = 'images/factor';
+    const [referrer, ...others] = await engine.registry.listReferrers(repository, image);
+    assert.equal(referrer?.artifactType, 'application/vnd.cyclonedx+json');
+    assert.deepEqual(others, []);
+    const { manifest } = await engine.registry.getManifest(repository, referrer.digest);
+    const [document] = manifest.layers;
+    assert.ok(document);
+    const bill = JSON.parse((await buffer(await engine.registry.getBlob(repository, document.digest))).toString());
+    assert.deepEqual([bill.bomFormat, bill.specVersion, bill.metadata.component.version], ['CycloneDX', '1.6', image]);
+    const components: { type: string; name: string; purl?: string; hashes?: { content: string }[] }[] = bill.components;
+    assert.ok(components.some(({ purl }) => /^pkg:pypi\/azureml-inference-server-http@/.test(purl ?? '')));
+    const [billed] = components.filter(({ type }) => type === 'machine-learning-model');
+    assert.deepEqual(
+      [billed?.name, billed?.hashes?.[0]?.content],
+      ['factor', model.treeDigest.slice('sha256:'.length)],
     );
+    assert.ok(components.some(({ type, name }) => type === 'container' && name === baseImage));
+  });
+
+  test('models and code are put on a container of the user, which starts as it says', podmanFound, async (t) => {
+    const { engine, build } = await teamIn(t, 'container');
+    const source = await project(engine.home.root);
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const port = await freePort();
+    const routes = { port, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
+    const command = ['python3', '-m', 'http.server', '{port}', '--directory', '/var/azureml-app'];
+    const code = {
+      sourceDirectory: source.sourceDirectory,
+      entryScript: 'score.py',
+      namedFiles: [],
+      environment: { kind: 'inline', definition: source.definition },
+    } as const;
+    const { image, imageRepository, revision } = await build(source, {
+      source: { kind: 'container', container: { image: baseImage, command, ...routes }, code },
+    });
+    assert.match(revision.container?.image ?? '', /\/debian@sha256:/, 'the image is recorded by its digest');
+    const name = `${imageRepository}@${image}`;
+    assert.ok(podman);
+    await podman.run('pull', '--tls-verify=false', name);
+    await podman.run('run', '--detach', '--network', 'host', '--user', '1000', ...LIMITS, name);
+    const fetched = async (path: string): Promise<string> => {
+      for (;;) {
+        const answer = await fetch(`http://127.0.0.1:${port}/${path}`).catch(() => undefined);
+        if (answer?.ok) return answer.text();
+      }
+    };
+    assert.equal(await fetched('azureml-models/factor/1/factor.txt'), '1.5');
+    assert.equal(await fetched('source/score.py'), SCORE);
+  });
+
+  test('a container to which nothing is added is pulled from where it is', async (t) => {
+    const { build, requests } = await teamIn(t, 'untouched');
+    const routes = { port: 80, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
+    const { image, imageRepository } = await build(
+      { sourceDirectory: '', definition: environmentDefinition() },
+      { source: { kind: 'container', container: { image: baseImage, ...routes } } },
+    );
+    assert.equal(`${imageRepository}@${image}`, (await resolved(baseImage)).name);
+    assert.ok(!requests().some((request) => request.includes('/images/')));
+  });
+
+  test('content that somebody removed from the registry is made again', async (t) => {
+    const { engine, build } = await teamIn(t, 'removed');
+    const source = await project(engine.home.root);
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const first = await build(source);
+    const { manifest } = await engine.registry.getManifest('images/factor', first.image);
+    await engine.registry.deleteManifest('images/factor', first.image);
+    for (const layer of manifest.layers) {
+      for (const repository of ['images/factor', 'environment-images'])
+        await removeBlob(running.host, 'removed', repository, layer.digest);
+    }
+    const second = await build(source);
+    assert.equal(second.image, first.image);
+    await engine.registry.getManifest('images/factor', second.image);
+  });
+
+  test('a teammate on another machine finds the environment, and composes the same image', async (t) => {
+    const [ann, ben] = await Promise.all([1, 2].map(() => teamIn(t, 'team')));
     assert.ok(ann && ben);
     const source = await project(ann.engine.home.root);
     await registerModel(ann.engine, { name: 'factor', path: 'factor.txt', cwd: ann.engine.home.root });
@@ -133,6 +220,21 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
       [],
     );
   });
+}
+
+const LIMITS = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+
+/** An image's name with its digest instead of its tag. */
+async function resolved(name: string): Promise<{ readonly name: string }> {
+  const [, host = '', repository = '', tag = ''] = /^([^/]+)\/(.+):([^:/]+)$/.exec(name) ?? [];
+  const { descriptor } = await new DistributionRegistry(host, { fetch }).getManifest(repository, tag);
+  return { name: `${host}/${repository}@${descriptor.digest}` };
+}
+
+/** As an administrator or a retention rule does. */
+async function removeBlob(host: string, prefix: string, repository: string, digest: string): Promise<void> {
+  const response = await fetch(`http://${host}/v2/${prefix}/${repository}/blobs/${digest}`, { method: 'DELETE' });
+  await response.body?.cancel();
 }
 
 const JSON_TYPE = { 'content-type': 'application/json' };

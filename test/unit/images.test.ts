@@ -397,7 +397,7 @@ test("a build context has the Dockerfile at its root and v1's layout beside it, 
   for (let run = 0; run < 2; run += 1) {
     const { folder, files } = await packageBuildContext(world.store, world.request({ outputPath, definition }));
     assert.equal(folder, outputPath);
-    assert.equal(files, 9);
+    assert.equal(files, 10);
   }
   const names = (await readdir(outputPath, { recursive: true })).map((name) => name.replaceAll('\\', '/'));
   for (const name of [

@@ -1,8 +1,13 @@
+import { APP_ROOT } from '../../contract/container.ts';
+import type { CustomContainer } from '../../contract/endpoint.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine, ImageStore } from '../engine.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
-import { type AssembledImage, assembleImage, type DeploymentParts } from '../images/assemble.ts';
+import { assembleImage, type DeploymentParts } from '../images/assemble.ts';
+import { fetchBase } from '../images/base-cache.ts';
+import type { Foundation, ImageParts } from '../images/compose.ts';
+import { needsBuilder } from '../images/docker-steps.ts';
 import { containerVariables } from '../images/dockerfile.ts';
 import {
   describeEnvironment,
@@ -10,9 +15,13 @@ import {
   environmentImage,
   type FoundEnvironment,
 } from '../images/environment-image.ts';
+import { findBase } from '../images/image-base.ts';
 import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositories.ts';
 import { planForImage } from '../images/image-request.ts';
-import { type PushedImage, pushImage } from '../images/push.ts';
+import { type Attachment, type PushedImage, pushImage } from '../images/push.ts';
+import { SBOM_TYPE, softwareBill } from '../images/sbom.ts';
+import type { Place } from '../registry/copy.ts';
+import { parseImageReference } from '../registry/image-reference.ts';
 import { repositoryOf } from '../revisions/revisions.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
 import type { BuildRequest, MadeVersion } from './build.ts';
@@ -39,12 +48,13 @@ export async function makeDeploymentImage(
     recipe.definition?.secretEnvironmentVariables ?? [],
   );
   const job: ImageJob = { engine, store, request, recipe, plan, variables: split.plain, ...(code ? { code } : {}) };
-  const { environment, image } = await makeWhole(job, options);
+  const made = await makeWhole(job, options);
+  const { container } = made.ground;
   return {
-    recipe,
-    image: image.image.descriptor.digest,
-    imageRepository: `${store.pullAddress}/${deploymentImages(request.endpoint)}`,
-    environment,
+    recipe: container === undefined ? recipe : { ...recipe, container },
+    image: made.digest,
+    imageRepository: made.repository,
+    environment: made.ground.environment,
     variables,
     split,
     ...(code === undefined ? {} : { code }),
@@ -81,85 +91,186 @@ interface ImageJob {
 }
 
 interface MadeImage {
-  readonly environment: EnvironmentImage;
-  readonly image: AssembledImage;
+  readonly ground: Ground;
+  /** Of the manifest. */
+  readonly digest: string;
+  /** `HOST/PATH` */
+  readonly repository: string;
+}
+
+/** What models and code are put on. */
+interface Ground {
+  readonly foundation: Foundation;
+  readonly place: Place;
+  readonly environment: Pick<EnvironmentImage, 'hash' | 'pythonVersion' | 'lock'>;
+  readonly start?: ImageParts['start'];
+  /** The container with its image named by digest. */
+  readonly container?: CustomContainer;
+  /** The registry that had it; absent where it was built. */
+  readonly foundIn?: string;
 }
 
 /** When somebody has removed content from the registry that a record still names, the environment is built once more. */
 async function makeWhole(job: ImageJob, options: RunOptions): Promise<MadeImage> {
-  const found = await prepareEnvironment(job, options);
+  const ground = await prepareGround(job, options);
   try {
-    return await makeOn(job, found.image, options);
+    return await makeOn(job, ground, options);
   } catch (error) {
     const isGone = AksmlError.is(error, 'registry.notFound') || AksmlError.is(error, 'registry.blobUnknown');
-    if (!isGone || found.foundIn === undefined) throw error;
-    const { image } = await prepareEnvironment(job, options, { lock: found.image.lock });
-    return makeOn(job, image, options);
+    if (!isGone || ground.foundIn === undefined) throw error;
+    return makeOn(job, await prepareGround(job, options, { lock: ground.environment.lock }), options);
   }
 }
 
-function prepareEnvironment(
-  { engine, store, request, recipe, plan }: ImageJob,
+function prepareGround(
+  job: ImageJob,
   options: RunOptions,
   rebuild?: { readonly lock: readonly string[] },
-): Promise<FoundEnvironment> {
-  const { recorded } = recipe;
+): Promise<Ground> {
+  const { recipe, plan, store } = job;
+  const { container } = recipe;
   return runStage('environment', 'Preparing the environment image', options, async () => {
     for (const problem of plan.problems) options.onProgress?.({ type: 'problem', problem });
-    const found = await environmentImage(
-      engine,
-      store,
-      {
-        definition: recipe.definition ?? NO_ENVIRONMENT,
-        plan,
-        compression: 'zstd',
-        refresh: request.build.refreshEnvironment ?? false,
-        ...(recorded === undefined || request.build.refreshEnvironment ? {} : { recorded }),
-        ...(rebuild === undefined ? {} : { rebuild }),
-      },
-      options,
-    );
-    const where = found.foundIn === undefined ? '' : `, found in ${found.foundIn}`;
-    return {
-      value: found,
-      reused: found.foundIn !== undefined,
-      detail: `${describeEnvironment(found.image)}${where}`,
+    const bringsAll = plan.installer === 'none' && !needsBuilder(recipe.definition ?? NO_ENVIRONMENT, plan);
+    if (container && bringsAll) {
+      const ground = await containerGround(job, container, options);
+      return { value: ground, reused: true, detail: ground.foundation.reference ?? ground.foundation.digest };
+    }
+    const { image, foundIn } = await findEnvironment(job, options, rebuild);
+    const ground: Ground = {
+      foundation: image,
+      place: { registry: store.registry, repository: ENVIRONMENT_IMAGES },
+      environment: image,
+      ...(container === undefined ? {} : { container, ...startOf(container) }),
+      ...(foundIn === undefined ? {} : { foundIn }),
     };
+    const where = foundIn === undefined ? '' : `, found in ${foundIn}`;
+    return { value: ground, reused: foundIn !== undefined, detail: `${describeEnvironment(image)}${where}` };
   });
 }
 
-async function makeOn(job: ImageJob, environment: EnvironmentImage, options: RunOptions): Promise<MadeImage> {
+function findEnvironment(
+  { engine, store, request, recipe, plan }: ImageJob,
+  options: RunOptions,
+  rebuild: { readonly lock: readonly string[] } | undefined,
+): Promise<FoundEnvironment> {
+  const { recorded, container } = recipe;
+  const base = container?.image;
+  return environmentImage(
+    engine,
+    store,
+    {
+      definition: recipe.definition ?? NO_ENVIRONMENT,
+      plan,
+      compression: 'zstd',
+      keepsStart: container !== undefined,
+      refresh: request.build.refreshEnvironment ?? false,
+      ...(base === undefined ? {} : { base }),
+      ...(recorded === undefined || request.build.refreshEnvironment ? {} : { recorded }),
+      ...(rebuild === undefined ? {} : { rebuild }),
+    },
+    options,
+  );
+}
+
+/** A custom container's own image, by its digest of now. */
+async function containerGround(
+  { engine, store, recipe, plan }: ImageJob,
+  container: CustomContainer,
+  options: RunOptions,
+): Promise<Ground> {
+  const definition = recipe.definition ?? NO_ENVIRONMENT;
+  const named = container.image ?? definition.docker.baseImage;
+  if (named === undefined) throw noImage();
+  const base = await findBase(engine, { definition, base: named }, plan, options.signal);
+  if (!base.place)
+    await fetchBase(base, store.registry, options.signal === undefined ? {} : { signal: options.signal });
+  const { host, repository } = base.place ? parseImageReference(named) : { host: '', repository: '' };
+  return {
+    foundation: base,
+    place: base.place ?? { registry: store.registry, repository: ENVIRONMENT_IMAGES },
+    environment: { hash: base.digest.slice('sha256:'.length, 'sha256:'.length + 32), pythonVersion: '', lock: [] },
+    container: base.place ? { ...container, image: `${host}/${repository}@${base.digest}` } : container,
+    ...startOf(container),
+  };
+}
+
+function startOf({ command, port }: CustomContainer): Pick<Ground, 'start'> {
+  if (command === undefined) return {};
+  const words = command.map((word) => word.replaceAll('{port}', String(port)));
+  return { start: { Entrypoint: words, WorkingDir: APP_ROOT } };
+}
+
+function noImage(): AksmlError {
+  return new AksmlError('container.noImage', 'A cluster runs images, and the container names none.', {
+    fault: 'input',
+    subject: 'environment.image',
+    remedy: 'Name the image in environment.image.',
+  });
+}
+
+async function makeOn(job: ImageJob, ground: Ground, options: RunOptions): Promise<MadeImage> {
   const { engine, store, request, code } = job;
   const { registry } = store;
+  const asItIs = untouched(job, ground);
+  if (asItIs !== undefined) {
+    return runStage('image', 'Taking the image as it is', options, async () => {
+      const value = { ground, digest: ground.foundation.digest, repository: asItIs };
+      return { value, reused: true, detail: `${asItIs}@${ground.foundation.digest.slice(0, 19)}` };
+    });
+  }
   const repository = deploymentImages(request.endpoint);
   const image = await assembleImage(
     engine,
     {
-      foundation: environment,
-      place: { registry, repository: ENVIRONMENT_IMAGES },
+      foundation: ground.foundation,
+      place: ground.place,
       models: request.models,
-      variables: replicaVariables(job),
+      variables: ground.container ? containerSettings(job) : serverSettings(job),
       labels: { 'dev.aksml.endpoint': request.endpoint },
+      ...(ground.start === undefined ? {} : { start: ground.start }),
       ...(code === undefined ? {} : { code: placedCode(job, code) }),
     },
     registry,
     options,
   );
+  const { digest } = image.image.descriptor;
   await runStage('image', 'Pushing the deployment image', options, async () => {
-    const { digest } = image.image.descriptor;
     const total = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
     const tag = `${request.version}-${digest.slice('sha256:'.length, 'sha256:'.length + 12)}`;
     const pushed = await pushImage(
       image,
       { registry, repository, tag },
       {
+        attachments: [billOf(job, ground, digest)],
         onBytes: (done) => options.onProgress?.({ type: 'progress', stage: 'image', done, total, unit: 'bytes' }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
     );
     return { value: pushed, reused: pushed.reused, detail: describePush(digest, pushed, image.layers.length) };
   });
-  return { environment, image };
+  return { ground, digest, repository: `${store.pullAddress}/${repository}` };
+}
+
+function billOf({ engine, store, request, code }: ImageJob, ground: Ground, digest: string): Attachment {
+  const content = softwareBill({
+    repository: `${store.pullAddress}/${deploymentImages(request.endpoint)}`,
+    digest,
+    base: ground.foundation,
+    lock: ground.environment.lock,
+    models: request.models,
+    version: engine.version,
+    ...(code === undefined ? {} : { code: code.reference }),
+  });
+  return { mediaType: SBOM_TYPE, content };
+}
+
+/** The repository of a container's image to which nothing is added: it is pulled from where it is, however large. */
+function untouched({ request, code, variables }: ImageJob, { container, start, place }: Ground): string | undefined {
+  if (container?.image === undefined || start !== undefined || !container.image.includes('@')) return undefined;
+  if (request.models.length > 0 || code !== undefined || Object.keys(variables).length > 0) return undefined;
+  if (place.repository === ENVIRONMENT_IMAGES) return undefined;
+  return container.image.slice(0, container.image.indexOf('@'));
 }
 
 function placedCode({ engine, request }: ImageJob, { reference, layer }: PackedCode): DeploymentParts['code'] {
@@ -179,7 +290,7 @@ function placedCode({ engine, request }: ImageJob, { reference, layer }: PackedC
 const SCORING_GRACE_MS = 1000;
 
 /** The variables of v1's scoring container, and those by which the scoring server knows its settings. */
-function replicaVariables({ request, variables, code }: ImageJob): Record<string, string> {
+function serverSettings({ request, variables, code }: ImageJob): Record<string, string> {
   const { models, settings } = request;
   return containerVariables({
     models,
@@ -190,6 +301,15 @@ function replicaVariables({ request, variables, code }: ImageJob): Record<string
       ...variables,
       WORKER_COUNT: String(settings.maxConcurrentRequestsPerContainer),
     },
+    ...(code === undefined ? {} : { code: code.reference }),
+  });
+}
+
+/** A server of the user's own finds its files as v2's containers did. */
+function containerSettings({ request, variables, code }: ImageJob): Record<string, string> {
+  return containerVariables({
+    models: request.models,
+    variables: { AML_APP_ROOT: APP_ROOT, ...variables },
     ...(code === undefined ? {} : { code: code.reference }),
   });
 }

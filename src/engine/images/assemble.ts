@@ -47,7 +47,7 @@ export async function assembleImage(
     ...models.layers,
     ...(code ? [{ descriptor: code.layer, diffId: code.layer.digest, title: 'code', ...code.place }] : []),
     // Above the code, whose layer has the app root too.
-    await packPlaces(registry, models, options),
+    ...(code || models.links.length > 0 ? [await packPlaces(registry, models, options)] : []),
   ];
   const image = composeImage({
     base: foundation,

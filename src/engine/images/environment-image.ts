@@ -11,7 +11,7 @@ import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BaseImage } from './base-image.ts';
 import { withBuiltBase } from './built-base.ts';
-import { composeImage, type Foundation } from './compose.ts';
+import { composeImage, type Foundation, type ImageParts } from './compose.ts';
 import { type DockerSteps, needsBuilder } from './docker-steps.ts';
 import { environmentLayer } from './environment-layer.ts';
 import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
@@ -38,6 +38,8 @@ export interface EnvironmentImageRequest extends BaseRequest {
   readonly compression: Compression;
   /** What an earlier deploy used: exactly that is taken again. */
   readonly recorded?: { readonly hash: string; readonly lock: readonly string[] };
+  /** The image starts what its base image starts, not aksml's scoring server. */
+  readonly keepsStart?: boolean;
   /** Resolve anew, whatever was locked before. */
   readonly refresh?: boolean;
   /** Build it although there is a record, whose content is gone, of these packages. */
@@ -80,7 +82,7 @@ export async function environmentImage(
     const image = await recall(tools.home, registry, byHash(recorded.hash), options.signal);
     if (image) return { image, foundIn: registry.location };
   }
-  const launcher = await launcherFiles();
+  const launcher = request.keepsStart ? [] : await launcherFiles();
   const ground = await findGround(tools, request, options.signal);
   const key = keyOf(request, ground, launcher);
   const lookUp = async (): Promise<FoundEnvironment | undefined> => {
@@ -176,15 +178,9 @@ async function buildOn(
   const composed = composeImage({
     base,
     layers: [...(packages ? [{ ...packages, title }] : []), { ...runtime, title: 'scoring server launcher' }],
-    variables: { AML_APP_ROOT: APP_ROOT, HOME: `/${CONTAINER_HOME}` },
+    variables: { AML_APP_ROOT: APP_ROOT, ...(request.keepsStart ? {} : { HOME: `/${CONTAINER_HOME}` }) },
     pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
-    start: {
-      User: String(CONTAINER_USER),
-      ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
-      Entrypoint: [interpreterOf(plan), `/${LAUNCHER}`],
-      WorkingDir: APP_ROOT,
-      StopSignal: 'SIGTERM',
-    },
+    ...(request.keepsStart ? {} : { start: serverStart(plan) }),
     labels: {
       ...(packages === undefined ? {} : { 'dev.aksml.environment': packages.diffId }),
       'org.opencontainers.image.base.digest': base.digest,
@@ -202,6 +198,16 @@ async function buildOn(
       ...(base.reference === undefined ? {} : { baseReference: base.reference }),
     },
   });
+}
+
+function serverStart(plan: EnvironmentPlan): ImageParts['start'] {
+  return {
+    User: String(CONTAINER_USER),
+    ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
+    Entrypoint: [interpreterOf(plan), `/${LAUNCHER}`],
+    WorkingDir: APP_ROOT,
+    StopSignal: 'SIGTERM',
+  };
 }
 
 function interpreterOf({ installer, interpreterPath }: EnvironmentPlan): string {

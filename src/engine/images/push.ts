@@ -1,7 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
 import { inParallel } from '../models/parallel.ts';
 import { copyBlob, type Place } from '../registry/copy.ts';
-import { MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
+import { type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
 import type { AssembledImage } from './assemble.ts';
 
 const LAYERS_AT_ONCE = 6;
@@ -15,6 +15,12 @@ export interface PushedImage {
   readonly reusedLayers: number;
 }
 
+/** A document about an image, stored beside it as an OCI referrer. */
+export interface Attachment {
+  readonly mediaType: string;
+  readonly content: Uint8Array;
+}
+
 /**
  * Brings an image into a repository: layers that are there, or can be taken over from another repository of the registry, are not sent.
  * The tag comes last; an image that was pushed half-way is not seen, and goes on from there the next time.
@@ -23,7 +29,11 @@ export interface PushedImage {
 export async function pushImage(
   { image, layers }: AssembledImage,
   to: Place & { readonly tag: string },
-  options: { readonly onBytes?: OnBytes; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly attachments?: readonly Attachment[];
+    readonly onBytes?: OnBytes;
+    readonly signal?: AbortSignal;
+  } = {},
 ): Promise<PushedImage> {
   const { registry, repository, tag } = to;
   const { signal } = options;
@@ -45,6 +55,8 @@ export async function pushImage(
     return { arrival, size: descriptor.size };
   });
   await registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, ...aborting });
+  // Before what they are about, so that an image that is there has them all.
+  for (const attachment of options.attachments ?? []) await attach(to, image.descriptor, attachment, signal);
   await registry.putManifest(repository, image.manifest, { tag, ...aborting });
   const sent = arrivals.filter(({ arrival }) => arrival === 'sent');
   return {
@@ -52,6 +64,25 @@ export async function pushImage(
     sentBytes: sent.reduce((sum, { size }) => sum + size, 0) + image.config.length + image.manifestBytes.length,
     reusedLayers: arrivals.length - sent.length,
   };
+}
+
+async function attach(
+  { registry, repository }: Place,
+  subject: Descriptor,
+  { mediaType, content }: Attachment,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const config = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal });
+  const document = await registry.putBlob(repository, content, { mediaType, signal });
+  const manifest: Manifest = {
+    schemaVersion: 2,
+    mediaType: MEDIA_TYPE.manifest,
+    artifactType: mediaType,
+    config,
+    layers: [document],
+    subject,
+  };
+  await registry.putReferrer(repository, manifest, signal);
 }
 
 async function isThere({ registry, repository }: Place, digest: string, signal?: AbortSignal): Promise<boolean> {

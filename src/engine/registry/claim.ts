@@ -6,6 +6,8 @@ import { type Manifest, MEDIA_TYPE, type Registry } from './registry.ts';
 type ClaimedRegistry = Pick<Registry, 'putBlob' | 'putManifest' | 'deleteManifest' | 'listTags'>;
 
 const ARTIFACT = 'application/vnd.aksml.claim.v1';
+/** A writer's own tag beside the one that it wants. */
+export const CLAIM_TAG = /\.claim-[0-9a-f]{16}$/;
 const ATTEMPTS = 6;
 const LONGEST_WAIT_MS = 400;
 
@@ -66,9 +68,4 @@ function claimManifest(empty: Manifest['config']): Manifest {
     layers: [empty],
     annotations: { 'dev.aksml.claim': randomUUID() },
   };
-}
-
-/** Tags that are not claims: what a repository holds for its readers. */
-export function withoutClaims(tags: readonly string[]): string[] {
-  return tags.filter((tag) => !/\.claim-[0-9a-f]{16}$/.test(tag));
 }

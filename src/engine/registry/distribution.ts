@@ -5,12 +5,13 @@ import { AksmlError } from '../../contract/error.ts';
 import { Authenticator } from './auth.ts';
 import { downloadBlob } from './blob-download.ts';
 import { type UploadPorts, uploadBlob } from './blob-upload.ts';
-import { putIfAbsent, withoutClaims } from './claim.ts';
+import { CLAIM_TAG, putIfAbsent } from './claim.ts';
 import type { CredentialSource } from './credentials.ts';
 import { RegistryFailures } from './failures.ts';
-import type { HttpPorts, HttpRequest } from './http.ts';
+import { backOff, type HttpPorts, type HttpRequest } from './http.ts';
 import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
+import { listReferrers, putReferrer, type ReferrerPorts } from './referrers.ts';
 import { type Arrival, type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
 import { notedRepositories, noteRepository } from './repository-index.ts';
 
@@ -36,6 +37,7 @@ export const DOCKER_MEDIA_TYPE = {
 
 const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
 const PAGE = 1000;
+const MANIFEST_ATTEMPTS = 4;
 /** The distribution specification asks registries to take 4 MiB at least. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
 const ACCEPTED = [MEDIA_TYPE.manifest, MEDIA_TYPE.index, DOCKER_MEDIA_TYPE.manifest, DOCKER_MEDIA_TYPE.list].join(', ');
@@ -202,14 +204,29 @@ export class DistributionRegistry implements Registry {
     }
     if (tag !== undefined) await this.#note(repository, signal);
     const reference = tag ?? descriptor.digest;
-    const response = await this.#send('PUT', this.#manifestUrl(repository, reference), 'pull,push', repository, {
-      headers: { 'content-type': manifest.mediaType },
-      body: bytes,
-      signal,
-    });
+    const response = await this.#sendManifest(repository, reference, manifest.mediaType, bytes, signal);
     if (!response.ok) throw await this.#failures.of(response, `writing ${repository}:${reference}`);
     await response.body?.cancel();
     return { descriptor, written: true };
+  }
+
+  /** Some registries refuse equal content that two clients send at the same moment, as if it were damaged. */
+  async #sendManifest(
+    repository: string,
+    reference: string,
+    mediaType: string,
+    body: Buffer<ArrayBuffer>,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const headers = { 'content-type': mediaType };
+    for (let attempt = 1; ; attempt += 1) {
+      const request = { headers, body, signal };
+      const url = this.#manifestUrl(repository, reference);
+      const response = await this.#send('PUT', url, 'pull,push', repository, request);
+      if (response.status !== 400 || attempt === MANIFEST_ATTEMPTS) return response;
+      await response.body?.cancel();
+      await this.#ports.sleep(backOff(this.#ports, attempt), signal);
+    }
   }
 
   /** Once in the life of this client. */
@@ -220,6 +237,28 @@ export class DistributionRegistry implements Registry {
       this.#noted.delete(repository);
       throw error;
     });
+  }
+
+  async putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor> {
+    const { mediaType, artifactType } = manifest;
+    const artifact = artifactType === undefined ? {} : { artifactType };
+    const descriptor = { mediaType, ...describe(Buffer.from(JSON.stringify(manifest))), ...artifact };
+    await putReferrer(this.#referrerPorts(repository, signal), manifest, descriptor);
+    return descriptor;
+  }
+
+  listReferrers(repository: string, digest: string, signal?: AbortSignal): Promise<readonly Descriptor[]> {
+    checkDigest(digest);
+    return listReferrers(this.#referrerPorts(repository, signal), digest);
+  }
+
+  #referrerPorts(repository: string, signal: AbortSignal | undefined): ReferrerPorts {
+    return {
+      put: (reference, mediaType, body) => this.#sendManifest(repository, reference, mediaType, body, signal),
+      get: (path, accept) =>
+        this.#send('GET', this.#url(repository, path), 'pull', repository, { headers: { accept }, signal }),
+      failure: (response, doing) => this.#failures.of(response, `${doing} ${repository}`),
+    };
   }
 
   async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {
@@ -248,7 +287,7 @@ export class DistributionRegistry implements Registry {
   }
 
   async listTags(repository: string, signal?: AbortSignal): Promise<string[]> {
-    return withoutClaims(await this.#listAllTags(repository, signal));
+    return withoutOwn(await this.#listAllTags(repository, signal));
   }
 
   async #listAllTags(repository: string, signal?: AbortSignal): Promise<string[]> {
@@ -386,6 +425,11 @@ export function blobContent(
       yield* await registry.getBlob(repository, digest, signal);
     },
   };
+}
+
+/** Tags that the protocol makes beside those of the content: claims, and lists of referrers. */
+function withoutOwn(tags: readonly string[]): string[] {
+  return tags.filter((tag) => !CLAIM_TAG.test(tag) && !/^sha256-[0-9a-f]{64}$/.test(tag));
 }
 
 function describe(bytes: Uint8Array): { readonly digest: string; readonly size: number } {

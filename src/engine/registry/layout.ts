@@ -7,7 +7,15 @@ import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { writeHashed } from './blob-file.ts';
-import { type IndexEntry, LayoutIndex, without, withTag, withUntagged } from './layout-index.ts';
+import {
+  type IndexEntry,
+  isTagged,
+  LayoutIndex,
+  repositoryOf,
+  without,
+  withTag,
+  withUntagged,
+} from './layout-index.ts';
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
 import type { Arrival, Descriptor, Manifest, Registry } from './registry.ts';
@@ -148,6 +156,22 @@ class Layout implements Registry {
     } catch (error) {
       throw asStorageError(error, 'Storing a manifest', this.location);
     }
+  }
+
+  async putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor> {
+    return (await this.putManifest(repository, manifest, signal === undefined ? {} : { signal })).descriptor;
+  }
+
+  async listReferrers(repository: string, digest: string, signal?: AbortSignal): Promise<readonly Descriptor[]> {
+    signal?.throwIfAborted();
+    const { entries } = await this.#index.read();
+    const untagged = entries.filter((entry) => repositoryOf(entry) === repository && !isTagged(entry));
+    const found: Descriptor[] = [];
+    for (const { annotations: _ofTheIndex, ...descriptor } of untagged) {
+      const manifest = JSON.parse((await this.#readSmall(descriptor)).toString('utf8')) as Manifest;
+      if (manifest.subject?.digest === digest) found.push(descriptor);
+    }
+    return found;
   }
 
   async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {

@@ -83,6 +83,10 @@ export interface Registry {
     manifest: Manifest,
     options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }>;
+  /** Stores a manifest that names another as its subject, without a tag. */
+  putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor>;
+  /** What names the manifest of that digest as its subject. */
+  listReferrers(repository: string, digest: string, signal?: AbortSignal): Promise<readonly Descriptor[]>;
   deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void>;
 
   /** Unordered. An unknown repository has none. */
