@@ -195,7 +195,7 @@ function TextControl({ spec, value, problems, disabled, onEdit, onBrowse }: Fiel
           </Button>
         ) : null}
       </div>
-      {isNoNumber ? <p class="state bad">{l10n.t('Write a number, without a unit.')}</p> : null}
+      {isNoNumber ? <p class="wrong">{l10n.t('Write a number, without a unit.')}</p> : null}
     </>
   );
 }
@@ -387,7 +387,7 @@ function JsonControl({ spec, value, problems, disabled, onEdit }: FieldViewProps
         onInput={typing.type}
         onBlur={typing.leave}
       />
-      {isBad ? <p class="state bad">{l10n.t('This is not JSON yet.')}</p> : null}
+      {isBad ? <p class="wrong">{l10n.t('This is not JSON yet.')}</p> : null}
     </>
   );
 }

@@ -1,5 +1,5 @@
 /** Every form: its folder in `webview-ui/`, its script, and the end of its view type. */
-export const FORMS = ['configuration', 'endpoint', 'keys', 'request', 'rollout'] as const;
+export const FORMS = ['cluster', 'configuration', 'deploy', 'endpoint', 'keys', 'model', 'request', 'rollout'] as const;
 export type FormName = (typeof FORMS)[number];
 
 /** `aksml.rollout` */

@@ -22,6 +22,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.workspace.openFile': async () => (await workspace()).openWorkspaceFile,
   'aksml.workspace.delete': async () => (await workspace()).deleteWorkspace,
 
+  'aksml.cluster.attach': async () => (await form()).openAttach,
   'aksml.cluster.detach': async () => (await cluster()).detachCluster,
   'aksml.target.use': async () => (await cluster()).useTarget,
   'aksml.local.start': async () => (await cluster()).startLocal,
@@ -29,6 +30,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.local.showLog': async () => (await cluster()).showLocalLog,
   'aksml.garbage.collect': async () => (await cluster()).collectGarbage,
 
+  'aksml.model.register': async () => (await form()).openRegister,
   'aksml.model.refresh': async () => (await model()).refreshContent,
   'aksml.model.edit': async () => (await model()).editModel,
   'aksml.model.download': async () => (await model()).downloadModel,
@@ -43,6 +45,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.environment.download': async () => (await environment()).downloadEnvironment,
   'aksml.environment.copyId': async () => (await environment()).copyEnvironmentId,
 
+  'aksml.endpoint.deploy': async () => (await form()).openDeploy,
   'aksml.endpoint.open': async () => (await form()).openEndpoint,
   'aksml.endpoint.test': async () => (await form()).openTest,
   'aksml.endpoint.rollout': async () => (await form()).openRollout,

@@ -1,0 +1,98 @@
+import * as v from 'valibot';
+import type { TargetView } from '../../src/contract/engine-api.ts';
+import { COMPUTE_NAME, followsRule, NAMESPACE } from '../../src/contract/names.ts';
+import type { ClusterWish } from '../../src/contract/webview/cluster.ts';
+import type { RunView } from '../../src/contract/webview/run.ts';
+import type { Failure } from '../components/failure.ts';
+
+/** As it was typed. A kubeconfig is named, never read here. */
+export const CLUSTER_DRAFT = v.object({
+  name: v.string(),
+  kind: v.picklist(['aks', 'kubernetes']),
+  purpose: v.picklist(['FastProd', 'DevTest']),
+  kubeconfig: v.string(),
+  context: v.string(),
+  namespace: v.string(),
+});
+export type ClusterDraft = v.InferOutput<typeof CLUSTER_DRAFT>;
+
+export interface ClusterState {
+  readonly isOpen: boolean;
+  readonly workspace: string;
+  readonly taken: readonly string[];
+  readonly draft: ClusterDraft;
+  readonly run?: RunView;
+  readonly attached?: TargetView;
+  readonly failure?: Failure;
+}
+
+export type ClusterAction =
+  | { readonly type: 'opened'; readonly workspace: string; readonly taken: readonly string[] }
+  | { readonly type: 'draft'; readonly changes: Partial<ClusterDraft> }
+  | { readonly type: 'run'; readonly run: RunView }
+  | { readonly type: 'attached'; readonly target: TargetView }
+  | { readonly type: 'failed'; readonly failure: Failure }
+  | { readonly type: 'dismiss' };
+
+const EMPTY: ClusterDraft = {
+  name: '',
+  kind: 'kubernetes',
+  purpose: 'FastProd',
+  kubeconfig: '',
+  context: '',
+  namespace: '',
+};
+
+export function startCluster(draft: ClusterDraft | undefined): ClusterState {
+  return { isOpen: false, workspace: '', taken: [], draft: draft ?? EMPTY };
+}
+
+export function reduceCluster(state: ClusterState, action: ClusterAction): ClusterState {
+  switch (action.type) {
+    case 'opened':
+      return { ...state, isOpen: true, workspace: action.workspace, taken: action.taken };
+    case 'draft':
+      return { ...state, draft: { ...state.draft, ...action.changes } };
+    case 'run': {
+      const { failure: _, ...rest } = state;
+      return { ...rest, run: action.run };
+    }
+    case 'attached':
+      return { ...state, attached: action.target, draft: EMPTY };
+    case 'failed':
+      return { ...state, failure: action.failure };
+    case 'dismiss': {
+      const { failure: _, ...rest } = state;
+      return rest;
+    }
+  }
+}
+
+export type ClusterProblem = {
+  readonly field: 'name' | 'namespace';
+  readonly kind: 'rule' | 'taken';
+  readonly hint: string;
+};
+
+/** What is wrong with the draft; names that differ in letter case only are one. */
+export function draftProblem({ draft, taken }: Pick<ClusterState, 'draft' | 'taken'>): ClusterProblem | undefined {
+  if (!followsRule(COMPUTE_NAME, draft.name)) return { field: 'name', kind: 'rule', hint: COMPUTE_NAME.hint };
+  if (taken.some((name) => name.toLowerCase() === draft.name.toLowerCase())) {
+    return { field: 'name', kind: 'taken', hint: draft.name };
+  }
+  if (draft.namespace !== '' && !followsRule(NAMESPACE, draft.namespace)) {
+    return { field: 'namespace', kind: 'rule', hint: NAMESPACE.hint };
+  }
+  return undefined;
+}
+
+export function wishOf({ name, kind, purpose, kubeconfig, context, namespace }: ClusterDraft): ClusterWish {
+  return {
+    name,
+    kind,
+    purpose,
+    ...(kubeconfig.trim() === '' ? {} : { kubeconfig: kubeconfig.trim() }),
+    ...(context.trim() === '' ? {} : { context: context.trim() }),
+    ...(namespace === '' ? {} : { namespace }),
+  };
+}

@@ -1,0 +1,131 @@
+import type { VNode } from 'preact';
+import { Banner, FailureBanner, Field, Head, Loading } from '../components/parts.tsx';
+import { Run } from '../components/run-view.tsx';
+import { Button, Dropdown, TextField } from '../components/toolkit.ts';
+import { l10n } from '../host/l10n.ts';
+import { type ClusterAction, type ClusterDraft, type ClusterState, draftProblem } from './model.ts';
+
+export interface ClusterViewProps {
+  readonly state: ClusterState;
+  readonly dispatch: (action: ClusterAction) => void;
+  readonly onBrowse: () => void;
+  readonly onAttach: () => void;
+  readonly onCancel: () => void;
+}
+
+export function ClusterView(props: ClusterViewProps): VNode {
+  const { state, dispatch, onAttach, onCancel } = props;
+  if (!state.isOpen) return <Loading title={l10n.t('Attach a cluster')} failure={state.failure} />;
+  const { run, attached } = state;
+  const isRunning = run?.status === 'running';
+  return (
+    <main>
+      <Head
+        title={l10n.t('Attach a cluster')}
+        subtitle={l10n.t(
+          'To the workspace {0}. Everybody who works in it sees the cluster; credentials stay on this machine.',
+          state.workspace,
+        )}
+      />
+      {state.failure === undefined ? null : (
+        <FailureBanner failure={state.failure} onDismiss={() => dispatch({ type: 'dismiss' })} />
+      )}
+      {attached === undefined ? null : (
+        <Banner tone="info">
+          {l10n.t('{0} is attached. Choose it as the compute target of a deployment.', attached.listing.name)}
+        </Banner>
+      )}
+      {run === undefined || !isRunning ? null : (
+        <Run run={run} title={l10n.t('Attaching {0}', state.draft.name)} onCancel={onCancel} />
+      )}
+      <Fields {...props} />
+      <footer class="footer actions">
+        <Button appearance="primary" disabled={isRunning || draftProblem(state) !== undefined} onClick={onAttach}>
+          {l10n.t('Attach')}
+        </Button>
+        <span class="muted">
+          {l10n.t("The cluster is checked first, then aksml's controller and front end are installed in it.")}
+        </span>
+      </footer>
+    </main>
+  );
+}
+
+function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
+  const { draft } = state;
+  const problem = draftProblem(state);
+  const change = (changes: Partial<ClusterDraft>) => dispatch({ type: 'draft', changes });
+  const wrong = (field: 'name' | 'namespace') =>
+    problem?.field !== field || draft[field] === ''
+      ? undefined
+      : problem.kind === 'taken'
+        ? l10n.t('There is a compute target {0} already.', problem.hint)
+        : problem.hint;
+  return (
+    <section class="columns two fields-plain" aria-label={l10n.t('Cluster')}>
+      <Field label={l10n.t('Name')} help={l10n.t('How deployments call it.')}>
+        <TextField
+          label={l10n.t('Name')}
+          value={draft.name}
+          invalid={wrong('name') !== undefined}
+          description={wrong('name')}
+          onInput={(name) => change({ name })}
+        />
+        {wrong('name') === undefined ? null : <p class="wrong">{wrong('name')}</p>}
+      </Field>
+      <Field label={l10n.t('Kind')} help={l10n.t('Azure Kubernetes Service, or any other Kubernetes.')}>
+        <Dropdown
+          label={l10n.t('Kind')}
+          value={draft.kind}
+          choices={[
+            { value: 'kubernetes', text: l10n.t('Kubernetes') },
+            { value: 'aks', text: l10n.t('Azure Kubernetes Service') },
+          ]}
+          onChange={(kind) => change({ kind: kind === 'aks' ? 'aks' : 'kubernetes' })}
+        />
+      </Field>
+      <Field
+        label={l10n.t('Purpose')}
+        help={l10n.t('FastProd runs three front ends and wants 3 nodes and 12 vCPUs; DevTest runs one.')}
+      >
+        <Dropdown
+          label={l10n.t('Purpose')}
+          value={draft.purpose}
+          choices={['FastProd', 'DevTest'].map((value) => ({ value, text: value }))}
+          onChange={(purpose) => change({ purpose: purpose === 'DevTest' ? 'DevTest' : 'FastProd' })}
+        />
+      </Field>
+      <Field
+        label={l10n.t('Namespace')}
+        help={l10n.t('Where endpoints go, unless a deployment configuration names another.')}
+      >
+        <TextField
+          label={l10n.t('Namespace')}
+          placeholder="default"
+          value={draft.namespace}
+          invalid={wrong('namespace') !== undefined}
+          description={wrong('namespace')}
+          onInput={(namespace) => change({ namespace })}
+        />
+        {wrong('namespace') === undefined ? null : <p class="wrong">{wrong('namespace')}</p>}
+      </Field>
+      <Field
+        label={l10n.t('Kubeconfig')}
+        help={l10n.t('The file that knows how to reach the cluster; your own where none is named.')}
+      >
+        <div class="row control">
+          <TextField
+            label={l10n.t('Kubeconfig')}
+            placeholder="~/.kube/config"
+            value={draft.kubeconfig}
+            onInput={(kubeconfig) => change({ kubeconfig })}
+          />
+          <Button onClick={onBrowse}>{l10n.t('Browse …')}</Button>
+        </div>
+      </Field>
+      <Field label={l10n.t('Context')} help={l10n.t('Of the kubeconfig; its current one where none is named.')}>
+        <TextField label={l10n.t('Context')} value={draft.context} onInput={(context) => change({ context })} />
+      </Field>
+    </section>
+  );
+}
