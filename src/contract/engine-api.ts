@@ -68,6 +68,9 @@ export const FAILURE = -32001;
 /** A request of the engine to the extension with a `Question`; the answer is a boolean. */
 export const QUESTION = 'engine/question';
 
+/** Environment variable of the engine's process: the Python of deployments that name none. */
+export const PYTHON_VARIABLE = 'AKSML_ENGINE_PYTHON';
+
 /** The engine's process says it is there, and of which version. */
 export const READY = 'engine/ready';
 

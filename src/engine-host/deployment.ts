@@ -1,5 +1,5 @@
 import type { Endpoint } from '../contract/endpoint.ts';
-import type { MethodName, ParamsOf } from '../contract/engine-api.ts';
+import { type MethodName, type ParamsOf, PYTHON_VARIABLE } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { OnProgress } from '../contract/event.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
@@ -48,7 +48,7 @@ async function deployRequest(
     configuration: await readConfiguration(host, params, signal),
     overwrite: overwrite === true,
     wait: wait !== false,
-    build: buildOptions(params),
+    build: buildOptions({ ...params, python: params.python ?? host.options.environment[PYTHON_VARIABLE] }),
     cwd: folder,
     ...(description === undefined ? {} : { description }),
     ...(tags === undefined ? {} : { tags }),

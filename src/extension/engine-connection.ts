@@ -33,6 +33,7 @@ export interface ConnectionOptions {
 }
 
 const START_MS = 30_000;
+const END_MS = 5_000;
 const EVENTS = new ProgressType<unknown>();
 
 /** One process of the engine, once it has said that it is there. @throws AksmlError `engine.notStarted` */
@@ -149,9 +150,12 @@ export class EngineConnection {
     this.#rpc.dispose();
   }
 
-  /** The process ends when its input does. */
+  /** The process ends when its input does; one that hangs is ended. */
   close(): void {
     this.#child.stdin?.end();
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_MS);
+    timer.unref();
+    this.#child.once('exit', () => clearTimeout(timer));
   }
 }
 

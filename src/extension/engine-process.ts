@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
+import { PYTHON_VARIABLE } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 
 /**
@@ -34,10 +35,12 @@ function engineEnvironment(inherited: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const settings = vscode.workspace.getConfiguration('aksml');
   const home = settings.get<string>('home');
   const kubeconfig = settings.get<string>('kubeconfig');
+  const python = settings.get<string>('python');
   return {
     ...environment,
     ELECTRON_RUN_AS_NODE: '1',
     ...(home ? { AKSML_HOME: home } : {}),
     ...(kubeconfig ? { KUBECONFIG: kubeconfig } : {}),
+    ...(python ? { [PYTHON_VARIABLE]: python } : {}),
   };
 }

@@ -111,7 +111,8 @@ function targetOf({ tree }: AksmlWindow, args: readonly unknown[]): CommandTarge
 }
 
 function settingsChanged({ engine, tree }: AksmlWindow, event: vscode.ConfigurationChangeEvent): void {
-  if (event.affectsConfiguration('aksml.home') || event.affectsConfiguration('aksml.kubeconfig')) void engine.restart();
+  const ofProcess = ['aksml.home', 'aksml.kubeconfig', 'aksml.python'];
+  if (ofProcess.some((setting) => event.affectsConfiguration(setting))) void engine.restart();
   if (event.affectsConfiguration('aksml.workspace')) tree.follow();
 }
 

@@ -55,6 +55,19 @@ describe('the engine in its own process, over its pipe', () => {
     assert.equal(problems[0]?.path, 'numReplicas');
   });
 
+  test('a cluster whose kubeconfig is not there is refused, and the targets are what they were', async () => {
+    const kubeconfig = join(world.project, 'no-such-kubeconfig');
+    await assert.rejects(
+      client.request('target.planAttach', { folder: world.project, name: 'prod', kubeconfig }),
+      (error) => AksmlError.is(error) && error.fault === 'input' && error.message.includes(kubeconfig),
+    );
+    const targets = await client.request('target.list', { folder: world.project });
+    assert.deepEqual(
+      targets.map(({ listing, status }) => [listing.name, status?.reachable]),
+      [['local', true]],
+    );
+  });
+
   test('a model is registered and deployed, seen by who watches', async () => {
     const models = watched<readonly Model[]>();
     const changes = watched<readonly EndpointChange[]>();
