@@ -75,6 +75,45 @@ function registrySuite(name: string, command: string): void {
     await assert.rejects(registry.deleteManifest('a', '1'), (error) => AksmlError.is(error, 'registry.notFound'));
   });
 
+  test('credentials that have expired are asked for anew, also in the middle of the work', async (t) => {
+    const guarded = await startDockerRegistry(command, { htpasswd: HTPASSWD });
+    t.after(() => guarded.stop());
+    const passwords = ['expired', 'correct horse', 'correct horse'];
+    let asked = 0;
+    const registry = new DistributionRegistry(guarded.host, {
+      fetch,
+      credentials: async () => {
+        asked += 1;
+        return { kind: 'password', username: 'ann', password: passwords[asked - 1] ?? '' };
+      },
+    });
+    const { digest } = await registry.putBlob('a', Buffer.from('guarded'), { mediaType: MEDIA_TYPE.layer });
+    assert.equal(await registry.hasBlob('a', digest), true);
+    assert.equal(asked, 2, 'once at first, and once when they were refused');
+  });
+
+  test('an upload outlives a registry that is killed and started again', async (t) => {
+    const dying = await startDockerRegistry(command);
+    t.after(() => dying.stop());
+    const registry = connect(dying.host, { chunkBytes: 256 * 1024 });
+    const content = randomBytes(4 << 20);
+    let killed = false;
+    const repeatable = {
+      async *[Symbol.asyncIterator]() {
+        for (let start = 0; start < content.length; start += 1 << 20) {
+          if (start > 0 && !killed) {
+            killed = true;
+            await dying.restart();
+          }
+          yield content.subarray(start, start + (1 << 20));
+        }
+      },
+    };
+    const blob = await registry.putBlob('models/a', repeatable, { mediaType: MEDIA_TYPE.layer });
+    assert.equal(killed, true);
+    assert.ok(content.equals(await buffer(await registry.getBlob('models/a', blob.digest))));
+  });
+
   test('of writers that take the next number at once each gets one of its own, and none is lost', async () => {
     const address = client().location;
     const writers = Array.from({ length: 6 }, () => connect(address));

@@ -17,7 +17,11 @@ export interface Teammate {
   readonly engine: Engine;
   /** What was asked of the registry, such as `PUT /v2/…`, since the last call. */
   requests(): readonly string[];
-  build(source: ProjectSource, more?: Partial<BuildRequest>): Promise<BuiltVersion & { events: ProgressEvent[] }>;
+  build(
+    source: ProjectSource,
+    more?: Partial<BuildRequest>,
+    signal?: AbortSignal,
+  ): Promise<BuiltVersion & { events: ProgressEvent[] }>;
 }
 
 export interface ProjectSource {
@@ -53,12 +57,14 @@ export async function joinTeam(
     readonly environment?: Readonly<Record<string, string | undefined>>;
     readonly registry?: Partial<DistributionOptions>;
     readonly global?: string;
+    readonly onRequest?: () => void;
   } = {},
 ): Promise<Teammate> {
   const folder = await mkdtemp(join(tmpdir(), 'aksml-teammate-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   let asked: string[] = [];
   const counting: typeof fetch = async (input, init) => {
+    options.onRequest?.();
     asked.push(`${init?.method ?? 'GET'} ${new URL(String(input)).pathname}`);
     return fetch(input, init);
   };
@@ -82,7 +88,7 @@ export async function joinTeam(
   return {
     engine,
     requests: () => asked.splice(0),
-    build: async ({ sourceDirectory, definition, models = [] }, more = {}) => {
+    build: async ({ sourceDirectory, definition, models = [] }, more = {}, signal) => {
       const events: ProgressEvent[] = [];
       const found: Model[] = await Promise.all(models.map((id) => getModel(engine, id)));
       asked = [];
@@ -106,7 +112,7 @@ export async function joinTeam(
           build: {},
           ...more,
         },
-        { onProgress: (event) => events.push(event) },
+        { onProgress: (event) => events.push(event), ...(signal === undefined ? {} : { signal }) },
       );
       return { ...built, events };
     },

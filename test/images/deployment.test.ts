@@ -7,6 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { after, before, type TestContext, test } from 'node:test';
 import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
+import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
@@ -188,6 +189,36 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     );
     assert.equal(`${imageRepository}@${image}`, (await resolved(baseImage)).name);
     assert.ok(!requests().some((request) => request.includes('/images/')));
+  });
+
+  test('a deploy that is stopped at any request is finished by the next one, and by a teammate', async (t) => {
+    const { engine, build, requests } = await teamIn(t, 'whole');
+    const source = await project(engine.home.root);
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    const whole = await build(source);
+    const total = requests().length;
+    assert.ok(total > 20, `${total} requests`);
+    for (let stopAt = 1; stopAt < total; stopAt += 6) {
+      const prefix = `stopped-${stopAt}`;
+      const controller = new AbortController();
+      let count = Number.NEGATIVE_INFINITY;
+      const stopping = await joinTeam(t, `${running.host}/${prefix}`, {
+        environment: ENVIRONMENT,
+        global: `${running.host}/global`,
+        onRequest: () => {
+          count += 1;
+          if (count === stopAt) controller.abort();
+        },
+      });
+      await registerModel(stopping.engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+      count = 0;
+      await assert.rejects(stopping.build(source, {}, controller.signal), (error) => AksmlError.isCancelled(error));
+      const other = await teamIn(t, prefix);
+      for (const next of [stopping, other]) {
+        const { image, revision } = await next.build(source);
+        assert.deepEqual([image, revision.number], [whole.image, 1], `stopped at request ${stopAt}`);
+      }
+    }
   });
 
   test('content that somebody removed from the registry is made again', async (t) => {

@@ -10,6 +10,8 @@ import { registryConfiguration } from '../../scripts/cluster/registry.ts';
 export interface RunningRegistry {
   /** `127.0.0.1:PORT` */
   readonly host: string;
+  /** Kills it and starts it again with the same content. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,18 +26,30 @@ export async function startDockerRegistry(
   if (htpasswd !== undefined) await writeFile(htpasswd, options.htpasswd ?? '');
   const configuration = registryConfiguration(join(folder, 'data'), `127.0.0.1:${port}`, htpasswd);
   await writeFile(join(folder, 'config.yml'), configuration);
-  const child = spawn(command, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let errors = '';
-  child.stderr.on('data', (text) => {
-    errors += text;
-  });
-  await untilAnswering(child, `http://127.0.0.1:${port}/v2/`, () => errors);
+  const start = async (): Promise<ChildProcess> => {
+    const child = spawn(command, ['serve', join(folder, 'config.yml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+    let errors = '';
+    child.stderr.on('data', (text) => {
+      errors += text;
+    });
+    await untilAnswering(child, `http://127.0.0.1:${port}/v2/`, () => errors);
+    return child;
+  };
+  const kill = async (child: ChildProcess): Promise<void> => {
+    if (child.exitCode !== null) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  let running = await start();
   return {
     host: `127.0.0.1:${port}`,
+    restart: async () => {
+      await kill(running);
+      running = await start();
+    },
     stop: async () => {
-      const gone = once(child, 'exit');
-      if (child.exitCode === null) child.kill('SIGKILL');
-      await gone;
+      await kill(running);
       await rm(folder, { recursive: true, force: true });
     },
   };

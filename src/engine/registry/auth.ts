@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { AksmlError } from '../../contract/error.ts';
 import type { CredentialSource, Credentials } from './credentials.ts';
 import { type HttpPorts, type HttpRequest, refusePlainHttp, send } from './http.ts';
@@ -28,6 +29,8 @@ interface Token {
   readonly expires: number;
 }
 
+/** How often a challenge is answered for one request: with what is at hand, then with credentials that are fetched anew. */
+const ANSWERS = 2;
 /** Tokens without a stated life have this one (distribution token specification), seconds. */
 const DEFAULT_TOKEN_LIFE_S = 60;
 /** A token this close to its end is not used any more. */
@@ -51,19 +54,49 @@ export class Authenticator {
     this.#source = source;
   }
 
-  /** Sends with the right of `scopes`, such as `repository:models/a:pull,push`. @throws AksmlError `registry.unauthorized` */
+  /**
+   * Sends with the right of `scopes`, such as `repository:models/a:pull,push`. Credentials that are refused are asked for anew once: they
+   * may have expired, and the user or a credential helper may have fresh ones by now.
+   * @throws AksmlError `registry.unauthorized`
+   */
   async send(request: HttpRequest, scopes: readonly string[]): Promise<Response> {
     const scope = scopes.join(' ');
     const known = await this.#known(scope);
-    const response = await send(this.#ports, { ...request, ...(known === undefined ? {} : { authorization: known }) });
-    if (response.status !== 401) return response;
-    await response.body?.cancel();
-    const authorization = await this.#answer(response.headers.get('www-authenticate') ?? '', scopes, request.signal);
-    const second = await send(this.#ports, { ...request, authorization });
-    if (second.status !== 401) return second;
-    await second.body?.cancel();
+    let response = await send(this.#ports, { ...request, ...(known === undefined ? {} : { authorization: known }) });
+    for (let attempt = 1; response.status === 401; attempt += 1) {
+      await response.body?.cancel();
+      const isOver = attempt > ANSWERS || (attempt === ANSWERS && !(await this.#renew(scope, request.signal)));
+      if (isOver) throw this.#refused(scope, (await this.#credentials) !== undefined);
+      const challenge = response.headers.get('www-authenticate') ?? '';
+      const authorization = await this.#answerOrRenew(challenge, scopes, request.signal);
+      response = await send(this.#ports, { ...request, authorization });
+    }
+    return response;
+  }
+
+  /** A token service tells by refusing a token that the credentials are no good any more. */
+  async #answerOrRenew(challenge: string, scopes: readonly string[], signal?: AbortSignal): Promise<string> {
+    try {
+      return await this.#answer(challenge, scopes, signal);
+    } catch (error) {
+      if (!AksmlError.is(error, 'registry.unauthorized') || !(await this.#renew(scopes.join(' '), signal))) throw error;
+      return await this.#answer(challenge, scopes, signal);
+    }
+  }
+
+  /** Whether the source has other credentials now than those that were refused. */
+  async #renew(scope: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const refused = await this.#credentials;
+    this.#basic = undefined;
     this.#tokens.delete(scope);
-    throw this.#unauthorized((await this.#credentials) !== undefined);
+    this.#credentials = this.#source(this.#host, signal);
+    const fresh = await this.#credentials;
+    return fresh !== undefined && !isDeepStrictEqual(fresh, refused);
+  }
+
+  #refused(scope: string, hadCredentials: boolean): AksmlError {
+    this.#tokens.delete(scope);
+    return this.#unauthorized(hadCredentials);
   }
 
   async #known(scope: string): Promise<string | undefined> {
@@ -139,7 +172,7 @@ export class Authenticator {
     return new AksmlError(
       'registry.unauthorized',
       hadCredentials
-        ? `The registry ${this.#host} refused the credentials.`
+        ? `The registry ${this.#host} refused the credentials; they may have expired.`
         : `The registry ${this.#host} asks for credentials and none are stored.`,
       {
         subject: this.#host,
