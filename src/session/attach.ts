@@ -324,6 +324,7 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
   await runStage('watch', 'Waiting for the controller', options, async () => {
     await waitForController(
       kube,
+      image,
       ({ ready, wanted, detail }) => {
         const progress = { type: 'progress', stage: 'watch', done: ready, total: wanted, unit: 'replicas' } as const;
         options.onProgress?.({ ...progress, ...(detail === undefined ? {} : { detail }) });

@@ -8,7 +8,8 @@ import { endpointDefinition } from '../../src/cluster/crd.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { openHome } from '../../src/home/home.ts';
 import { acquireLock } from '../../src/home/lock.ts';
-import type { AccessQuestion } from '../../src/kube/kube.ts';
+import { type AccessQuestion, openKube } from '../../src/kube/kube.ts';
+import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES } from '../../src/kube/resource.ts';
 import { pushController } from '../../src/session/controller-image.ts';
 import { openSession, type Session, type SessionOptions } from '../../src/session/session.ts';
 import { outcomeOf } from '../local/world.ts';
@@ -33,7 +34,7 @@ export async function openAttachWorld(t: Cleanup, cluster: Cluster): Promise<Att
   const world = await openClusterWorld(t, cluster);
   await keepDefinition(t, cluster);
   t.after(async () => {
-    await removeInstalled(cluster);
+    await removeInstalled(cluster, world.namespace);
     lock.release();
   });
   return {
@@ -72,14 +73,15 @@ async function keepDefinition(t: Cleanup, cluster: Cluster): Promise<void> {
 }
 
 /** By the cluster's own kubeconfig: the world may be gone. */
-async function removeInstalled({ kubeconfig }: Cluster): Promise<void> {
+async function removeInstalled({ kubeconfig }: Cluster, namespace: string): Promise<void> {
   const kubectl = (...args: readonly string[]) =>
     outcomeOf(
       spawn('kubectl', args, { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: ['ignore', 'pipe', 'pipe'] }),
     );
   await kubectl('delete', 'namespace', 'aksml-system', '--ignore-not-found', '--timeout=120s');
-  const selector = '--selector=app.kubernetes.io/managed-by=aksml';
-  await kubectl('delete', 'clusterrole,clusterrolebinding', selector, '--ignore-not-found');
+  for (const label of ['app.kubernetes.io/managed-by=aksml', `${OWNER}=${namespace}`]) {
+    await kubectl('delete', 'clusterrole,clusterrolebinding', `--selector=${label}`, '--ignore-not-found');
+  }
 }
 
 let image: Promise<string> | undefined;
@@ -100,23 +102,26 @@ export function controllerImage(cluster: Cluster): Promise<string> {
 }
 
 const SOMEBODY = 'somebody';
+const OWNER = 'test.aksml.dev/namespace';
+const NOBODY_ASKS = { variables: {}, consent: async () => false, untrustedFolders: [] };
 
 async function grant(world: ClusterWorld, rights: readonly AccessQuestion[]): Promise<void> {
   const subjects = [{ kind: 'ServiceAccount', name: SOMEBODY, namespace: world.namespace }];
-  const places = [...new Set(rights.map(({ namespace }) => namespace))];
-  const objects = places.flatMap((namespace) => {
-    const kind = namespace === undefined ? 'ClusterRole' : 'Role';
-    const name = `${world.namespace}-${SOMEBODY}`;
-    const metadata = { name, ...(namespace === undefined ? {} : { namespace }) };
-    const apiVersion = 'rbac.authorization.k8s.io/v1';
-    const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind, name };
-    const rules = rights.filter((right) => right.namespace === namespace).map(ruleFor);
-    return [
-      { apiVersion, kind, metadata, rules },
-      { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects },
-    ];
-  });
-  await world.apply(...objects);
+  const kube = await openKube({ paths: [world.kubeconfig] }, NOBODY_ASKS);
+  try {
+    for (const namespace of new Set(rights.map((right) => right.namespace))) {
+      const everywhere = namespace === undefined;
+      const name = `${world.namespace}-${SOMEBODY}`;
+      const metadata = { name, ...(everywhere ? {} : { namespace }), labels: { [OWNER]: world.namespace } };
+      const roleRef = { apiGroup: 'rbac.authorization.k8s.io', kind: everywhere ? 'ClusterRole' : 'Role', name };
+      const rules = rights.filter((right) => right.namespace === namespace).map(ruleFor);
+      const options = { fieldManager: 'test', force: true };
+      await kube.apply(everywhere ? CLUSTER_ROLES : ROLES, { metadata, rules }, options);
+      await kube.apply(everywhere ? CLUSTER_ROLE_BINDINGS : ROLE_BINDINGS, { metadata, roleRef, subjects }, options);
+    }
+  } finally {
+    await kube.close();
+  }
 }
 
 async function untilAllowed(world: ClusterWorld, right: AccessQuestion): Promise<void> {
@@ -135,7 +140,7 @@ async function untilAllowed(world: ClusterWorld, right: AccessQuestion): Promise
 }
 
 function ruleFor({ verb, resource, subresource }: AccessQuestion) {
-  const group = resource.apiVersion.includes('/') ? resource.apiVersion.split('/')[0] : '';
+  const [group = ''] = resource.apiVersion.includes('/') ? resource.apiVersion.split('/') : [];
   const name = subresource === undefined ? resource.plural : `${resource.plural}/${subresource}`;
   return { apiGroups: [group], resources: [name], verbs: [verb] };
 }

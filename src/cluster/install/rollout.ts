@@ -22,11 +22,12 @@ export interface RolloutProgress {
 }
 
 /**
- * Waits until the cluster serves endpoints and the controller runs as it was installed last.
+ * Waits until the cluster serves endpoints and the controller runs, from the image that was installed last.
  * @throws AksmlError `computeTarget.notReady` with the cause
  */
 export async function waitForController(
   kube: KubeClient,
+  image: string,
   onProgress: (progress: RolloutProgress) => void,
   signal?: AbortSignal,
 ): Promise<void> {
@@ -35,7 +36,7 @@ export async function waitForController(
   const waiting = AbortSignal.any([...(signal ? [signal] : []), late, leave.signal]);
   let detail: string | undefined;
   const failure = Promise.withResolvers<never>();
-  void watchPods(kube, waiting, (seen) => {
+  void watchPods(kube, image, waiting, (seen) => {
     detail = seen;
   }).catch((error: unknown) => failure.reject(error));
   const ready = async () => {
@@ -83,14 +84,22 @@ export function rollout({ metadata, spec, status }: Deployment): RolloutProgress
   return { ready, wanted, done: seen && ready >= wanted && (status?.replicas ?? 0) === wanted };
 }
 
-async function watchPods(kube: KubeClient, signal: AbortSignal, onDetail: (detail: string) => void): Promise<void> {
+async function watchPods(
+  kube: KubeClient,
+  image: string,
+  signal: AbortSignal,
+  onDetail: (detail: string) => void,
+): Promise<void> {
   const query = { namespace: SYSTEM_NAMESPACE, labelSelector: `app.kubernetes.io/name=${CONTROLLER_NAME}` };
   for await (const event of listWatch(kube, PODS, query, signal)) {
     const pods = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
     for (const pod of pods) {
-      const trouble = troubleOf(pod);
+      // Those of an earlier attempt are on their way out.
+      const trouble = pod.spec?.containers[0]?.image === image ? troubleOf(pod) : undefined;
       if (trouble === undefined) continue;
-      if (trouble.final) throw notReady(trouble.reason, undefined, await lastLines(kube, pod, signal));
+      // What was found so may be about to mend: the cause of an earlier attempt is removed, and the node has not tried again yet.
+      if (trouble.final && event.type === 'changed')
+        throw notReady(trouble.reason, undefined, await lastLines(kube, pod, signal));
       onDetail(trouble.reason);
     }
   }
