@@ -45,6 +45,13 @@ const crashed = {
   lastState: { terminated: { exitCode: 3, reason: 'Error', message: 'one\nValueError: no', containerID: 'c' } },
 };
 
+const INIT_FAILED = [
+  "2026-01-01 00:00:00,000 E [1] azmlinfsrv - User's init function failed",
+  '2026-01-01 00:00:00,000 E [1] azmlinfsrv - Encountered Exception: Traceback (most recent call last):',
+  '  File "score.py", line 1, in init',
+  'ValueError: no model',
+];
+
 const tells: readonly {
   readonly when: string;
   readonly facts: VersionFacts;
@@ -92,21 +99,25 @@ const tells: readonly {
   {
     when: "the script's init() raised, by its log",
     facts: facts([clusterPod('a', 'new', crashed)], {
-      logs: new Map([
-        [
-          'uid-of-a',
-          [
-            "2026-01-01 00:00:00,000 E [1] azmlinfsrv - User's init function failed",
-            '2026-01-01 00:00:00,000 E [1] azmlinfsrv - Encountered Exception: Traceback (most recent call last):',
-            '  File "score.py", line 1, in init',
-            'ValueError: no model',
-          ],
-        ],
-      ]),
+      logs: new Map([['uid-of-a', { lines: INIT_FAILED }]]),
     }),
     state: 'Failed',
     code: 'UserScriptInitFailed',
     says: /ValueError: no model/,
+  },
+  {
+    when: 'its container has just ended and the log may not be complete',
+    facts: facts([clusterPod('a', 'new', crashed)], { logs: new Map([['uid-of-a', { settlesIn: 1000 }]]) }),
+    state: 'Transitioning',
+    says: /its log is being read/,
+  },
+  {
+    when: 'its container has ended once more',
+    facts: facts([clusterPod('a', 'new', crashed)], {
+      logs: new Map([['uid-of-a', { settlesIn: 1000, lines: INIT_FAILED }]]),
+    }),
+    state: 'Failed',
+    code: 'UserScriptInitFailed',
   },
   {
     when: 'it ran out of memory',

@@ -2,6 +2,7 @@ import type { Cause, ReplicaStatus, VersionSpec, VersionStatus } from '../../con
 import type { Deployment, Pod } from '../../kube/resource.ts';
 import { type ReplicaFacts, versionState } from '../../serving/status.ts';
 import { causeOfPod, failedRun, scoringStatus } from './pod-cause.ts';
+import type { RunLog } from './pod-diagnosis.ts';
 import { IMAGE_ANNOTATION, TEMPLATE_ANNOTATION } from './pod-template.ts';
 import { NOTICE_MS, type ScaleUp, unschedulableCause, unscheduled } from './scheduling.ts';
 
@@ -12,8 +13,8 @@ export interface VersionFacts {
   readonly template: string;
   readonly deployment?: Deployment;
   readonly pods: readonly Pod[];
-  /** The last lines of the run that ended, by the pod's uid. */
-  readonly logs: ReadonlyMap<string, readonly string[]>;
+  /** Of the run that ended, by the pod's uid. */
+  readonly logs: ReadonlyMap<string, RunLog>;
   /** What an autoscaler of nodes does about pods that no node takes. */
   readonly scaleUp: ScaleUp;
   readonly inPlace: boolean;
@@ -58,6 +59,10 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
     ),
     ...(error === undefined ? {} : { error }),
   });
+  const rechecks = [
+    ...[...facts.logs.values()].flatMap(({ settlesIn }) => settlesIn ?? []),
+    ...(waiting === undefined ? [] : [Math.max(1000, Math.min(WAITING_RECHECK_MS, waiting.since + NOTICE_MS - now))]),
+  ];
   const { servingImage: servingTemplate, ...counts } = verdict;
   const servingImage = replicas.find(({ pod }) => isOf(pod, servingTemplate))?.status.image;
   return {
@@ -68,9 +73,7 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
       ...(servingImage === undefined ? {} : { servingImage }),
       replicas: shown(replicas.map(({ status }) => status)),
     },
-    ...(waiting === undefined
-      ? {}
-      : { recheckMs: Math.max(1000, Math.min(WAITING_RECHECK_MS, waiting.since + NOTICE_MS - now)) }),
+    ...(rechecks.length === 0 ? {} : { recheckMs: Math.min(...rechecks) }),
   };
 }
 
@@ -113,7 +116,11 @@ function replicaStatus(pod: Pod, facts: VersionFacts): ReplicaStatus {
 function situation(pod: Pod, facts: VersionFacts): Pick<ReplicaStatus, 'state' | 'error' | 'message'> {
   if (pod.metadata.deletionTimestamp !== undefined) return { state: 'draining' };
   if (isReady(pod)) return { state: 'ready' };
-  const cause = causeOfPod(pod, facts.logs.get(pod.metadata.uid ?? ''));
+  const log = facts.logs.get(pod.metadata.uid ?? '');
+  // Whoever waits for the version stops at the first failure it is told: that one must be whole.
+  if (log?.settlesIn !== undefined && log.lines === undefined)
+    return { state: 'starting', message: 'has ended; its log is being read' };
+  const cause = causeOfPod(pod, log?.lines);
   if (cause !== undefined) return { state: 'failed', error: cause };
   const message = startingMessage(pod, facts);
   return { state: 'starting', ...(message === undefined ? {} : { message }) };
