@@ -29,9 +29,9 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
 
   await step(t, world, 'what the command line registers and deploys is there without a refresh', async () => {
     await must('model', 'register', '-n', 'weights', '-p', 'model');
-    await spoken(/^weights 1 version/).waitFor();
+    await spoken(/^weights, .*1 version|^weights 1 version/).waitFor();
     await must(...DEPLOY, '-n', 'scorer', '-m', 'weights:1');
-    await spoken(/^Endpoint scorer, Healthy/).waitFor();
+    await spoken(/^scorer, endpoint, Healthy/).waitFor();
     await workbench.expand('scorer', 'History', 'revision 1');
   });
 
@@ -60,32 +60,32 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     assert.ok(engine !== undefined);
     process.kill(engine, 'SIGKILL');
     await must('service', 'delete', '-n', 'scorer', '--yes');
-    await spoken(/^Endpoint scorer/).waitFor({ state: 'detached' });
+    await spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
     assert.equal((await world.engineProcesses()).includes(engine), false);
     await must(...DEPLOY, '-n', 'scorer', '-m', 'weights:1');
-    await spoken(/^Endpoint scorer, Healthy/).waitFor();
+    await spoken(/^scorer, endpoint, Healthy/).waitFor();
   });
 
   await step(t, world, 'another window shows the same, and what it deletes leaves both', async () => {
     const other = await world.newWindow();
     await other.openView('AKS ML');
-    await other.spoken(/^Endpoint scorer, Healthy/).waitFor();
-    await workbench.choose(spoken(/^Endpoint scorer/), 'Delete Endpoint…');
+    await other.spoken(/^scorer, endpoint, Healthy/).waitFor();
+    await workbench.choose(spoken(/^scorer, endpoint/), 'Delete Endpoint…');
     await workbench.answer('Delete the endpoint scorer?', 'Delete');
-    await spoken(/^Endpoint scorer/).waitFor({ state: 'detached' });
-    await other.spoken(/^Endpoint scorer/).waitFor({ state: 'detached' });
+    await spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
+    await other.spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
     await other.page.close();
   });
 
   await step(t, world, 'and what was deleted comes back with "Undo"', async () => {
     await workbench.press('Deleted: scorer', 'Undo');
-    await spoken(/^Endpoint scorer, Healthy/).waitFor();
+    await spoken(/^scorer, endpoint, Healthy/).waitFor();
   });
 
   await step(t, world, 'after a reload of the window the tree is there again', async () => {
     await workbench.reload();
     await workbench.openView('AKS ML');
-    await spoken(/^Endpoint scorer, Healthy/).waitFor();
+    await spoken(/^scorer, endpoint, Healthy/).waitFor();
   });
 
   await step(t, world, 'when VS Code ends, so does its engine, and what is deployed goes on', async () => {

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Frame, Locator, Page } from 'playwright-core';
 
 /** Long enough for a busy machine of two cores; a condition that holds is seen at once. */
 const PATIENCE_MS = 90_000;
+const ATTEMPT_MS = 5_000;
+const POLL_MS = 50;
 
 /** The VS Code window as a person sees it. Everything waits until what it names is there. */
 export interface Workbench {
@@ -60,10 +63,10 @@ function workbenchOf(page: Page): Workbench {
   const palette = async (text: string): Promise<void> => {
     const input = quickInput.locator('input').first();
     // The key is lost while the workbench is busy with what has the focus.
-    for (const deadline = Date.now() + PATIENCE_MS; !(await input.isVisible()) && Date.now() < deadline; ) {
-      await page.keyboard.press('F1');
-      await input.waitFor({ timeout: 5_000 }).catch(() => undefined);
-    }
+    await until(
+      () => input.isVisible(),
+      () => page.keyboard.press('F1'),
+    );
     await input.fill(text);
   };
   const notification = (text: string | RegExp): Locator =>
@@ -74,13 +77,12 @@ function workbenchOf(page: Page): Workbench {
     spoken: (name) => page.getByRole('treeitem', { name }),
     notification,
     async openView(title) {
-      const item = page.locator('.activitybar .action-item', { has: page.locator(`a[aria-label^="${title}"]`) });
-      if (
-        (await item.getAttribute('aria-selected')) !== 'true' &&
-        !(await item.getAttribute('class'))?.includes('checked')
-      )
-        await item.click();
-      await page.locator('.part.sidebar .title-label', { hasText: new RegExp(title, 'i') }).waitFor();
+      const shown = page.locator('.part.sidebar .title-label', { hasText: new RegExp(title, 'i') });
+      // A click on the icon of a view that is shown, or is about to be, hides it.
+      await until(
+        () => shown.isVisible(),
+        () => page.locator(`.activitybar a[aria-label^="${title}"]`).click(),
+      );
     },
     async expand(...path) {
       let last = page.locator('never');
@@ -168,6 +170,17 @@ function workbenchOf(page: Page): Workbench {
       await page.screenshot({ path });
     },
   };
+}
+
+/** Tries again what may have no effect, until it had. */
+async function until(done: () => Promise<boolean>, attempt: () => Promise<void>): Promise<void> {
+  const deadline = Date.now() + PATIENCE_MS;
+  for (let next = 0; !(await done()); await sleep(POLL_MS)) {
+    if (Date.now() > deadline) throw new Error(`It had no effect: ${attempt}`);
+    if (Date.now() < next) continue;
+    await attempt();
+    next = Date.now() + ATTEMPT_MS;
+  }
 }
 
 function startsWith(text: string): RegExp {
