@@ -57,7 +57,7 @@ function fillForm<C extends FormContract, S>(
 ): void {
   const key = keyOf(kind.form, scope);
   panel.title = kind.title(scope);
-  panel.iconPath = vscode.Uri.joinPath(window.context.extensionUri, 'media', 'activity-bar.svg');
+  panel.iconPath = vscode.Uri.joinPath(window.context.extensionUri, 'media', 'icon.png');
   open.set(key, panel);
   const subscriptions = connectForm(window, kind, scope, panel);
   panel.onDidDispose(() => {
