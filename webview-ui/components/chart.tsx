@@ -81,6 +81,11 @@ function useThemeChanges(): number {
   return count;
 }
 
+/** Of the widest figure beside the axis, with what uPlot keeps free around it. */
+function widthOf(labels: readonly string[] | null): number {
+  return 22 + 6.5 * Math.max(4, ...(labels ?? []).map(({ length }) => length));
+}
+
 function options(width: number, unit: string, lines: readonly ChartLine[]): uPlot.Options {
   const style = getComputedStyle(document.body);
   const color = (name: string, otherwise: string) => style.getPropertyValue(name).trim() || otherwise;
@@ -101,7 +106,12 @@ function options(width: number, unit: string, lines: readonly ChartLine[]): uPlo
     scales: { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
     axes: [
       { ...axis, space: 70 },
-      { ...axis, size: 52, space: 28, values: (_, ticks) => ticks.map((tick) => figure(tick, unit)) },
+      {
+        ...axis,
+        size: (_, labels) => widthOf(labels),
+        space: 28,
+        values: (_, ticks) => ticks.map((tick) => figure(tick, unit)),
+      },
     ],
     series: [
       {},
@@ -110,7 +120,8 @@ function options(width: number, unit: string, lines: readonly ChartLine[]): uPlo
         stroke: color(line.color, text),
         width: 1.5,
         spanGaps: false,
-        points: { show: line.values.filter((value) => value !== null).length < 2 },
+        // A line needs two; after that they would only hide it.
+        points: { show: (_: uPlot, __: number, first: number, last: number) => first === last },
       })),
     ],
   };
