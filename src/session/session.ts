@@ -6,7 +6,7 @@ import { AksmlError } from '../contract/error.ts';
 import type { Problem } from '../contract/problem.ts';
 import { findComputeRecord, listComputeRecords } from '../engine/compute/compute.ts';
 import { readConnection } from '../engine/compute/connection.ts';
-import { listEverywhere, locateEndpoint, type TargetSource } from '../engine/endpoints/locate.ts';
+import { listEverywhere, locateEndpoint, type TargetSource, untilAborted } from '../engine/endpoints/locate.ts';
 import type { Engine } from '../engine/engine.ts';
 import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
@@ -59,6 +59,9 @@ export interface Session {
   /** @throws see {@link detachCluster} */
   detach(request: DetachRequest, options: DetachOptions): Promise<DetachResult>;
 }
+
+/** Of a target that does not answer, the others are not kept waiting for longer. */
+const STATUS_MS = 15_000;
 
 export async function openSession(options: SessionOptions): Promise<Session> {
   const { home, environment, version } = options;
@@ -149,12 +152,15 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     workspace,
     listTargets,
     targetStatus: async (name, signal) => {
+      const late = AbortSignal.timeout(STATUS_MS);
+      const asking = signal ? AbortSignal.any([signal, late]) : late;
       try {
-        return await (await open(name)).status(signal);
+        return await untilAborted(asking, async () => (await open(name)).status(asking));
       } catch (error) {
         signal?.throwIfAborted();
-        if (!AksmlError.is(error) || error.code === 'computeTarget.notFound') throw error;
-        return { reachable: false, error: error.toJSON() };
+        const known = late.aborted ? noAnswer(name) : error;
+        if (!AksmlError.is(known) || known.code === 'computeTarget.notFound') throw known;
+        return { reachable: false, error: known.toJSON() };
       }
     },
     engine: async (target = local.name) => engineOn(await open(target)),
@@ -203,6 +209,14 @@ function notFound(name: string, targets: readonly ComputeTargetListing[]): Aksml
     fault: 'input',
     subject: `computeTarget/${name}`,
     remedy: `There is ${targets.map((target) => target.name).join(', ')}. Attach a cluster with "aksml computetarget attach kubernetes".`,
+  });
+}
+
+function noAnswer(name: string): AksmlError {
+  return new AksmlError('kube.timeout', `The cluster of ${name} has not answered for ${STATUS_MS / 1000} s.`, {
+    subject: `computeTarget/${name}`,
+    remedy:
+      'Check that the cluster runs and that its address can be reached from here (VPN, proxy, authorized IP ranges).',
   });
 }
 

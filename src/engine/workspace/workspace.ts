@@ -200,11 +200,15 @@ export async function deleteWorkspace(
 export async function refuseUnlessEmpty(home: Home, name: string): Promise<void> {
   const { folder, name: exact } = await showWorkspace(home, name);
   if (await isEmpty(openLayout(home, folder))) return;
-  throw new AksmlError('workspace.notEmpty', `The workspace ${exact} holds models, environments or deployments.`, {
-    fault: 'input',
-    subject: `workspace/${exact}`,
-    remedy: 'Delete them first, or add --force: everything in the workspace is lost then.',
-  });
+  throw new AksmlError(
+    'workspace.notEmpty',
+    `The workspace ${exact} holds models, environments, deployments or attached compute targets.`,
+    {
+      fault: 'input',
+      subject: `workspace/${exact}`,
+      remedy: 'Delete them first, or add --force: everything in the workspace is lost then.',
+    },
+  );
 }
 
 async function isEmpty(layout: Registry): Promise<boolean> {
