@@ -1,6 +1,6 @@
-import { rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { build, type Metafile, transform } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
 import { FORMS } from '../src/contract/webview/forms.ts';
 import { configurationSchema } from '../src/engine/config/schema.ts';
@@ -71,42 +71,45 @@ async function buildCluster(folder: string): Promise<Metafile> {
 }
 
 /**
- * The extension as VS Code's extension host loads it: one CommonJS file. Its name ends in `.cjs`, because the package is of type `module`, and
- * extension hosts load such a file without the hooks that an ES module's `import 'vscode'` needs.
+ * The extension as VS Code's extension host loads it: `extension.cjs`, and beside it in `extension/` what a window needs only later, each
+ * part read when it is first used. Names end in `.cjs`, because the package is of type `module`, and extension hosts load such a file
+ * without the hooks that an ES module's `import 'vscode'` needs. Only ES modules can be split, so each part is made CommonJS afterwards.
  */
 async function buildExtension(folder: string): Promise<readonly Metafile[]> {
-  const options: BuildOptions & { readonly metafile: true } = {
+  const { metafile, outputFiles } = await build({
     absWorkingDir: root,
+    entryPoints: { extension: 'src/extension/extension.ts' },
     metafile: true,
+    write: false,
     outdir: folder,
     outExtension: { '.js': '.cjs' },
+    chunkNames: 'extension/[name]-[hash]',
     bundle: true,
-    format: 'cjs',
+    splitting: true,
+    format: 'esm',
     // Of two forms of a package, the one whose parts esbuild can follow.
     mainFields: ['module', 'main'],
     platform: 'node',
     target: 'node22',
+    external: ['vscode'],
     minify: true,
     sourcemap: false,
     legalComments: 'linked',
-  };
-  const extension = await build({
-    ...options,
-    entryPoints: { extension: 'src/extension/extension.ts' },
-    // The other form of jsonc-parser loads its parts by names that no bundler sees.
-    mainFields: ['module', 'main'],
-    alias: { [RPC]: `./${RPC_FILE}` },
-    external: ['vscode', `./${RPC_FILE}`],
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
-  const rpc = await build({ ...options, entryPoints: { [RPC_FILE.replace('.cjs', '')]: RPC } });
+  for (const { path, text } of outputFiles) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, path.endsWith('.cjs') ? await asCommonJs(text) : text);
+  }
   await writeSchemas(folder);
-  return [extension.metafile, rpc.metafile];
+  return [metafile];
 }
 
-/** The larger part of what the extension needs to talk with its engine, read only when it does. */
-const RPC = 'vscode-jsonrpc/node';
-const RPC_FILE = 'rpc.cjs';
+async function asCommonJs(code: string): Promise<string> {
+  const options = { format: 'cjs', platform: 'node', target: 'node22', minify: true } as const;
+  // `import()` of a CommonJS file would be looked for by the loader of ES modules.
+  return (await transform(code, { ...options, supported: { 'dynamic-import': false } })).code;
+}
 
 /** For VS Code's JSON language: what the engine's rules say of each key. Verdicts come from the engine itself, as diagnostics. */
 async function writeSchemas(folder: string): Promise<void> {
