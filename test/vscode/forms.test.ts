@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Frame } from 'playwright-core';
+import { writeProject } from '../local/world.ts';
+import { findChromium } from './chromium.ts';
+import { openVsCode, step, type VsCodeWorld } from './world.ts';
+
+const chromium = findChromium();
+const skip = 'skip' in chromium ? chromium.skip : false;
+
+const COMMENTED = `{
+  # as agreed with the team
+  "computeType": "aks",
+  "mystery": true,
+  "numReplicas": 2
+}
+`;
+
+test('a model is deployed, tested, looked at and let in by forms', { skip }, async (t) => {
+  const world = await openVsCode({
+    project: async (project) => {
+      await writeProject(project);
+      await project.write('deploymentconfig.json', COMMENTED);
+    },
+  });
+  t.after(world.close);
+  await journey(t, world);
+});
+
+async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
+  const { workbench } = world;
+  const { page } = workbench;
+  const shot = async (name: string) => {
+    const folder = process.env['AKSML_SCREENSHOTS'];
+    if (folder) await workbench.screenshot(join(folder, `vscode-${name}.png`));
+  };
+  const onDisk = () => readFile(join(world.project, 'deploymentconfig.json'), 'utf8');
+
+  await step(t, world, 'the form edits the file, and VS Code undoes it', async () => {
+    await workbench.openFile('deploymentconfig.json');
+    await workbench.command('AKS ML: Open Form');
+    const form = await workbench.webview('h1:has-text("Deployment configuration")');
+    const replicas = form.getByRole('textbox', { name: 'numReplicas' });
+    await replicas.fill('1');
+    await replicas.press('Enter');
+    await page.keyboard.press('Control+s');
+    await until(async () => (await onDisk()) === COMMENTED.replace('2', '1'));
+    await form.getByText('"mystery" is not a key of this file').waitFor();
+    await shot('configuration');
+    await form.getByRole('heading', { name: 'Deployment configuration' }).click();
+    await page.keyboard.press('Control+z');
+    await until(async () => (await replicas.inputValue()) === '2');
+    await page.keyboard.press('Control+y');
+    await until(async () => (await replicas.inputValue()) === '1');
+    await page.keyboard.press('Control+s');
+    await until(async () => (await onDisk()) === COMMENTED.replace('2', '1'));
+  });
+
+  await step(t, world, 'the plan is shown, a change is reviewed, written and deployed', async () => {
+    await world.aksml('model', 'register', '-n', 'weights', '-p', 'model');
+    await workbench.command('AKS ML: Deploy');
+    const form = await workbench.webview('#tab-plan');
+    await form.getByRole('textbox', { name: 'Name', exact: true }).fill('scorer');
+    await form.getByRole('combobox', { name: 'Add a registered model' }).click();
+    await form.getByRole('option', { name: /weights:1/ }).click();
+    await form.getByText('create the service scorer on local').waitFor();
+    await form.getByRole('tab', { name: 'Deployment' }).click();
+    const wait = form.getByRole('textbox', { name: 'maxQueueWaitMs' });
+    await wait.fill('750');
+    await wait.press('Enter');
+    await form.getByRole('button', { name: 'Review the changes' }).click();
+    await form.getByText('"maxQueueWaitMs": 750').waitFor();
+    await shot('deploy-changes');
+    assert.doesNotMatch(await onDisk(), /maxQueueWaitMs/);
+    await form.getByRole('button', { name: 'Write and deploy' }).click();
+    await form.getByText('it answers at').waitFor();
+    await shot('deployed');
+    assert.match(await onDisk(), /# as agreed with the team[\s\S]*"maxQueueWaitMs": 750/);
+  });
+
+  await step(t, world, 'a request is sent and answered', async () => {
+    await workbench.command('AKS ML: Test Endpoint');
+    const form = await workbench.webview('h1:has-text("Test scorer")');
+    await form.getByRole('textbox', { name: 'Body of the request' }).fill('{"data": [1]}');
+    await form.getByRole('button', { name: 'Send' }).click();
+    await form.getByText('"answer"').waitFor();
+    await shot('test');
+  });
+
+  await step(t, world, 'a key is shown, and replaced once its consequence was read', async () => {
+    await workbench.command('AKS ML: Keys');
+    const form = await workbench.webview('h1:has-text("Keys and tokens of scorer")');
+    await form.getByRole('button', { name: 'Show the key: Primary key' }).click();
+    const key = form.locator('.secret').first();
+    await until(async () => !/•/.test(await key.innerText()));
+    const before = await key.innerText();
+    await form.getByRole('button', { name: 'Regenerate … Primary key' }).click();
+    await shot('keys');
+    await form.getByRole('button', { name: 'Regenerate', exact: true }).click();
+    await until(async () => /•/.test(await key.innerText()));
+    await form.getByRole('button', { name: 'Show the key: Primary key' }).click();
+    await until(async () => !/•/.test(await key.innerText()));
+    assert.notEqual(await key.innerText(), before);
+  });
+
+  await step(t, world, 'the page of the endpoint follows its load, also after the window is loaded again', async () => {
+    await workbench.command('AKS ML: Open Endpoint');
+    await measured(await workbench.webview('h1:text-is("scorer")'));
+    await shot('endpoint');
+    await workbench.reload();
+    await measured(await workbench.webview('h1:text-is("scorer")'));
+  });
+}
+
+function measured(form: Frame): Promise<void> {
+  return form.getByRole('img', { name: 'Ready replicas: scorer 1' }).waitFor();
+}
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !(await holds()); await sleep(100)) {
+    if (Date.now() > deadline) throw new Error(`It does not come about: ${holds}`);
+  }
+}
