@@ -83,6 +83,7 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
 
   await step(t, world, 'a request is sent and answered', async () => {
     await workbench.command('AKS ML: Test Endpoint');
+    await workbench.pick(/^scorer/);
     const form = await workbench.webview('h1:has-text("Test scorer")');
     await form.getByRole('textbox', { name: 'Body of the request' }).fill('{"data": [1]}');
     await form.getByRole('button', { name: 'Send' }).click();
@@ -92,6 +93,7 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
 
   await step(t, world, 'a key is shown, and replaced once its consequence was read', async () => {
     await workbench.command('AKS ML: Keys');
+    await workbench.pick(/^scorer/);
     const form = await workbench.webview('h1:has-text("Keys and tokens of scorer")');
     await form.getByRole('button', { name: 'Show the key: Primary key' }).click();
     const key = form.locator('.secret').first();
@@ -108,6 +110,7 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
 
   await step(t, world, 'the page of the endpoint follows its load, also after the window is loaded again', async () => {
     await workbench.command('AKS ML: Open Endpoint');
+    await workbench.pick(/^scorer/);
     await measured(await workbench.webview('h1:text-is("scorer")'));
     await shot('endpoint');
     await workbench.reload();
