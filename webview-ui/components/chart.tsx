@@ -19,6 +19,8 @@ export interface ChartProps {
 }
 
 const HEIGHT = 140;
+/** Of the time that is shown. */
+const SHORTEST_SECONDS = 60;
 
 /** One figure over time, in the colours of the theme. The same figures are to be had as a table; see the page that shows it. */
 export function Chart({ title, unit, times, lines }: ChartProps): VNode {
@@ -103,7 +105,11 @@ function options(width: number, unit: string, lines: readonly ChartLine[]): uPlo
     padding: [8, 26, 0, 0],
     legend: { show: false },
     cursor: { show: false },
-    scales: { y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] } },
+    scales: {
+      // A first sample stands at the right edge, as if the others had been missed.
+      x: { range: (_, low, high) => [Math.min(low, high - SHORTEST_SECONDS), high] },
+      y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] },
+    },
     axes: [
       { ...axis, space: 70 },
       {
