@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
+import { access, readFile, realpath } from 'node:fs/promises';
 import { delimiter, isAbsolute, join, relative, sep } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
@@ -16,6 +16,8 @@ export interface ExecRequest {
   /** Names of the variables that the kubeconfig sets for it. */
   readonly variables: readonly string[];
   readonly installHint?: string;
+  /** Of all that decides what runs, the values of the variables included. */
+  readonly fingerprint: string;
 }
 
 /** Whether the program may run. */
@@ -55,6 +57,9 @@ export async function runExecPlugin(
     command,
     args: plugin.args,
     variables: plugin.env.map(({ name }) => name),
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([command, plugin.args, plugin.env]))
+      .digest('hex'),
     ...(plugin.installHint === undefined ? {} : { installHint: plugin.installHint }),
   };
   if (!(await environment.consent(request))) {
@@ -76,13 +81,10 @@ export async function runExecPlugin(
 export function rememberedConsent(home: Home, ask: ExecConsent): ExecConsent {
   const path = join(home.root, 'exec-consent.json');
   return async (request) => {
-    const id = createHash('sha256')
-      .update(JSON.stringify([request.command, request.args, request.variables]))
-      .digest('hex');
     const known = await readConsents(path);
-    if (known.some((consent) => consent.id === id)) return true;
+    if (known.some(({ id }) => id === request.fingerprint)) return true;
     if (!(await ask(request))) return false;
-    const entry = { id, command: [request.command, ...request.args].join(' ') };
+    const entry = { id: request.fingerprint, command: [request.command, ...request.args].join(' ') };
     await writeFileAtomic(path, `${JSON.stringify([...known, entry], null, 2)}\n`);
     return true;
   };
@@ -120,7 +122,8 @@ async function findProgram(plugin: ExecPlugin, { variables, untrustedFolders }: 
   const candidates = isPath ? [command] : folders.flatMap((folder) => names.map((name) => join(folder, name)));
   for (const candidate of candidates) {
     if (!(await isExecutable(candidate))) continue;
-    if (!untrustedFolders.some((folder) => isInside(folder, candidate))) return candidate;
+    const real = await realpath(candidate);
+    if (!untrustedFolders.some((folder) => isInside(folder, candidate) || isInside(folder, real))) return candidate;
     throw new AksmlError(
       'kube.execRefused',
       `The kubeconfig wants to run ${candidate}, which lies in the project's folder.`,
