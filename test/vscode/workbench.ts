@@ -37,6 +37,8 @@ export interface Workbench {
   answer(text: string | RegExp, button: string): Promise<void>;
   /** The lines of the active text editor that are in sight. */
   editorText(): Promise<string>;
+  /** Waits until this has been copied. */
+  clipboard(text: string): Promise<void>;
   /** Loads the window again, as "Developer: Reload Window" does. */
   reload(): Promise<void>;
   screenshot(path: string): Promise<void>;
@@ -159,6 +161,12 @@ function workbenchOf(page: Page): Workbench {
       const editor = page.locator('.editor-group-container.active .monaco-editor .view-lines').first();
       await editor.waitFor();
       return (await editor.innerText()).replaceAll('\u00a0', ' ');
+    },
+    async clipboard(text) {
+      await until(
+        async () => (await page.evaluate<string>('navigator.clipboard.readText()')) === text,
+        async () => undefined,
+      );
     },
     async reload() {
       await page.reload();
