@@ -118,7 +118,8 @@ async function untilAnswering({ child, said }: Started, url: string): Promise<vo
 async function endGroup(child: ChildProcess): Promise<void> {
   const { pid } = child;
   if (pid === undefined) return;
-  const closed = child.exitCode === null && new Promise((resolve) => child.once('close', resolve));
+  const runs = child.exitCode === null && child.signalCode === null;
+  const closed = runs && new Promise((resolve) => child.once('close', resolve));
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
