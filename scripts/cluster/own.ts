@@ -96,10 +96,11 @@ export function ownUp(place: Place, { onProgress }: UpOptions): Promise<Cluster>
       startDaemon(place, scheduler(place, ports, program('kube-scheduler'))),
       startDaemon(place, await kubelet(place, ports, program('kubelet'))),
       startDaemon(place, await kubeProxy(place, ports, program('kube-proxy'))),
-      startDaemon(place, kubeRouter(place, router)),
     ]);
     const baseImage = await pushBase(ports, onProgress);
     await until('the node is ready', () => isNodeReady(place, NODE_NAME));
+    // It ends when it does not find its node.
+    await startDaemon(place, kubeRouter(place, router));
     await until(
       'pods may be made',
       async () => (await readApi(place, '/api/v1/namespaces/default/serviceaccounts/default')) !== undefined,

@@ -34,12 +34,6 @@ test('a configuration is judged as it is written, and mended with what is offere
     await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
   });
 
-  await step(t, world, 'what can be done with the file stands above it', async () => {
-    for (const title of ['Validate', 'Deploy', 'Open form']) {
-      await page.locator('.codelens-decoration a', { hasText: title }).waitFor();
-    }
-  });
-
   await step(t, world, 'a quick fix renames the key, and the file is mended without being saved', async () => {
     await page.locator('.monaco-editor .view-line', { hasText: '{' }).first().click();
     await page.keyboard.press('Control+.');
