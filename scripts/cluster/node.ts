@@ -84,6 +84,7 @@ function kubeletConfiguration(place: Place, ports: Ports) {
     featureGates: { KubeletInUserNamespace: true },
     makeIPTablesUtilChains: false,
     maxPods: 200,
+    containerLogMaxSize: '500Mi',
     serializeImagePulls: false,
     registryPullQPS: 0,
     eventRecordQPS: 0,

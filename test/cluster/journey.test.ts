@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { ANSWER, type Outcome } from '../local/world.ts';
+import { DEPLOY_TO_CLUSTER, SETTINGS, writeClusterProject } from './project.ts';
 import { type ClusterWorld, eventually, holdInstallation, openClusterWorld, testCluster } from './world.ts';
 
 const cluster = await testCluster();
@@ -20,7 +21,6 @@ interface Service {
 }
 
 const TARGET = 'prod';
-const DEPLOY = ['model', 'deploy', '-ct', TARGET, '-ic', 'inferenceconfig.json', '-dc', 'deploymentconfig.json'];
 
 function journey(cluster: Cluster, controllerBase: string): void {
   describe('the life of a service on a cluster', () => {
@@ -30,7 +30,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
       const t = { after: (work: () => Promise<void>) => void cleanups.unshift(work) };
       world = await openClusterWorld(t, cluster);
       await holdInstallation(t, world);
-      await writeProject(world);
+      await writeClusterProject(world);
     });
     after(async () => {
       for (const cleanup of cleanups) await cleanup();
@@ -59,7 +59,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
 
     test('a v1 project is deployed, becomes Healthy and scores', async () => {
       await well('model', 'register', '-n', 'weights', '-p', 'model');
-      const deployed = await well(...DEPLOY, '-n', 'journey', '-m', 'weights:1', '-o', 'json');
+      const deployed = await well(...DEPLOY_TO_CLUSTER, '-n', 'journey', '-m', 'weights:1', '-o', 'json');
       assert.equal(deployed.json<Service>().state, 'Healthy');
       assert.deepEqual(await answer(), { answer: 1, weights: '42', sent: { rows: [1, 2] } });
     });
@@ -78,7 +78,16 @@ function journey(cluster: Cluster, controllerBase: string): void {
     test('changed code is redeployed as the next revision, while the old code answers', async () => {
       const keys = (await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).stdout;
       await world.write('source/score.py', ANSWER(2));
-      const deployed = await well(...DEPLOY, '-n', 'journey', '-m', 'weights:1', '--overwrite', '-o', 'json');
+      const deployed = await well(
+        ...DEPLOY_TO_CLUSTER,
+        '-n',
+        'journey',
+        '-m',
+        'weights:1',
+        '--overwrite',
+        '-o',
+        'json',
+      );
       assert.equal(deployed.json<Service>().revision, 2);
       assert.equal((await answer())['answer'], 2);
       assert.equal((await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).stdout, keys);
@@ -127,7 +136,16 @@ function journey(cluster: Cluster, controllerBase: string): void {
     test('a script that fails in init() shows its traceback, and what was deployed keeps serving', async () => {
       const broken = 'def init():\n    raise ValueError("no such weights")\n\ndef run(data):\n    return data\n';
       await world.write('source/score.py', broken);
-      const failed = await world.aksml(...DEPLOY, '-n', 'journey', '-m', 'weights:1', '--overwrite', '-o', 'json');
+      const failed = await world.aksml(
+        ...DEPLOY_TO_CLUSTER,
+        '-n',
+        'journey',
+        '-m',
+        'weights:1',
+        '--overwrite',
+        '-o',
+        'json',
+      );
       assert.equal(failed.code, 1);
       assert.match(failed.stderr, /UserScriptInitFailed/);
       assert.match(failed.stderr, /ValueError: no such weights/);
@@ -139,7 +157,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
       const keys = (await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).json();
       assert.equal(keys['secondaryKey'], 'a-key-of-my-own');
       await world.write('source/score.py', ANSWER(3));
-      await well(...DEPLOY, '-n', 'journey', '-m', 'weights:1', '--overwrite');
+      await well(...DEPLOY_TO_CLUSTER, '-n', 'journey', '-m', 'weights:1', '--overwrite');
       await well('service', 'update', '-n', 'journey', '-ae', 'false', '--token-auth-enabled', 'true');
       const token = (await well('service', 'get-access-token', '-n', 'journey', '-o', 'json')).json();
       const [header = ''] = String(token['accessToken']).split('.');
@@ -190,26 +208,4 @@ function journey(cluster: Cluster, controllerBase: string): void {
       });
     });
   });
-}
-
-const SETTINGS = {
-  computeType: 'aks',
-  numReplicas: 1,
-  containerResourceRequirements: { cpu: 0.1, memoryInGB: 0.5 },
-};
-
-async function writeProject(world: ClusterWorld): Promise<void> {
-  await world.write('source/score.py', ANSWER(1));
-  await world.write('model/weights.txt', '42\n');
-  const condaDependencies = { name: 'bare', dependencies: [{ pip: ['azureml-inference-server-http'] }] };
-  const environment = {
-    name: 'bare',
-    python: { condaDependencies },
-    docker: { baseImage: world.cluster.baseImage },
-  };
-  await world.write(
-    'inferenceconfig.json',
-    JSON.stringify({ entryScript: 'score.py', sourceDirectory: 'source', environment }),
-  );
-  await world.write('deploymentconfig.json', JSON.stringify(SETTINGS));
 }

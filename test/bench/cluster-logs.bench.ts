@@ -1,0 +1,64 @@
+import { once } from 'node:events';
+import { workloadName } from '../../src/cluster/names.ts';
+import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
+import { eventually } from '../cluster/world.ts';
+import { median, must, withAttachedCluster } from './cluster-world.ts';
+
+/** How fast a log of one replica is followed: `aksml service get-logs -f` against `kubectl logs -f`. Target: at least 0.8 times. */
+const ROUNDS = 5;
+const NAME = 'talker';
+const LINES = 400_000;
+const END = 'all lines are written';
+
+const SCRIPT = `
+import sys
+
+def init():
+    text = "x" * 100
+    for number in range(${LINES}):
+        sys.stdout.write(f"{number:08d} {text}\\n")
+    print("${END}", flush=True)
+
+def run(data):
+    return data
+`;
+
+await withAttachedCluster(async (world) => {
+  await writeClusterProject(world);
+  await world.write('source/score.py', SCRIPT);
+  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
+  await must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1');
+  const deployment = `deployment/${workloadName(NAME, NAME)}`;
+  await eventually('the log is whole', async () =>
+    (await world.kubectl('logs', deployment, '--tail', '50')).includes(END),
+  );
+  const ours: number[] = [];
+  const theirs: number[] = [];
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    ours.push(await rate(world.start('service', 'get-logs', '-n', NAME, '-f', '--num_lines', '1000000')));
+    theirs.push(await rate(world.startKubectl('logs', '-f', deployment)));
+  }
+  console.table([
+    { what: 'aksml service get-logs -f, MB/s, median', figure: median(ours).toFixed(1) },
+    { what: 'kubectl logs -f, MB/s, median', figure: median(theirs).toFixed(1) },
+    { what: 'ratio', figure: (median(ours) / median(theirs)).toFixed(2) },
+  ]);
+});
+
+/** Megabytes a second, from the command to the last line. */
+async function rate(child: ReturnType<typeof import('node:child_process').spawn>): Promise<number> {
+  const started = performance.now();
+  let bytes = 0;
+  let tail = '';
+  child.stderr?.resume();
+  for await (const chunk of child.stdout ?? []) {
+    bytes += chunk.length;
+    tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 4096))).slice(-8192);
+    if (tail.includes(END)) break;
+  }
+  const seconds = (performance.now() - started) / 1000;
+  const gone = once(child, 'exit');
+  child.kill('SIGKILL');
+  await gone;
+  return bytes / 1e6 / seconds;
+}

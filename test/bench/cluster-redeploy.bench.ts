@@ -1,0 +1,104 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENDPOINT_LABEL, workloadName } from '../../src/cluster/names.ts';
+import { openKube } from '../../src/kube/kube.ts';
+import { listWatch } from '../../src/kube/list-watch.ts';
+import { PODS } from '../../src/kube/resource.ts';
+import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
+import type { ClusterWorld } from '../cluster/world.ts';
+import { ANSWER } from '../local/world.ts';
+import { median, must, withAttachedCluster } from './cluster-world.ts';
+
+/**
+ * From the command to the first answer of the new replica: `aksml model deploy` with one changed line of code against
+ * `kubectl rollout restart` of the same Deployment. Interleaved; target: at most 1.15 times. Also how long attaching takes.
+ */
+const ROUNDS = 10;
+const NAME = 'bench';
+/** Asking costs CPU, which the new replica needs. */
+const POLL_MS = 20;
+const PORT = 5001;
+
+await withAttachedCluster(async (world, attachSeconds) => {
+  await writeClusterProject(world);
+  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
+  await must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1');
+  const replicas = await watchReplicas(world);
+  const redeploys: number[] = [];
+  const restarts: number[] = [];
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    await world.write('source/score.py', ANSWER(round));
+    redeploys.push(
+      await replicas.firstAnswerOfNew(round, () =>
+        must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1', '--overwrite'),
+      ),
+    );
+    restarts.push(
+      await replicas.firstAnswerOfNew(round, () =>
+        world.kubectl('rollout', 'restart', `deployment/${workloadName(NAME, NAME)}`),
+      ),
+    );
+    await world.kubectl('rollout', 'status', `deployment/${workloadName(NAME, NAME)}`);
+  }
+  await replicas.close();
+  console.table([
+    { what: 'attach to ready, s', figure: attachSeconds.toFixed(1) },
+    { what: 'aksml model deploy, to the first new answer, median, ms', figure: median(redeploys).toFixed(0) },
+    { what: 'kubectl rollout restart, to the first answer, median, ms', figure: median(restarts).toFixed(0) },
+    { what: 'ratio', figure: (median(redeploys) / median(restarts)).toFixed(2) },
+  ]);
+});
+
+async function watchReplicas(world: ClusterWorld) {
+  const kube = await openKube(
+    { paths: [world.kubeconfig] },
+    { variables: {}, consent: async () => false, untrustedFolders: [] },
+  );
+  const ending = new AbortController();
+  const addresses = new Map<string, string>();
+  const query = { namespace: world.namespace, labelSelector: `${ENDPOINT_LABEL}=${NAME}` };
+  const watching = (async () => {
+    for await (const event of listWatch(kube, PODS, query, ending.signal)) {
+      const pods = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
+      for (const { metadata, status } of pods) if (status?.podIP) addresses.set(metadata.name, status.podIP);
+    }
+  })();
+  return {
+    async firstAnswerOfNew(answer: number, change: () => Promise<unknown>): Promise<number> {
+      const known = new Set(addresses.keys());
+      const started = performance.now();
+      const changing = change();
+      for (;;) {
+        for (const [name, address] of addresses) {
+          if (!known.has(name) && (await answerOf(address)) === answer) {
+            const elapsed = performance.now() - started;
+            await changing;
+            return elapsed;
+          }
+        }
+        await sleep(POLL_MS);
+      }
+    },
+    async close() {
+      ending.abort();
+      await watching;
+      await kube.close();
+    },
+  };
+}
+
+async function answerOf(address: string): Promise<unknown> {
+  try {
+    const answer = await fetch(`http://${address}:${PORT}/score`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{}',
+      signal: AbortSignal.timeout(1_000),
+    });
+    const content: unknown = await answer.json();
+    return answer.ok && typeof content === 'object' && content !== null && 'answer' in content
+      ? content.answer
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
+import { type ClusterWorld, holdInstallation, openClusterWorld, testCluster } from '../cluster/world.ts';
+import type { Outcome } from '../local/world.ts';
+
+/** A world whose cluster is attached as `prod` while `work` runs; `attachSeconds` from the command to the controller that is ready. */
+export async function withAttachedCluster(
+  work: (world: ClusterWorld, attachSeconds: number) => Promise<void>,
+): Promise<void> {
+  const cluster = await testCluster();
+  const base = await debianBaseImage();
+  if ('skip' in cluster || 'skip' in base) throw new Error('skip' in cluster ? cluster.skip : 'no base image');
+  const cleanups: (() => Promise<void>)[] = [];
+  const t = { after: (cleanup: () => Promise<void>) => void cleanups.unshift(cleanup) };
+  try {
+    const world = await openClusterWorld(t, cluster);
+    await holdInstallation(t, world);
+    await must(world, 'workspace', 'create', '-w', 'team', '--registry', world.registry);
+    const attach = ['computetarget', 'attach', 'kubernetes', '-n', 'prod', '--namespace', world.namespace];
+    const started = performance.now();
+    await must(world, ...attach, '--cluster-purpose', 'DevTest', '--controller-base', base.layout, '--yes');
+    const seconds = (performance.now() - started) / 1000;
+    t.after(async () => {
+      await must(world, 'computetarget', 'detach', '-n', 'prod', '--delete-endpoints', '--yes');
+    });
+    await work(world, seconds);
+  } finally {
+    for (const cleanup of cleanups) await cleanup();
+  }
+}
+
+export async function must(world: ClusterWorld, ...args: readonly string[]): Promise<Outcome> {
+  const outcome = await world.aksml(...args);
+  if (outcome.code !== 0) throw new Error(`${args.join(' ')}: ${outcome.stderr}`);
+  return outcome;
+}
+
+export function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
