@@ -1,5 +1,6 @@
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
-import { type ClusterWorld, holdInstallation, openClusterWorld, testCluster } from '../cluster/world.ts';
+import { openAttachWorld } from '../cluster/attach-world.ts';
+import { type ClusterWorld, testCluster } from '../cluster/world.ts';
 import type { Outcome } from '../local/world.ts';
 
 /** A world whose cluster is attached as `prod` while `work` runs; `attachSeconds` from the command to the controller that is ready. */
@@ -12,9 +13,9 @@ export async function withAttachedCluster(
   const cleanups: (() => Promise<void>)[] = [];
   const t = { after: (cleanup: () => Promise<void>) => void cleanups.unshift(cleanup) };
   try {
-    const world = await openClusterWorld(t, cluster);
-    await holdInstallation(t, world);
+    const world = await openAttachWorld(t, cluster);
     await must(world, 'workspace', 'create', '-w', 'team', '--registry', world.registry);
+    await world.write('.azureml/config.json', JSON.stringify({ workspace_name: 'team' }));
     const attach = ['computetarget', 'attach', 'kubernetes', '-n', 'prod', '--namespace', world.namespace];
     const started = performance.now();
     await must(world, ...attach, '--cluster-purpose', 'DevTest', '--controller-base', base.layout, '--yes');

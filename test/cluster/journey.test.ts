@@ -5,8 +5,9 @@ import { after, before, describe, test } from 'node:test';
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { ANSWER, type Outcome } from '../local/world.ts';
+import { openAttachWorld } from './attach-world.ts';
 import { DEPLOY_TO_CLUSTER, SETTINGS, writeClusterProject } from './project.ts';
-import { type ClusterWorld, eventually, holdInstallation, openClusterWorld, testCluster } from './world.ts';
+import { type ClusterWorld, eventually, testCluster } from './world.ts';
 
 const cluster = await testCluster();
 const base = await debianBaseImage();
@@ -28,8 +29,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
     let world: ClusterWorld;
     before(async () => {
       const t = { after: (work: () => Promise<void>) => void cleanups.unshift(work) };
-      world = await openClusterWorld(t, cluster);
-      await holdInstallation(t, world);
+      world = await openAttachWorld(t, cluster);
       await writeClusterProject(world);
     });
     after(async () => {
@@ -47,6 +47,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
 
     test('a cluster is attached to a workspace in a registry, and shows that it is well', async () => {
       await well('workspace', 'create', '-w', 'team', '--registry', world.registry);
+      await world.write('.azureml/config.json', JSON.stringify({ workspace_name: 'team' }));
       const attach = ['computetarget', 'attach', 'kubernetes', '-n', TARGET, '--namespace', world.namespace];
       await well(...attach, '--cluster-purpose', 'DevTest', '--controller-base', controllerBase, '--yes');
       const target = (await well('computetarget', 'show', '-n', TARGET, '-o', 'json')).json<{
@@ -67,7 +68,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
     test('kubectl shows it as one knows it of operators', async () => {
       const columns = await world.kubectl('get', 'endpoints.aksml.dev', 'journey');
       assert.match(columns, /NAME\s+STATE\s+VERSIONS\s+REPLICAS\s+URI\s+AGE/);
-      assert.match(columns, /journey\s+Healthy\s+1\s+1/);
+      assert.match(columns, /journey\s+Healthy\s+journey\s+1\/1/);
     });
 
     test('its log holds what init() printed', async () => {
@@ -129,7 +130,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
     });
 
     test('a rollback brings the first answer back', async () => {
-      await well('service', 'rollback', '-n', 'journey', '1');
+      await well('service', 'rollback', '-n', 'journey', '--to', '1');
       assert.equal((await answer())['answer'], 1);
     });
 
@@ -202,7 +203,6 @@ function journey(cluster: Cluster, controllerBase: string): void {
         'name',
       );
       assert.equal(left, '');
-      assert.equal((await world.tryKubectl('get', 'crd', 'endpoints.aksml.dev')).code, 1);
       await eventually('the namespace is gone', async () => {
         return (await world.kubectl('get', 'namespace', 'aksml-system', '--ignore-not-found')) === '';
       });

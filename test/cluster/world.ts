@@ -4,9 +4,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Cluster, findCluster } from '../../scripts/cluster/cluster.ts';
-import { openPlace } from '../../scripts/cluster/place.ts';
-import { openHome } from '../../src/home/home.ts';
-import { acquireLock } from '../../src/home/lock.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { type Outcome, openWorld, outcomeOf, type World } from '../local/world.ts';
 
@@ -105,25 +102,6 @@ export async function openClusterWorld(
       return items as readonly T[];
     },
   };
-}
-
-/**
- * Attaching is one for the whole cluster: test files take turns. What an earlier run that was killed has left is removed first, what
- * somebody else has installed is not.
- */
-export async function holdInstallation(
-  t: { after(work: () => Promise<void>): void },
-  world: ClusterWorld,
-): Promise<void> {
-  const lock = await acquireLock(openHome({ AKSML_HOME: openPlace().cache }), 'cluster-installation', {
-    timeoutMs: 14 * 60_000,
-  });
-  t.after(async () => lock.release());
-  const marker = await world.kubectl(
-    ...['get', 'configmap', 'aksml-attachment', '--namespace', 'aksml-system', '--ignore-not-found'],
-    ...['--output', 'jsonpath={.data.content}'],
-  );
-  if (marker.startsWith(`${world.cluster.registry}/test-`)) await world.kubectl('delete', 'namespace', 'aksml-system');
 }
 
 /** Waits until `condition` has an answer other than undefined or false, and returns it. `describe` tells what was there instead. */
