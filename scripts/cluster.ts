@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { clusterDown, clusterUp, findCluster, prepareCluster } from './cluster/cluster.ts';
-import { describe, ownParts, type UpOptions } from './cluster/own.ts';
+import { type Cluster, clusterDown, clusterUp, findCluster, prepareCluster } from './cluster/cluster.ts';
+import { ownParts, type UpOptions } from './cluster/own.ts';
 import { openPlace } from './cluster/place.ts';
 
 /** `npm run cluster up|down|status`: the Kubernetes that the tests use, for a person. */
@@ -48,4 +48,9 @@ async function status(): Promise<void> {
   for (const { name, pid, log } of await ownParts(openPlace())) {
     console.log(`${name.padEnd(24)} ${String(pid ?? '-').padStart(7)}  ${log}`);
   }
+}
+
+function describe({ kubeconfig, registry, baseImage }: Cluster): string {
+  const base = baseImage === undefined ? [] : [`base image  ${baseImage}`];
+  return [`kubeconfig  ${kubeconfig}`, `registry    ${registry}`, ...base].join('\n');
 }

@@ -1,12 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { debianBaseImage } from './base-image.ts';
-import { ownDown, ownUp, runningCluster, type UpOptions, whyNoOwnCluster } from './own.ts';
-import { openPlace } from './place.ts';
+import { isKindUp, kindDown, kindUp, whyNoKind } from './kind.ts';
+import { isOwnUp, ownDown, ownUp, type UpOptions, whyNoOwnCluster } from './own.ts';
+import { openPlace, type Place } from './place.ts';
 import { buildKubeRouter, buildKubernetes } from './programs.ts';
 
 /** A real Kubernetes that tests may use. */
 export interface Cluster {
-  /** `own` runs on this machine, made by us; `given` is named by `AKSML_TEST_KUBECONFIG`. */
-  readonly kind: 'own' | 'given';
+  /** `own` runs on this machine, made by us; `kind` in its containers; `given` is named by `AKSML_TEST_KUBECONFIG`. */
+  readonly kind: 'own' | 'kind' | 'given';
   /** File with an administrator's credentials. */
   readonly kubeconfig: string;
   /** `HOST:PORT` of a registry that this machine pushes to and the cluster pulls from. */
@@ -17,23 +19,33 @@ export interface Cluster {
 
 /** The cluster that is there now: one that the environment names, else the one that is up. */
 export async function findCluster(): Promise<Cluster | undefined> {
-  return givenCluster() ?? (await runningCluster(openPlace()));
+  const given = givenCluster();
+  if (given) return given;
+  const place = openPlace();
+  const cluster = await readCluster(place);
+  if (cluster === undefined) return undefined;
+  return (await (cluster.kind === 'kind' ? isKindUp(place) : isOwnUp(place))) ? cluster : undefined;
 }
 
 /** Brings a cluster up unless there is one. Or why there can be none. */
 export async function clusterUp(options: UpOptions): Promise<Cluster | { readonly skip: string }> {
   const given = givenCluster();
   if (given) return given;
-  const why = whyNoOwnCluster(options.install);
-  if (why !== undefined) return { skip: why };
-  return ownUp(openPlace(), options);
+  const whyNotOwn = whyNoOwnCluster(options.install);
+  if (whyNotOwn === undefined) return ownUp(openPlace(), options);
+  const whyNotKind = await whyNoKind();
+  if (whyNotKind === undefined) return kindUp(openPlace());
+  return { skip: `${whyNotOwn}; ${whyNotKind}` };
 }
 
 /** Makes what `clusterUp` takes long for, without starting anything. */
 export async function prepareCluster(options: UpOptions): Promise<{ readonly skip: string } | undefined> {
   if (givenCluster()) return undefined;
-  const why = whyNoOwnCluster(options.install);
-  if (why !== undefined) return { skip: why };
+  const whyNotOwn = whyNoOwnCluster(options.install);
+  if (whyNotOwn !== undefined) {
+    const whyNotKind = await whyNoKind();
+    return whyNotKind === undefined ? undefined : { skip: `${whyNotOwn}; ${whyNotKind}` };
+  }
   await buildKubernetes(openPlace());
   await buildKubeRouter(openPlace());
   const base = await debianBaseImage();
@@ -41,7 +53,13 @@ export async function prepareCluster(options: UpOptions): Promise<{ readonly ski
 }
 
 export async function clusterDown(): Promise<void> {
-  await ownDown(openPlace());
+  const place = openPlace();
+  await ((await readCluster(place))?.kind === 'kind' ? kindDown(place) : ownDown(place));
+}
+
+async function readCluster(place: Place): Promise<Cluster | undefined> {
+  const text = await readFile(place.path('cluster.json'), 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 function givenCluster(): Cluster | undefined {

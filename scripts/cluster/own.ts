@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { mkdir, readdir, readFile, readlink, rm, rmdir } from 'node:fs/promises';
+import { mkdir, readdir, readlink, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { writeFileAtomic } from '../../src/home/atomic-file.ts';
@@ -9,7 +9,7 @@ import { installPackages, isOnPath } from '../packages.ts';
 import { choosePorts, NODE_NAME, type Ports } from './addresses.ts';
 import { isNodeReady, readApi, until } from './api-server.ts';
 import { debianBaseImage, pushBaseImage } from './base-image.ts';
-import { kubeconfig, makeCertificates } from './certificates.ts';
+import { certificate, kubeconfig, makeCertificates } from './certificates.ts';
 import type { Cluster } from './cluster.ts';
 import { succeeds } from './command.ts';
 import { apiServer, controllerManager, etcd, scheduler } from './control-plane.ts';
@@ -25,7 +25,7 @@ import {
 } from './daemon.ts';
 import { setUpNetwork, tearDownNetwork, writeCniConfiguration } from './network.ts';
 import { containerd, containerSocket, kubelet, kubeProxy, mountsBelow, podLogsFolder } from './node.ts';
-import { apiServerUrl, openPlace, type Place } from './place.ts';
+import type { Place } from './place.ts';
 import { kubeRouter, removePolicyRules } from './policies.ts';
 import { buildKubeRouter, buildKubernetes, programsFolder } from './programs.ts';
 import { findDockerRegistry, pushPauseImage, registryDaemon } from './registry.ts';
@@ -161,14 +161,9 @@ export async function ownParts(place: Place): Promise<ClusterPart[]> {
   );
 }
 
-/** The cluster if `up` has finished and the API server answers. */
-export async function runningCluster(place: Place): Promise<Cluster | undefined> {
-  if (!(await isComplete(place))) return undefined;
-  return JSON.parse(await readFile(place.path('cluster.json'), 'utf8'));
-}
-
-async function isComplete(place: Place): Promise<boolean> {
-  return existsSync(place.path('cluster.json')) && (await readApi(place, '/readyz')) !== undefined;
+/** Whether the API server answers. */
+export async function isOwnUp(place: Place): Promise<boolean> {
+  return existsSync(certificate(place, 'admin')) && (await readApi(place, '/readyz')) !== undefined;
 }
 
 /** containerd pulls the pause image from the registry, which is why that comes first. */
@@ -244,12 +239,4 @@ async function removeGroup(folder: string): Promise<void> {
   const below = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of below) if (entry.isDirectory()) await removeGroup(join(folder, entry.name));
   await rmdir(folder).catch(() => undefined);
-}
-
-export function describe(cluster: Cluster): string {
-  return [
-    `API server  ${apiServerUrl(openPlace())}`,
-    `kubeconfig  ${cluster.kubeconfig}`,
-    `registry    ${cluster.registry}`,
-  ].join('\n');
 }
