@@ -21,7 +21,7 @@ export async function withAttachedCluster(
     await must(world, ...attach, '--cluster-purpose', 'DevTest', '--controller-base', base.layout, '--yes');
     const seconds = (performance.now() - started) / 1000;
     t.after(async () => {
-      await must(world, 'computetarget', 'detach', '-n', 'prod', '--delete-endpoints', '--yes');
+      await must(world, 'computetarget', 'detach', '-n', 'prod', '--yes');
     });
     await work(world, seconds);
   } finally {

@@ -95,12 +95,11 @@ function journey(cluster: Cluster, controllerBase: string): void {
     });
 
     test('a setting alone is updated without a new replica', async () => {
-      const before = (await service()).replicas.map(({ id }) => id);
+      const replicas = async () => (await service()).replicas.map(({ id }) => id);
+      await eventually('the replica of the old code has ended', async () => (await replicas()).length === 1);
+      const before = await replicas();
       await well('service', 'update', '-n', 'journey', '--mr', '2000', '--add-tag', 'owner=me');
-      assert.deepEqual(
-        (await service()).replicas.map(({ id }) => id),
-        before,
-      );
+      assert.deepEqual(await replicas(), before);
     });
 
     test('the history says what changed, and a teammate with another machine sees the same', async () => {
@@ -192,8 +191,10 @@ function journey(cluster: Cluster, controllerBase: string): void {
       assert.deepEqual(Object.fromEntries(shares), { blue: 70, green: 30 });
     });
 
-    test('the cluster is detached with what it holds, and nothing of aksml is left', async () => {
-      await well('computetarget', 'detach', '-n', TARGET, '--delete-endpoints', '--yes');
+    test('services are deleted, the cluster is detached, and nothing of aksml is left', async () => {
+      await well('service', 'delete', '-n', 'journey', '--yes');
+      await well('endpoint', 'realtime', 'delete', '-n', 'rollout', '--yes');
+      await well('computetarget', 'detach', '-n', TARGET, '--yes');
       const left = await world.kubectl(
         'get',
         'all,secrets,rolebindings',
