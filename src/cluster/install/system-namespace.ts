@@ -1,3 +1,4 @@
+import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { listWatch } from '../../kube/list-watch.ts';
 import type { KubeObject } from '../../kube/object.ts';
@@ -59,11 +60,20 @@ export async function untilNamespaceGone(kube: KubeClient, signal?: AbortSignal)
 async function othersIn(kube: KubeClient, signal: AbortSignal | undefined): Promise<string[]> {
   const others: string[] = [];
   for (const resource of LOOKED_AT) {
-    const { items } = await kube.list(resource, { namespace: SYSTEM_NAMESPACE }, signal);
-    for (const item of items) {
+    for (const item of await itemsOf(kube, resource, signal)) {
       if (isOurs(item) || OF_KUBERNETES.includes(item.metadata.name)) continue;
       others.push(`${resource.kind} ${item.metadata.name}`);
     }
   }
   return others;
+}
+
+/** None where the cluster does not know the kind: with the last endpoint, the definition of what endpoints are has just gone. */
+async function itemsOf(kube: KubeClient, resource: Resource<KubeObject>, signal: AbortSignal | undefined) {
+  try {
+    return (await kube.list(resource, { namespace: SYSTEM_NAMESPACE }, signal)).items;
+  } catch (error) {
+    if (AksmlError.is(error, 'kube.notFound')) return [];
+    throw error;
+  }
 }
