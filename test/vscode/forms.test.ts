@@ -113,10 +113,7 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await workbench.pick(/^scorer/);
     await measured(await workbench.webview('h1:text-is("scorer")'));
     await shot('endpoint');
-    // Unlike a reload of the browser's page, this lets VS Code keep what is open.
-    await page.evaluate('globalThis.isBefore = true');
-    await workbench.command('Developer: Reload Window');
-    await page.waitForFunction('globalThis.isBefore === undefined');
+    await workbench.reload();
     await measured(await workbench.webview('h1:text-is("scorer")'));
   });
 }

@@ -127,7 +127,7 @@ function workbenchOf(page: Page): Workbench {
         .waitFor();
     },
     async webview(selector) {
-      for (;;) {
+      for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
         for (const frame of page
           .frames()
           .filter((candidate) => candidate.parentFrame()?.parentFrame() === page.mainFrame())) {
@@ -142,6 +142,7 @@ function workbenchOf(page: Page): Workbench {
         }
         await page.waitForEvent('framenavigated', { timeout: 1_000 }).catch(() => undefined);
       }
+      throw new Error(`No webview shows ${selector}.`);
     },
     async pick(label) {
       await quickInput.getByRole('option', { name: label }).first().click();
@@ -169,7 +170,10 @@ function workbenchOf(page: Page): Workbench {
       );
     },
     async reload() {
-      await page.reload();
+      // A reload of the browser's page would not let VS Code keep what is open.
+      await page.evaluate('globalThis.isBefore = true');
+      await this.command('Developer: Reload Window');
+      await page.waitForFunction('globalThis.isBefore === undefined');
       await shown(page);
     },
     async screenshot(path) {
