@@ -109,11 +109,18 @@ function workbenchOf(page: Page): Workbench {
       }
     },
     async command(title) {
-      await palette(`>${title}`);
-      await quickInput
-        .getByRole('option', { name: startsWith(title) })
-        .first()
-        .click();
+      const option = quickInput.getByRole('option', { name: startsWith(title) }).first();
+      // What is offered is decided when the palette opens, perhaps before the window knows what has just become active.
+      for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; ) {
+        await palette(`>${title}`);
+        const isOffered = await option.waitFor({ timeout: 5_000 }).then(
+          () => true,
+          () => false,
+        );
+        if (isOffered) return option.click();
+        await page.keyboard.press('Escape');
+      }
+      throw new Error(`The palette does not offer "${title}".`);
     },
     async openFile(name) {
       await palette(name);
