@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { ClusterPurpose } from '../contract/compute-record.ts';
+import type { AttachPlanView } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
-import type { AttachPlan } from '../session/attach.ts';
 import type { DetachPlan } from '../session/detach.ts';
 import { showComputeTarget } from './computetarget-actions.ts';
 import type { CommandContext } from './context.ts';
@@ -46,7 +46,7 @@ export async function attachKubernetes(context: CommandContext, options: AttachC
   return showComputeTarget(context, name);
 }
 
-async function confirmAttach(context: CommandContext, plan: AttachPlan, yes: boolean | undefined): Promise<void> {
+async function confirmAttach(context: CommandContext, plan: AttachPlanView, yes: boolean | undefined): Promise<void> {
   const { unicode } = context.host.terminal;
   if (plan.action === 'connect') {
     context.say(`${plan.target} is attached already, and works: this machine is connected to it.`);

@@ -60,6 +60,24 @@ export const WORKSPACE_NAME: NameRule = {
   hint: '3 to 33 letters, digits, "-" or "_", starting with a letter or digit',
 };
 
+/** As near to a text as {@link SERVICE_NAME} allows, with room for `reserved` more characters; empty where nothing of it is left. */
+export function serviceNameFrom(text: string, reserved = 0): string {
+  return text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^[^a-z]+/, '')
+    .slice(0, SERVICE_NAME.maxLength - reserved)
+    .replace(/-+$/, '');
+}
+
+/** The name itself, else with the first number that makes it free. */
+export function firstFree(name: string, taken: ReadonlySet<string>): string {
+  for (let number = 1; ; number += 1) {
+    const candidate = number === 1 ? name : `${name}-${number}`;
+    if (!taken.has(candidate)) return candidate;
+  }
+}
+
 export function followsRule(rule: NameRule, name: string): boolean {
   return name.length >= rule.minLength && name.length <= rule.maxLength && rule.pattern.test(name);
 }

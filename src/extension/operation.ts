@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { EventOf, MethodName, ParamsOf, ResultOf } from '../contract/engine-api.ts';
 import type { ProgressEvent } from '../contract/event.ts';
 import type { AksmlWindow } from './aksml-window.ts';
+import { signalOf } from './cancellation.ts';
 import { ProgressReporter } from './progress-text.ts';
 
 /** The methods that tell {@link ProgressEvent}s. */
@@ -24,11 +25,9 @@ export async function runOperation<M extends OperationName>(
   output.info(title);
   const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
   return vscode.window.withProgress(options, async (progress, token) => {
-    const abort = new AbortController();
-    token.onCancellationRequested(() => abort.abort());
     const reporter = new ProgressReporter(vscode.l10n.t);
     return engine.request(method, params, {
-      signal: abort.signal,
+      signal: signalOf(token),
       onEvent: (event) => {
         logEvent(output, event as ProgressEvent);
         onEvent?.(event as ProgressEvent);

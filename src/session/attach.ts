@@ -19,9 +19,9 @@ import type {
   ComputeTargetRecord,
   ComputeTargetStatus,
 } from '../contract/compute-record.ts';
+import type { AttachPlanView } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import { followsRule, NAMESPACE } from '../contract/names.ts';
-import type { Problem } from '../contract/problem.ts';
 import { checkComputeName, listComputeRecords, putComputeRecord } from '../engine/compute/compute.ts';
 import { keepConnection } from '../engine/compute/connection.ts';
 import { sizeProblems } from '../engine/compute/size.ts';
@@ -52,20 +52,6 @@ export interface AttachRequest {
   readonly controllerBase?: string;
 }
 
-/** What attaching will do, shown before it is done. */
-export interface AttachPlan {
-  readonly target: string;
-  readonly server: string;
-  readonly kubernetesVersion: string;
-  /** Nothing is installed where somebody has attached the cluster as this target already, and it works. */
-  readonly action: 'install' | 'connect';
-  readonly objects: readonly string[];
-  readonly image: string;
-  readonly registry: string;
-  readonly namespaces: readonly string[];
-  readonly problems: readonly Problem[];
-}
-
 /** What attaching works with. */
 export interface AttachHost {
   readonly access: ClusterAccess;
@@ -83,7 +69,7 @@ export interface AttachHost {
 
 export interface AttachOptions extends RunOptions {
   /** @throws whatever keeps it from being done */
-  readonly confirm: (plan: AttachPlan) => Promise<void>;
+  readonly confirm: (plan: AttachPlanView) => Promise<void>;
 }
 
 interface Facts {
@@ -91,7 +77,7 @@ interface Facts {
   readonly connection: ClusterConnection;
   readonly record: ComputeTargetRecord;
   readonly status: ComputeTargetStatus;
-  readonly action: AttachPlan['action'];
+  readonly action: AttachPlanView['action'];
   readonly settings: Omit<ClusterSettings, 'image'>;
 }
 
@@ -270,7 +256,7 @@ function planOf(
   { workspace }: AttachHost,
   request: AttachRequest,
   { kube, record, status, action, settings }: Facts,
-): AttachPlan {
+): AttachPlanView {
   const manifests = action === 'install' ? installedManifests({ ...settings, image: 'unknown' }) : [];
   const registry = record.registry ?? workspace.address ?? '';
   return {

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { followsRule, MODEL_NAME, NAMESPACE, SERVICE_NAME } from '../../src/contract/names.ts';
+import {
+  firstFree,
+  followsRule,
+  MODEL_NAME,
+  NAMESPACE,
+  SERVICE_NAME,
+  serviceNameFrom,
+} from '../../src/contract/names.ts';
 
 const CASES = [
   [SERVICE_NAME, 'my-service', true],
@@ -20,3 +27,15 @@ for (const [rule, name, accepted] of CASES) {
     assert.equal(followsRule(rule, name), accepted);
   });
 }
+
+test('a service is named as near to a text as the rule allows', () => {
+  const cases: Readonly<Record<string, string>> = {
+    'Ridge model': 'ridge-model',
+    '2024_credit.v2': 'credit-v2',
+    'a---': 'a',
+    模型: '',
+    [`m${'x'.repeat(40)}`]: `m${'x'.repeat(26)}`,
+  };
+  for (const [text, expected] of Object.entries(cases)) assert.equal(serviceNameFrom(text, 5), expected);
+  assert.equal(firstFree('ridge', new Set(['ridge', 'ridge-2'])), 'ridge-3');
+});

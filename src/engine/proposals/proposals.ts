@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { parse } from 'smol-toml';
 import { AksmlError } from '../../contract/error.ts';
-import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
+import { firstFree, followsRule, SERVICE_NAME, serviceNameFrom } from '../../contract/names.ts';
 import type { DeploymentProposal, ProposedFile, RecognizedModel } from '../../contract/proposal.ts';
 import type { Engine } from '../engine.ts';
 import { type EnvironmentTools, pythonSearch } from '../environments/environment.ts';
@@ -146,18 +146,9 @@ function modelName(title: string): string {
   return title.replace(/[^a-zA-Z0-9\-._]+/g, '-').replace(/^[^a-zA-Z0-9]+/, '') || 'model';
 }
 
-/** As near to the model's own name as v1's rule for services allows. */
-export function freeName(title: string, taken: ReadonlySet<string>): string {
-  const plain = title
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+/, '');
-  const base = plain.slice(0, SERVICE_NAME.maxLength - ROOM_FOR_NUMBER).replace(/-+$/, '');
-  const wanted = followsRule(SERVICE_NAME, base) ? base : 'model';
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? wanted : `${wanted}-${number}`;
-    if (!taken.has(name)) return name;
-  }
+function freeName(title: string, taken: ReadonlySet<string>): string {
+  const wanted = serviceNameFrom(title, ROOM_FOR_NUMBER);
+  return firstFree(followsRule(SERVICE_NAME, wanted) ? wanted : 'model', taken);
 }
 
 const ROOM_FOR_NUMBER = 5;

@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import { AksmlError } from '../../contract/error.ts';
+import { signalOf } from '../cancellation.ts';
 import type { EngineClient } from '../engine-client.ts';
 
 /** Puts the engine's tools at the disposal of VS Code's language models, as `package.json` describes them. */
@@ -45,10 +46,4 @@ class EngineTool implements vscode.LanguageModelTool<object> {
       remedy: 'Open the folder of the project.',
     });
   }
-}
-
-function signalOf(token: vscode.CancellationToken): AbortSignal {
-  const abort = new AbortController();
-  token.onCancellationRequested(() => abort.abort());
-  return abort.signal;
 }

@@ -4,6 +4,7 @@ import * as vscode from 'vscode';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import type { ParamsOf } from '../../contract/engine-api.ts';
 import type { ProgressEvent } from '../../contract/event.ts';
+import { firstFree, serviceNameFrom } from '../../contract/names.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { configurationKind } from '../languages/documents.ts';
 import { runOperation } from '../operation.ts';
@@ -110,17 +111,11 @@ async function chooseModels({ engine }: AksmlWindow, { scope }: FolderScope): Pr
 async function freeName({ engine }: AksmlWindow, { scope, folder }: FolderScope): Promise<string> {
   const endpoints = await engine.request('endpoint.list', { ...scope, target: TARGET });
   const taken = new Set(endpoints.map(({ metadata }) => metadata.name));
-  const plain = folder.name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+/, '')
-    .slice(0, 20);
-  const base = `${plain.replace(/-+$/, '') || 'service'}-debug`;
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? base : `${base}-${number}`;
-    if (!taken.has(name)) return name;
-  }
+  return firstFree(`${serviceNameFrom(folder.name, ROOM_FOR_SUFFIX) || 'service'}-debug`, taken);
 }
+
+/** `-debug` and a number. */
+const ROOM_FOR_SUFFIX = 12;
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');

@@ -4,7 +4,7 @@ import * as vscode from 'vscode';
 import type { ComputeResources } from '../../contract/compute-record.ts';
 import type { PlanView } from '../../contract/engine-api.ts';
 import { AksmlError } from '../../contract/error.ts';
-import { SERVICE_NAME } from '../../contract/names.ts';
+import { serviceNameFrom } from '../../contract/names.ts';
 import type { DeploymentProposal } from '../../contract/proposal.ts';
 import {
   DEPLOY_FORM,
@@ -167,7 +167,7 @@ class DeployHost {
       name:
         name ??
         proposal?.name ??
-        serviceName(modelId?.replace(/:\d+$/, '') ?? basename(modelPath ?? '').replace(/\.\w+$/, '')),
+        serviceNameFrom(modelId?.replace(/:\d+$/, '') ?? basename(modelPath ?? '').replace(/\.\w+$/, '')),
       models: modelPath !== undefined ? [modelPath] : modelId !== undefined ? [modelId] : [...current],
       overwrite: name !== undefined && newVersion !== true,
       edits: [],
@@ -314,14 +314,4 @@ interface BrowseParams {
 
 function folderOf(path: string): string {
   return join(path, '..');
-}
-
-/** As near to a model's name as v1's rule for services allows; empty where there is none. */
-function serviceName(model: string): string {
-  return model
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '')
-    .slice(0, SERVICE_NAME.maxLength)
-    .replace(/-+$/, '');
 }

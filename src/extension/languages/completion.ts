@@ -1,5 +1,6 @@
 import { getLocation } from 'jsonc-parser';
 import * as vscode from 'vscode';
+import { signalOf } from '../cancellation.ts';
 import type { EngineClient } from '../engine-client.ts';
 
 interface Candidate {
@@ -24,9 +25,7 @@ export class WorkspaceNames implements vscode.CompletionItemProvider {
     if (folder === undefined || !vscode.workspace.isTrusted) return [];
     const location = getLocation(document.getText(), document.offsetAt(position));
     if (location.isAtPropertyKey) return [];
-    const abort = new AbortController();
-    token.onCancellationRequested(() => abort.abort());
-    const candidates = await this.#candidates(keyOf(location.path), folder, abort.signal);
+    const candidates = await this.#candidates(keyOf(location.path), folder, signalOf(token));
     const { previousNode } = location;
     const range =
       previousNode === undefined

@@ -1,5 +1,6 @@
 import { findNodeAtOffset, getNodePath, getNodeValue, parseTree } from 'jsonc-parser';
 import * as vscode from 'vscode';
+import { signalOf } from '../cancellation.ts';
 import type { EngineClient } from '../engine-client.ts';
 
 /** What a name in a configuration stands for; the keys themselves are explained by the file's JSON schema. */
@@ -19,9 +20,7 @@ export class WorkspaceHovers implements vscode.HoverProvider {
     const root = parseTree(document.getText());
     const node = root && findNodeAtOffset(root, document.offsetAt(position));
     if (folder === undefined || node?.type !== 'string' || !vscode.workspace.isTrusted) return undefined;
-    const abort = new AbortController();
-    token.onCancellationRequested(() => abort.abort());
-    const text = await this.#explain(getNodePath(node).join('.'), String(getNodeValue(node)), folder, abort.signal);
+    const text = await this.#explain(getNodePath(node).join('.'), String(getNodeValue(node)), folder, signalOf(token));
     return text === undefined ? undefined : new vscode.Hover(new vscode.MarkdownString(text));
   }
 
