@@ -21,8 +21,11 @@ export interface ComputeTarget {
    * @throws AksmlError `endpoint.conflict` | `endpoint.exists`
    */
   applyEndpoint(endpoint: Endpoint, secrets?: EndpointSecrets, signal?: AbortSignal): Promise<Endpoint>;
-  /** Returns once nothing of it is left. @throws AksmlError `service.notFound` */
-  deleteEndpoint(name: string, signal?: AbortSignal): Promise<void>;
+  /**
+   * Returns once nothing of it is left. With `namespace`: the endpoint of that namespace and no other of its name.
+   * @throws AksmlError `service.notFound`
+   */
+  deleteEndpoint(name: string, signal?: AbortSignal, namespace?: string): Promise<void>;
   /** The present state first, then every change; ends only with the signal or an error. */
   watchEndpoints(filter: { readonly name?: string }, signal: AbortSignal): AsyncIterable<EndpointChange>;
 

@@ -104,10 +104,9 @@ async function detachFrom(
   const isMine = present === undefined || isSame(present, { content: contentOf(host.workspace), target: record.name });
   const namespaces = [record.namespace, ...(record.otherNamespaces ?? [])];
   const all = isMine ? await endpointsOf(target, signal) : [];
-  const endpoints = all
-    .filter(({ metadata }) => namespaces.includes(metadata.namespace ?? ''))
-    .map(({ metadata }) => metadata.name);
-  await options.confirm({ target: record.name, server: record.server, endpoints, deleteEndpoints });
+  const endpoints = all.map(({ metadata }) => metadata).filter(({ namespace = '' }) => namespaces.includes(namespace));
+  const { name, server } = record;
+  await options.confirm({ target: name, server, endpoints: endpoints.map((one) => one.name), deleteEndpoints });
   // Somebody has attached the cluster elsewhere since: what is installed there is theirs.
   if (!isMine) {
     await forget(host, record, signal);
@@ -145,16 +144,17 @@ async function endpointsOf(target: ComputeTarget, signal: AbortSignal | undefine
 
 async function removeEndpoints(
   target: ComputeTarget,
-  endpoints: readonly string[],
+  endpoints: readonly Endpoint['metadata'][],
   options: DetachOptions,
 ): Promise<void> {
-  if (endpoints.length === 0) return;
+  const [first] = endpoints;
+  if (first === undefined) return;
   await runStage(
     'watch',
-    `Deleting ${endpoints.length === 1 ? endpoints[0] : `${endpoints.length} endpoints`}`,
+    `Deleting ${endpoints.length === 1 ? first.name : `${endpoints.length} endpoints`}`,
     options,
     async () => {
-      for (const [done, name] of endpoints.entries()) {
+      for (const [done, { name, namespace }] of endpoints.entries()) {
         options.onProgress?.({
           type: 'progress',
           stage: 'watch',
@@ -163,7 +163,7 @@ async function removeEndpoints(
           unit: 'endpoints',
           detail: name,
         });
-        await target.deleteEndpoint(name, options.signal).catch((error: unknown) => {
+        await target.deleteEndpoint(name, options.signal, namespace).catch((error: unknown) => {
           if (!AksmlError.is(error, 'service.notFound')) throw error;
         });
       }

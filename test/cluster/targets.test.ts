@@ -210,6 +210,8 @@ function suite(cluster: Cluster): void {
     assert.equal(found.metadata.namespace, other.namespace);
     await target.applyEndpoint({ ...found, spec: { ...found.spec, tags: { a: '1' } } });
     assert.ok((await target.listEndpoints()).some(({ metadata }) => metadata.name === name));
+    await assert.rejects(target.deleteEndpoint(name, undefined, world.namespace), isCode('service.notFound'));
+    assert.ok(await other.get('endpoint.aksml.dev', name), 'what is asked of one namespace leaves the others alone');
     await target.deleteEndpoint(name);
     assert.equal(await other.get('endpoint.aksml.dev', name), undefined);
   });

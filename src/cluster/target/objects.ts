@@ -26,15 +26,17 @@ export class EndpointObjects {
     return this.#list({}, signal);
   }
 
-  async find(name: string, signal?: AbortSignal): Promise<StoredEndpoint | undefined> {
+  /** With `namespace`, only there. */
+  async find(name: string, signal?: AbortSignal, namespace?: string): Promise<StoredEndpoint | undefined> {
     const found = await this.#list({ fieldSelector: `metadata.name=${name}` }, signal);
+    if (namespace !== undefined) return found.find(({ metadata }) => metadata.namespace === namespace);
     const oldestFirst = [...found].sort((a, b) => (created(a) < created(b) ? -1 : 1));
     return oldestFirst.find(({ metadata }) => metadata.namespace === this.#namespace) ?? oldestFirst[0];
   }
 
   /** @throws AksmlError `service.notFound` */
-  async get(name: string, signal?: AbortSignal): Promise<StoredEndpoint> {
-    const found = await this.find(name, signal);
+  async get(name: string, signal?: AbortSignal, namespace?: string): Promise<StoredEndpoint> {
+    const found = await this.find(name, signal, namespace);
     if (found) return found;
     throw new AksmlError(
       'service.notFound',

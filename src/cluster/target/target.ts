@@ -107,8 +107,8 @@ class ClusterTarget implements ComputeTarget {
     });
   }
 
-  async deleteEndpoint(name: string, signal?: AbortSignal): Promise<void> {
-    const current = await this.#objects.get(name, signal);
+  async deleteEndpoint(name: string, signal?: AbortSignal, only?: string): Promise<void> {
+    const current = await this.#objects.get(name, signal, only);
     const { namespace = '', uid = '' } = current.metadata;
     const aborting = signal === undefined ? {} : { signal };
     await this.#kube.remove(ENDPOINTS, { namespace, name }, { uid, propagation: 'Foreground', ...aborting });
