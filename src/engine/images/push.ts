@@ -1,7 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
-import { inParallel } from '../models/parallel.ts';
+import { inParallel, together } from '../models/parallel.ts';
 import { copyBlob, type Place } from '../registry/copy.ts';
-import { type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
+import { type Arrival, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
 import type { AssembledImage } from './assemble.ts';
 
 const LAYERS_AT_ONCE = 6;
@@ -36,53 +36,69 @@ export async function pushImage(
   } = {},
 ): Promise<PushedImage> {
   const { registry, repository, tag } = to;
-  const { signal } = options;
+  const { attachments = [], signal } = options;
   const aborting = signal === undefined ? {} : { signal };
-  if (await isThere(to, image.descriptor.digest, signal)) {
-    await registry.putManifest(repository, image.manifest, { tag, ...aborting });
-    return { reused: true, sentBytes: 0, reusedLayers: layers.length };
+  // Every way to the registry costs the same: what depends on nothing goes at once.
+  const [reused, arrivals, , documents] = await together(
+    isThere(to, image.descriptor.digest, signal),
+    sendLayers(layers, to, options),
+    registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, ...aborting }),
+    inParallel(attachments, LAYERS_AT_ONCE, (attachment) => sendAttachment(to, attachment, signal)),
+  );
+  if (!reused) {
+    // Before what they are about, so that an image that is there has them all.
+    for (const document of documents) {
+      await registry.putReferrer(repository, { ...document, subject: image.descriptor }, signal);
+    }
   }
-  const distinct = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
-  const done = new Map<string, number>();
-  const tell = (digest: string, bytes: number): void => {
-    done.set(digest, bytes);
-    options.onBytes?.([...done.values()].reduce((sum, part) => sum + part, 0));
-  };
-  const arrivals = await inParallel(distinct, LAYERS_AT_ONCE, async ({ descriptor, ...from }) => {
-    const onBytes: OnBytes = (bytes) => tell(descriptor.digest, bytes);
-    const arrival = await copyBlob(from, to, descriptor, { onBytes, ...aborting });
-    tell(descriptor.digest, descriptor.size);
-    return { arrival, size: descriptor.size };
-  });
-  await registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, ...aborting });
-  // Before what they are about, so that an image that is there has them all.
-  for (const attachment of options.attachments ?? []) await attach(to, image.descriptor, attachment, signal);
   await registry.putManifest(repository, image.manifest, { tag, ...aborting });
+  if (reused) return { reused, sentBytes: 0, reusedLayers: layers.length };
   const sent = arrivals.filter(({ arrival }) => arrival === 'sent');
   return {
-    reused: false,
+    reused,
     sentBytes: sent.reduce((sum, { size }) => sum + size, 0) + image.config.length + image.manifestBytes.length,
     reusedLayers: arrivals.length - sent.length,
   };
 }
 
-async function attach(
+async function sendLayers(
+  layers: AssembledImage['layers'],
+  to: Place,
+  { onBytes, signal }: { readonly onBytes?: OnBytes; readonly signal?: AbortSignal },
+): Promise<readonly { readonly arrival: Arrival; readonly size: number }[]> {
+  const distinct = [...new Map(layers.map((layer) => [layer.descriptor.digest, layer])).values()];
+  const done = new Map<string, number>();
+  const tell = (digest: string, bytes: number): void => {
+    done.set(digest, bytes);
+    onBytes?.([...done.values()].reduce((sum, part) => sum + part, 0));
+  };
+  return inParallel(distinct, LAYERS_AT_ONCE, async ({ descriptor, ...from }) => {
+    const arrival = await copyBlob(from, to, descriptor, {
+      onBytes: (bytes) => tell(descriptor.digest, bytes),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    tell(descriptor.digest, descriptor.size);
+    return { arrival, size: descriptor.size };
+  });
+}
+
+/** What its manifest names. */
+async function sendAttachment(
   { registry, repository }: Place,
-  subject: Descriptor,
   { mediaType, content }: Attachment,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  const config = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal });
-  const document = await registry.putBlob(repository, content, { mediaType, signal });
-  const manifest: Manifest = {
+): Promise<Manifest> {
+  const [config, document] = await together(
+    registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal }),
+    registry.putBlob(repository, content, { mediaType, signal }),
+  );
+  return {
     schemaVersion: 2,
     mediaType: MEDIA_TYPE.manifest,
     artifactType: mediaType,
     config,
     layers: [document],
-    subject,
   };
-  await registry.putReferrer(repository, manifest, signal);
 }
 
 async function isThere({ registry, repository }: Place, digest: string, signal?: AbortSignal): Promise<boolean> {

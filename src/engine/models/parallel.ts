@@ -22,3 +22,12 @@ export async function inParallel<T, R>(
   for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   return results;
 }
+
+/** `Promise.all` that fails only once nothing is under way any more. */
+export async function together<T extends readonly unknown[]>(
+  ...works: { readonly [Index in keyof T]: T[Index] | Promise<T[Index]> }
+): Promise<T> {
+  const outcomes = await Promise.allSettled(works);
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  return Promise.all(works) as unknown as Promise<T>;
+}

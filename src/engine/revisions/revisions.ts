@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference, Revision, RevisionChange } from '../../contract/revision.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
+import { together } from '../models/parallel.ts';
 import { encodeName, isDigest } from '../registry/reference.ts';
 import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
@@ -45,9 +46,9 @@ export async function createRevision(
     },
   };
   const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
-  if (layer) await takeOver(store.registry, repository, layer, signal);
-  for (let tried = 0; ; ) {
-    const newest = await findNewest(store.registry, repository, signal);
+  const find = () => findNewest(store.registry, repository, signal);
+  let [newest] = await together(find(), layer && takeOver(store.registry, repository, layer, signal));
+  for (let tried = 0; ; newest = await find()) {
     if (newest && deploysTheSame(newest.revision, open)) return { ...newest, reused: true };
     // A number that somebody began to take and did not finish is left out.
     tried = Math.max(tried, newest?.revision.number ?? 0) + 1;
@@ -122,7 +123,6 @@ async function takeOver(
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (await registry.hasBlob(repository, layer.digest, signal)) return;
   await registry.mountBlob(SNAPSHOTS, repository, layer, signal);
 }
 
