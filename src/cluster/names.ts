@@ -8,13 +8,36 @@ import { createHash } from 'node:crypto';
 /** Where aksml's own parts run. */
 export const SYSTEM_NAMESPACE = 'aksml-system';
 export const CONTROLLER_NAME = 'aksml-controller';
+/** The routers together: their Deployment, Service, ServiceAccount and ConfigMap. */
 export const FRONT_END_NAME = 'aksml-fe';
+/** The Service by which routers find each other. */
+export const FRONT_END_PEERS = 'aksml-fe-peers';
+/** The key of the ConfigMap under which the routers' settings are, as JSON. */
+export const FRONT_END_SETTINGS_KEY = 'settings.json';
+export const ROUTER_CONTAINER = 'router';
+/** Of a router's pod: for everybody; for the other routers; for probes, figures and the controller. */
+export const ROUTER_PORTS = { http: 8080, https: 8443, hop: 8081, agent: 9090 } as const;
+
+/** On the Secrets of aksml's own namespace that routers work with; its value tells which they are. */
+export const ROUTER_SECRET_LABEL = 'aksml.dev/router';
+export type RouterSecretKind = 'auth' | 'hop' | 'certificate' | 'challenge';
+/** On a certificate: the host names that it is for, separated by commas. */
+export const HOSTS_ANNOTATION = 'aksml.dev/hosts';
+export const HOP_SECRET = 'aksml-fe-hop';
+export const HOP_SECRET_KEY = 'secret';
+/** ACME challenges: the token, and the key authorization that answers it. */
+export const CHALLENGE_SECRET = 'aksml-fe-acme';
 
 /** On every object that belongs to an endpoint, its pods included. */
 export const ENDPOINT_LABEL = 'aksml.dev/endpoint';
 /** On every object that belongs to one version. */
 export const VERSION_LABEL = 'aksml.dev/version';
 export const MANAGED_BY = { 'app.kubernetes.io/managed-by': 'aksml' } as const;
+
+/** By which the pods of one of aksml's own parts are told from others. */
+export function partLabels(name: string): Readonly<Record<string, string>> {
+  return { ...MANAGED_BY, 'app.kubernetes.io/name': name };
+}
 
 /** The container of a replica that scores. */
 export const SCORING_CONTAINER = 'scoring';
@@ -58,4 +81,14 @@ export function tokenAudience(namespace: string, endpoint: string): string {
 /** `kubernetes.io/dockerconfigjson`: what the images of an endpoint are pulled with; absent where none needs credentials. */
 export function pullSecretName(endpoint: string): string {
   return `${endpoint}.pull`;
+}
+
+/** The Secret with what routers know of an endpoint's keys or of the subject of its tokens; sixteen of them share all endpoints. */
+export function authSecretName(endpoint: string): string {
+  return `${FRONT_END_NAME}-auth-${createHash('sha256').update(endpoint).digest('hex').charAt(0)}`;
+}
+
+/** The entry of an endpoint in that Secret. */
+export function authSecretKey(namespace: string, endpoint: string): string {
+  return `${namespace}.${endpoint}`;
 }

@@ -10,7 +10,7 @@ import { clusterManifests } from '../../src/cluster/manifests.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { KubeClient } from '../../src/kube/kube.ts';
 import { DEPLOYMENTS, ENDPOINTS, PODS, type Pod } from '../../src/kube/resource.ts';
-import { clusterEndpoint, clusterVersion } from '../unit/cluster-samples.ts';
+import { clusterEndpoint, clusterVersion, frontEndSettings } from '../unit/cluster-samples.ts';
 import { endpointOf, openControllerWorld } from './controller-world.ts';
 import { testCluster } from './world.ts';
 
@@ -258,8 +258,15 @@ function* ourPods(): Generator<readonly [string, Pod]> {
     const objects = desiredObjects(clusterEndpoint({ versions: [version] }), () => ({ replicas: 1, inPlace: false }));
     for (const pod of podsOf(objects)) yield [what, pod];
   }
-  const manifests = clusterManifests({ version: '0.0.0', image: 'x', namespaces: ['team'], controllers: 2 });
-  for (const pod of podsOf(manifests)) yield ['the controller', pod];
+  const manifests = clusterManifests({
+    version: '0.0.0',
+    image: 'x',
+    imagePullSecret: 'pull',
+    namespaces: ['team'],
+    controllers: 2,
+    frontEnd: frontEndSettings(),
+  });
+  for (const pod of podsOf(manifests)) yield [pod.spec?.containers[0]?.name ?? '', pod];
 }
 
 function podsOf(objects: ReturnType<typeof clusterManifests>): readonly Pod[] {

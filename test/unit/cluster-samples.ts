@@ -1,3 +1,4 @@
+import type { FrontEndSettings } from '../../src/cluster/manifests.ts';
 import type { EndpointSpec, VersionSpec } from '../../src/contract/endpoint.ts';
 import type { Pod, StoredEndpoint } from '../../src/kube/resource.ts';
 
@@ -81,5 +82,15 @@ export function clusterPod(
       ],
       ...status,
     },
+  };
+}
+
+export function frontEndSettings(settings: Partial<FrontEndSettings> = {}): FrontEndSettings {
+  return {
+    routers: 3,
+    service: { type: 'LoadBalancer', internal: false },
+    https: false,
+    routing: { allowInsecureConnections: false },
+    ...settings,
   };
 }

@@ -19,7 +19,9 @@ import {
   type ServiceAccount,
 } from '../../kube/resource.ts';
 import {
+  FRONT_END_NAME,
   keysSecretName,
+  partLabels,
   SYSTEM_NAMESPACE,
   serviceAccountName,
   serviceName,
@@ -98,7 +100,7 @@ export function specRevision(endpoint: Endpoint): Desired<ControllerRevision> {
   };
 }
 
-/** Only what sends requests reaches the replicas; the kubelet's probes and forwarded ports come from the node itself. */
+/** Only routers reach the replicas; the kubelet's probes and forwarded ports come from the node itself. */
 export function networkPolicy(endpoint: Endpoint): NetworkPolicy {
   const { name } = endpoint.metadata;
   return {
@@ -107,7 +109,14 @@ export function networkPolicy(endpoint: Endpoint): NetworkPolicy {
       podSelector: { matchLabels: endpointLabels(name) },
       policyTypes: ['Ingress'],
       ingress: [
-        { from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': SYSTEM_NAMESPACE } } }] },
+        {
+          from: [
+            {
+              namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': SYSTEM_NAMESPACE } },
+              podSelector: { matchLabels: partLabels(FRONT_END_NAME) },
+            },
+          ],
+        },
       ],
     },
   };
