@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { build, type Metafile, transform } from 'esbuild';
 import packageJson from '../package.json' with { type: 'json' };
 import { FORMS } from '../src/contract/webview/forms.ts';
-import { configurationSchema } from '../src/engine/config/schema.ts';
+import { editorSchema } from '../src/engine/config/editor-schema.ts';
 import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -114,20 +114,9 @@ async function asCommonJs(code: string): Promise<string> {
 /** For VS Code's JSON language: what the engine's rules say of each key. Verdicts come from the engine itself, as diagnostics. */
 async function writeSchemas(folder: string): Promise<void> {
   for (const file of ['inferenceconfig', 'deploymentconfig'] as const) {
-    const schema = JSON.stringify(configurationSchema(file), (key, value: unknown) =>
-      VERDICTS.has(key) ? undefined : value,
-    );
-    await writeFile(join(folder, `${file}.schema.json`), schema);
+    await writeFile(join(folder, `${file}.schema.json`), JSON.stringify(editorSchema(file)));
   }
 }
-
-const VERDICTS: ReadonlySet<string> = new Set([
-  'required',
-  'additionalProperties',
-  'minimum',
-  'maximum',
-  'exclusiveMinimum',
-]);
 
 /** One script a form; what several use is loaded once. */
 async function buildForms(folder: string): Promise<Metafile> {

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { DEPLOYMENT_KEYS } from '../../src/contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec } from '../../src/contract/deployment.ts';
 import { effectiveSettings, mergeSettings, validateUpdate } from '../../src/engine/config/configuration.ts';
-import { configurationSchema } from '../../src/engine/config/schema.ts';
+import { editorSchema } from '../../src/engine/config/editor-schema.ts';
+import { configurationSchema, type JsonSchema } from '../../src/engine/config/schema.ts';
 
 const AKS: DeploymentSpec = { computeType: 'aks' };
 
@@ -107,4 +108,34 @@ test('the schema has every key of the table with its help', () => {
     assert.ok(schema.includes(JSON.stringify(help).slice(1, -1)), help);
   }
   assert.equal(configurationSchema('inferenceconfig')['$schema'], 'https://json-schema.org/draft/2020-12/schema');
+});
+
+test('the schema for editors explains and completes, and judges nothing', () => {
+  const keywords = new Set<string>();
+  const collect = (schema: JsonSchema): void => {
+    for (const [keyword, value] of Object.entries(schema)) {
+      keywords.add(keyword);
+      const below =
+        keyword === 'properties'
+          ? Object.values(value as JsonSchema)
+          : ['items', 'anyOf'].includes(keyword)
+            ? [value].flat()
+            : [];
+      for (const inner of below) collect(inner as JsonSchema);
+    }
+  };
+  collect(editorSchema('inferenceconfig'));
+  collect(editorSchema('deploymentconfig'));
+  assert.deepEqual([...keywords].sort(), [
+    '$schema',
+    'anyOf',
+    'default',
+    'description',
+    'examples',
+    'items',
+    'properties',
+    'title',
+  ]);
+  const { authEnabled } = editorSchema('deploymentconfig')['properties'] as Record<string, JsonSchema>;
+  assert.deepEqual(authEnabled?.['examples'], [true, false]);
 });

@@ -27,17 +27,27 @@ test('a configuration is judged as it is written, and mended with what is offere
   const { workbench } = world;
   const { page } = workbench;
 
-  await step(t, world, 'the problems of the file that is opened are shown', async () => {
-    await workbench.openFile('deploymentconfig.json');
-    await page.locator('.squiggly-error, .squiggly-warning, .squiggly-unnecessary').first().waitFor();
-    await workbench.command('Problems: Focus on Problems View');
-    await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
-  });
+  const lens = (title: string) => page.locator('.codelens-decoration a', { hasText: title });
+
+  await step(
+    t,
+    world,
+    'the problems of the file that is opened are shown, and above it what can be done with it',
+    async () => {
+      await workbench.openFile('deploymentconfig.json');
+      await page.locator('.squiggly-error, .squiggly-warning, .squiggly-unnecessary').first().waitFor();
+      // VS Code asks for them only while the editor has the focus.
+      for (const title of ['Deploy', 'Open form']) await lens(title).waitFor();
+      await lens('Validate').click();
+      await workbench.notification(/would be refused: computeType is missing/).waitFor();
+      await workbench.command('Problems: Focus on Problems View');
+      await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
+    },
+  );
 
   await step(t, world, 'a quick fix renames the key, and the file is mended without being saved', async () => {
     await page.locator('.monaco-editor .view-line', { hasText: '{' }).first().click();
-    await page.keyboard.press('Control+.');
-    await page.locator('.action-widget').getByText('Rename to "computeType"').click();
+    await workbench.fix('Rename to "computeType"');
     await page.locator('.monaco-editor .view-line', { hasText: '"computeType": "aks"' }).waitFor();
     await page.getByRole('treeitem', { name: /computeType is missing/ }).waitFor({ state: 'detached' });
     assert.equal(await readFile(join(world.project, 'deploymentconfig.json'), 'utf8'), BROKEN);

@@ -37,6 +37,8 @@ export interface Workbench {
   answer(text: string | RegExp, button: string): Promise<void>;
   /** The lines of the active text editor that are in sight. */
   editorText(): Promise<string>;
+  /** Takes a quick fix that is offered where the cursor is. */
+  fix(title: string): Promise<void>;
   /** Waits until this has been copied. */
   clipboard(text: string): Promise<void>;
   /** Loads the window again, as "Developer: Reload Window" does. */
@@ -169,6 +171,15 @@ function workbenchOf(page: Page): Workbench {
       const editor = page.locator('.editor-group-container.active .monaco-editor .view-lines').first();
       await editor.waitFor();
       return (await editor.innerText()).replaceAll('\u00a0', ' ');
+    },
+    async fix(title) {
+      const action = page.locator('.action-widget').getByText(title);
+      // What is offered is asked for anew when the text, or what is said of it, changes.
+      await until(
+        () => action.isVisible(),
+        () => page.keyboard.press('Control+.'),
+      );
+      await action.click();
     },
     async clipboard(text) {
       await until(
