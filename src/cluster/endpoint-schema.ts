@@ -9,15 +9,19 @@ import {
   type LivenessProbe,
   MAX_MODELS_PER_DEPLOYMENT,
   MAX_VERSIONS_PER_ENDPOINT,
+  type Mirror,
+  type RateLimit,
   type ReplicaStatus,
   type ResourceRequirements,
+  type RolloutPolicy,
+  type RolloutStatus,
   type Scale,
   type SecretVariable,
   type Toleration,
   type VersionSpec,
   type VersionStatus,
 } from '../contract/endpoint.ts';
-import { SERVICE_NAME } from '../contract/names.ts';
+import { ADDRESS_BLOCK, SERVICE_NAME } from '../contract/names.ts';
 import { flag, integer, list, listBy, number, object, type Rule, type Schema, text, texts } from './schema.ts';
 
 /** The schema of the Endpoint resource. What a person who writes one by hand leaves out has v1's defaults. */
@@ -95,6 +99,26 @@ function spec(): Schema {
       }),
       appInsightsEnabled: flag({ default: false }),
       corsAllowedOrigins: list(text({ maxLength: 256 }), { default: [], maxItems: 64 }),
+      stickiness: text({
+        enum: ['session'],
+        description: 'Requests with the same value of the header or cookie aksml-session stay with one version.',
+      }),
+      mirror: object<Mirror>(
+        { version: text({ maxLength: SERVICE_NAME.maxLength }), percentile: number({ minimum: 0, maximum: 100 }) },
+        {
+          required: ['version', 'percentile'],
+          description: 'A share of the traffic is copied to a version, whose answers nobody gets.',
+        },
+      ),
+      rateLimit: object<RateLimit>(
+        { requestsPerSecond: integer({ minimum: 1, maximum: 1_000_000, description: 'Of each client address.' }) },
+        { required: ['requestsPerSecond'] },
+      ),
+      allowedAddresses: list(text({ maxLength: 49, pattern: ADDRESS_BLOCK.source }), {
+        minItems: 1,
+        maxItems: 256,
+        description: 'Addresses and CIDR blocks whose clients may ask. Absent: all.',
+      }),
       versions: listBy('name', version(), {
         minItems: 1,
         maxItems: MAX_VERSIONS_PER_ENDPOINT,
@@ -107,6 +131,10 @@ function spec(): Schema {
         {
           rule: "self.form != 'service' || self.versions.size() == 1",
           message: 'a service has one version; form: endpoint has up to six',
+        },
+        {
+          rule: '!has(self.mirror) || self.versions.exists(v, v.name == self.mirror.version)',
+          message: 'mirror.version is one of the versions',
         },
       ],
     },
@@ -150,6 +178,7 @@ function version(): Schema {
       ),
       resources: resources(),
       scale: scale(),
+      rollout: rollout(),
       maxConcurrentRequestsPerContainer: integer({
         minimum: 1,
         maximum: 10_000,
@@ -213,10 +242,15 @@ function scale(): Schema {
     {
       kind: text({ enum: ['fixed', 'auto'] }),
       replicas: integer(count),
-      minReplicas: integer(count),
+      minReplicas: integer({ ...count, minimum: 0, description: '0: without requests there is no replica.' }),
       maxReplicas: integer(count),
       targetUtilization: integer({ minimum: 1, maximum: 100 }),
       refreshPeriodInSeconds: integer({ minimum: 1, maximum: 86_400 }),
+      coldStartSeconds: integer({
+        minimum: 1,
+        maximum: 3600,
+        description: 'How long a request waits for the first replica; 60 where absent.',
+      }),
     },
     {
       required: ['kind'],
@@ -230,6 +264,28 @@ function scale(): Schema {
         {
           rule: '!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas',
           message: 'minReplicas is not above maxReplicas',
+        },
+      ],
+    },
+  );
+}
+
+function rollout(): Schema {
+  const share = { minimum: 0, exclusiveMinimum: true, maximum: 100 };
+  return object<RolloutPolicy>(
+    {
+      steps: list(number(share), { minItems: 1, maxItems: 20, description: "Percent of the endpoint's traffic." }),
+      intervalSeconds: integer({ minimum: 1, maximum: 86_400 }),
+      maxErrorPercent: number({ minimum: 0, maximum: 100 }),
+      maxP99Ms: integer({ minimum: 1, maximum: 86_400_000 }),
+    },
+    {
+      required: ['steps', 'intervalSeconds', 'maxErrorPercent'],
+      description: 'The version comes to its traffic in steps, as long as its requests go well.',
+      'x-kubernetes-validations': [
+        {
+          rule: 'self.steps.isSorted()',
+          message: 'the steps ascend',
         },
       ],
     },
@@ -262,6 +318,7 @@ function container(): Schema {
       livenessRoute: route,
       readinessRoute: route,
       user: integer({ minimum: 1, maximum: 4_294_967_295 }),
+      http2: flag({ description: 'It speaks HTTP/2 without TLS, as gRPC does.' }),
     },
     { required: ['port'], description: 'A server of your own instead of a scoring script.' },
   );
@@ -306,6 +363,13 @@ function status(): Schema {
           availableReplicas: integer(),
           effectiveTraffic: number({ description: 'The share of traffic that this version gets now, 0 to 100.' }),
           utilization: number(),
+          rollout: object<RolloutStatus>({
+            key: text(),
+            phase: text({ description: 'Progressing, Promoted or RolledBack.' }),
+            step: integer(),
+            since: text(),
+            message: text({ maxLength: 4096 }),
+          }),
           servingImage: text(),
           error: cause(),
           replicas: list(replica()),

@@ -88,4 +88,5 @@ export const SERVICE_DEFAULTS = {
   maxReplicas: 10,
   targetUtilization: 70,
   refreshPeriodInSeconds: 1,
+  coldStartSeconds: 60,
 } as const;

@@ -43,7 +43,26 @@ export interface EndpointSpec {
   readonly appInsightsEnabled: boolean;
   /** Origins allowed by CORS; `*` allows all; empty switches it off. */
   readonly corsAllowedOrigins: readonly string[];
+  /** `session`: requests that say who they are (by the header or cookie `aksml-session`) stay with one version. */
+  readonly stickiness?: 'session';
+  readonly mirror?: Mirror;
+  readonly rateLimit?: RateLimit;
+  /** Addresses and CIDR blocks whose clients may ask; others get 403. Absent: all. */
+  readonly allowedAddresses?: readonly string[];
   readonly versions: readonly VersionSpec[];
+}
+
+/** A share of the traffic is copied to a version, whose answers nobody gets. */
+export interface Mirror {
+  readonly version: string;
+  /** 0 to 100. */
+  readonly percentile: number;
+}
+
+/** More get 429. */
+export interface RateLimit {
+  /** Of each client address. */
+  readonly requestsPerSecond: number;
 }
 
 export type AuthMode = 'key' | 'token' | 'none';
@@ -77,6 +96,8 @@ export interface VersionSpec {
   readonly environment: EnvironmentSummary;
   readonly resources: ResourceRequirements;
   readonly scale: Scale;
+  /** How the version comes to its traffic; absent: at once. */
+  readonly rollout?: RolloutPolicy;
   readonly maxConcurrentRequestsPerContainer: number;
   /** Milliseconds in the queue before 503. */
   readonly maxQueueWaitMs: number;
@@ -136,12 +157,29 @@ export type Scale =
   | { readonly kind: 'fixed'; readonly replicas: number }
   | {
       readonly kind: 'auto';
+      /** 0: a version without requests has no replica. */
       readonly minReplicas: number;
       readonly maxReplicas: number;
       /** Percent. */
       readonly targetUtilization: number;
       readonly refreshPeriodInSeconds: number;
+      /** With `minReplicas: 0`: how long a request waits for the first replica until it gets 503; default 60. */
+      readonly coldStartSeconds?: number;
     };
+
+/**
+ * The share of the traffic that the spec gives a version is reached in steps, as long as its requests go well; when they do not, it is left
+ * with none.
+ */
+export interface RolloutPolicy {
+  /** Percent of the endpoint's traffic, ascending, each above 0; after the last one the version gets what the spec gives it. */
+  readonly steps: readonly number[];
+  /** Each step lasts at least so long. */
+  readonly intervalSeconds: number;
+  /** Percent of the version's requests that may fail: 5xx, or no answer. */
+  readonly maxErrorPercent: number;
+  readonly maxP99Ms?: number;
+}
 
 export interface LivenessProbe {
   readonly periodSeconds: number;
@@ -165,6 +203,8 @@ export interface CustomContainer {
   readonly readinessRoute: string;
   /** Numeric user that it runs as on a cluster, not 0; default 1000. */
   readonly user?: number;
+  /** It speaks HTTP/2 without TLS, as gRPC does. */
+  readonly http2?: boolean;
 }
 
 /** v1's service states; `Deleting` once deletion has begun. */
@@ -206,7 +246,9 @@ export type ConditionType =
   /** Everything that the spec asks for is there, in the cluster's own objects. */
   | 'Reconciled'
   /** Another namespace has an endpoint of this name, which was there first. */
-  | 'NameConflict';
+  | 'NameConflict'
+  /** The versions with a rollout policy have all the traffic that the spec gives them; absent where none has one. */
+  | 'RolledOut';
 
 export interface VersionStatus {
   readonly name: string;
@@ -220,10 +262,23 @@ export interface VersionStatus {
   readonly effectiveTraffic: number;
   /** (busy + queued requests) / (replicas × maxConcurrentRequestsPerContainer); absent without replicas. */
   readonly utilization?: number;
+  readonly rollout?: RolloutStatus;
   /** The image that answers requests; differs from the spec's during a rollout and after a failed one. */
   readonly servingImage?: string;
   readonly error?: Cause;
   readonly replicas: readonly ReplicaStatus[];
+}
+
+/** How far a version with a {@link RolloutPolicy} is. */
+export interface RolloutStatus {
+  /** Of what is rolled out: another image, policy or share of the traffic is another rollout. */
+  readonly key: string;
+  readonly phase: 'Progressing' | 'Promoted' | 'RolledBack';
+  /** Of the policy's steps, the one that is reached. */
+  readonly step: number;
+  /** ISO 8601, UTC: when the step or the phase began. */
+  readonly since: string;
+  readonly message: string;
 }
 
 export interface ReplicaStatus {

@@ -60,6 +60,12 @@ export const WORKSPACE_NAME: NameRule = {
   hint: '3 to 33 letters, digits, "-" or "_", starting with a letter or digit',
 };
 
+const BYTE = '(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])';
+/** An IP address, or a block of them in CIDR notation. Not every text that has the form of IPv6 is an address. */
+export const ADDRESS_BLOCK = new RegExp(
+  `^(${BYTE}([.]${BYTE}){3}(/(3[0-2]|[12]?[0-9]))?|[0-9a-fA-F:]{2,39}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$`,
+);
+
 /** As near to a text as {@link SERVICE_NAME} allows, with room for `reserved` more characters; empty where nothing of it is left. */
 export function serviceNameFrom(text: string, reserved = 0): string {
   return text

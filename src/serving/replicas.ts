@@ -1,3 +1,6 @@
+import { SERVICE_DEFAULTS } from '../contract/deployment.ts';
+import type { Scale } from '../contract/endpoint.ts';
+
 export interface ExpectedLoad {
   readonly requestsPerSecond: number;
   /** How long one request keeps a replica busy. */
@@ -31,4 +34,10 @@ export function utilization(
   maxConcurrentRequestsPerContainer: number,
 ): number | undefined {
   return replicas > 0 ? (busy + queued) / (replicas * maxConcurrentRequestsPerContainer) : undefined;
+}
+
+/** Milliseconds that a request waits for the first replica of a version that has none; 0 where there is always one. */
+export function coldStartMs(scale: Scale): number {
+  if (scale.kind === 'fixed' || scale.minReplicas > 0) return 0;
+  return (scale.coldStartSeconds ?? SERVICE_DEFAULTS.coldStartSeconds) * 1000;
 }

@@ -22,6 +22,7 @@ const MINIMAL = {
   image: `sha256:${'a'.repeat(64)}`,
   imageRepository: 'registry.example/x',
 };
+const AUTO = { kind: 'auto', minReplicas: 3, maxReplicas: 2, targetUtilization: 70, refreshPeriodInSeconds: 1 };
 const OTHER = { ...MINIMAL, name: 'next', isDefault: false };
 
 const cluster = await testCluster();
@@ -118,11 +119,44 @@ function resourceSuite(cluster: Cluster): void {
         versions: [
           {
             ...MINIMAL,
-            scale: { kind: 'auto', minReplicas: 3, maxReplicas: 2, targetUtilization: 70, refreshPeriodInSeconds: 1 },
+            scale: AUTO,
           },
         ],
       },
       refusal: /minReplicas is not above maxReplicas/,
+    },
+    {
+      what: 'no replica without requests',
+      spec: { versions: [{ ...MINIMAL, scale: { ...AUTO, minReplicas: 0, coldStartSeconds: 30 } }] },
+    },
+    {
+      what: 'everything that the front end does for an endpoint',
+      spec: {
+        form: 'endpoint',
+        stickiness: 'session',
+        mirror: { version: 'next', percentile: 2.5 },
+        rateLimit: { requestsPerSecond: 100 },
+        allowedAddresses: ['10.0.0.0/8', '192.0.2.1', '2001:db8::/32'],
+        versions: [
+          MINIMAL,
+          { ...OTHER, rollout: { steps: [5, 50], intervalSeconds: 60, maxErrorPercent: 0.5, maxP99Ms: 800 } },
+        ],
+      },
+    },
+    {
+      what: 'a mirror to a version that there is not',
+      spec: { mirror: { version: 'next', percentile: 10 }, versions: [MINIMAL] },
+      refusal: /mirror.version is one of the versions/,
+    },
+    {
+      what: 'an address that is none',
+      spec: { allowedAddresses: ['10.0.0.256'], versions: [MINIMAL] },
+      refusal: /allowedAddresses\[0\].* should match/,
+    },
+    {
+      what: 'a rollout that goes back and forth',
+      spec: { versions: [{ ...MINIMAL, rollout: { steps: [50, 5], intervalSeconds: 60, maxErrorPercent: 1 } }] },
+      refusal: /the steps ascend/,
     },
     {
       what: 'a limit below the request',

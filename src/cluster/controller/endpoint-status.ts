@@ -1,7 +1,8 @@
-import type { Condition, ConditionType, EndpointStatus } from '../../contract/endpoint.ts';
+import type { Condition, ConditionType, EndpointStatus, VersionStatus } from '../../contract/endpoint.ts';
 import type { StoredEndpoint } from '../../kube/resource.ts';
+import { presentTraffic } from '../../serving/rollout.ts';
 import { endpointState } from '../../serving/status.ts';
-import { effectiveShares, trafficAmongServing } from '../../serving/traffic.ts';
+import { effectiveShares } from '../../serving/traffic.ts';
 import type { DerivedVersion } from './version-status.ts';
 
 /** What keeps the cluster's objects from being what the spec asks for. */
@@ -69,14 +70,7 @@ class StatusOf {
 
   of(derived: readonly DerivedVersion[], obstacle: Obstacle | undefined): EndpointStatus {
     const versions = derived.map(({ status }) => status);
-    const served = new Set(
-      versions.filter(({ name, state }) => state === 'Healthy' || this.#servedBefore(name)).map(({ name }) => name),
-    );
-    const present = trafficAmongServing(
-      this.#endpoint.spec.versions,
-      (name) => served.has(name),
-      this.#before?.defaultVersion,
-    );
+    const present = presentTraffic(this.#endpoint.spec, this.#known(versions));
     const shares = effectiveShares(present);
     const defaultVersion = present.find(({ isDefault }) => isDefault)?.name;
     const { state, error } = endpointState(versions);
@@ -107,13 +101,20 @@ class StatusOf {
     });
   }
 
-  /** A version that has had traffic keeps it. */
-  #servedBefore(name: string): boolean {
-    const share = this.#before?.versions?.find((version) => version.name === name)?.effectiveTraffic ?? 0;
-    return (
-      share > 0 &&
-      this.#before?.versions?.some((version) => version.name === name && version.servingImage !== undefined) === true
-    );
+  /** What was said before, but for how the versions are now. */
+  #known(
+    versions: readonly Omit<VersionStatus, 'effectiveTraffic'>[],
+  ): Pick<EndpointStatus, 'versions' | 'defaultVersion'> {
+    const before = (name: string) => this.#before?.versions?.find((version) => version.name === name);
+    const { defaultVersion } = this.#before ?? {};
+    return {
+      versions: versions.map(({ servingImage: _now, ...version }) => ({
+        ...version,
+        effectiveTraffic: 0,
+        ...pick(before(version.name)),
+      })),
+      ...(defaultVersion === undefined ? {} : { defaultVersion }),
+    };
   }
 
   #condition(type: ConditionType, status: Condition['status'], reason: string, message: string): Condition {
@@ -137,6 +138,12 @@ class StatusOf {
     const unchanged = before !== undefined && sameJson({ ...next, updatedTime: before.updatedTime }, before);
     return unchanged ? before : { ...next, updatedTime: this.#now.toISOString() };
   }
+}
+
+function pick(version: VersionStatus | undefined): Partial<Pick<VersionStatus, 'effectiveTraffic' | 'servingImage'>> {
+  if (version === undefined) return {};
+  const { effectiveTraffic, servingImage } = version;
+  return { effectiveTraffic, ...(servingImage === undefined ? {} : { servingImage }) };
 }
 
 /** Whatever the order of the members. */
