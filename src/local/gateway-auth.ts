@@ -1,6 +1,12 @@
 import { hash } from 'node:crypto';
-import { type CryptoKey, compactVerify, importJWK } from 'jose';
-import { AksmlError } from '../contract/error.ts';
+import {
+  expiryOf,
+  importKeys,
+  LONGEST_TOKEN,
+  parseClaims,
+  type VerificationKey,
+  verifySignature,
+} from '../serving/signed-token.ts';
 import type { GatewayAuth } from './gateway-protocol.ts';
 
 /** Says whether an `Authorization` header opens an endpoint. `now` is in milliseconds since the epoch. */
@@ -36,60 +42,7 @@ function bearer(authorization: string | undefined): string | undefined {
   return authorization === undefined ? undefined : BEARER.exec(authorization)?.[1];
 }
 
-export interface VerificationKey {
-  readonly kid: string | undefined;
-  readonly key: CryptoKey | Uint8Array;
-}
-
-/**
- * Public RSA keys in JWK form, for RS256 signatures and nothing else: a key that is meant for something else is not taken.
- * @throws AksmlError `gateway.configuration`
- */
-export async function importKeys(jwks: readonly Readonly<Record<string, unknown>>[]): Promise<VerificationKey[]> {
-  return Promise.all(jwks.map(importKey));
-}
-
-async function importKey(jwk: Readonly<Record<string, unknown>>): Promise<VerificationKey> {
-  const { kty, n, e, kid } = jwk;
-  const operations = jwk['key_ops'];
-  const isForUs =
-    (jwk['alg'] ?? 'RS256') === 'RS256' &&
-    (jwk['use'] ?? 'sig') === 'sig' &&
-    (!Array.isArray(operations) || operations.includes('verify'));
-  if (kty !== 'RSA' || typeof n !== 'string' || typeof e !== 'string' || !isForUs) {
-    throw new AksmlError('gateway.configuration', 'A token key is not an RSA public key for RS256 signatures.', {
-      fault: 'input',
-    });
-  }
-  const key = await importJWK({ kty, n, e, alg: 'RS256' });
-  return { kid: typeof kid === 'string' ? kid : undefined, key };
-}
-
-const LONGEST_TOKEN = 8192;
 const REMEMBERED_TOKENS = 10_000;
-/** Where a token says which key to trust, it must not be believed; ours say no such thing. */
-const KEY_POINTERS = ['jku', 'jwk', 'x5u', 'x5c', 'crit'] as const;
-
-/**
- * The payload of a compact JWS signed with RS256 by one of the keys; undefined for any other.
- * The algorithm is literal, never the token's own word.
- */
-export async function verifySignature(
-  token: string,
-  keys: readonly VerificationKey[],
-): Promise<Uint8Array | undefined> {
-  if (token.length > LONGEST_TOKEN) return undefined;
-  for (const { kid, key } of keys) {
-    try {
-      const { payload, protectedHeader } = await compactVerify(token, key, { algorithms: ['RS256'] });
-      if (KEY_POINTERS.some((pointer) => protectedHeader[pointer] !== undefined)) return undefined;
-      if (kid === undefined || protectedHeader.kid === undefined || protectedHeader.kid === kid) return payload;
-    } catch {
-      // Not by this key.
-    }
-  }
-  return undefined;
-}
 
 class TokenAuthenticator implements Authenticator {
   readonly mode = 'token';
@@ -116,33 +69,11 @@ class TokenAuthenticator implements Authenticator {
 
   async #verify(token: string, id: string, now: number): Promise<boolean> {
     const payload = await verifySignature(token, this.#keys);
-    const expiry = payload && this.#expiry(payload, now);
-    if (expiry === undefined || now >= expiry) return false;
+    const claims = payload && parseClaims(payload);
+    const expiry = claims && expiryOf(claims, { issuer: this.#issuer, audience: this.#audience }, now);
+    if (expiry === undefined) return false;
     if (this.#verified.size >= REMEMBERED_TOKENS) this.#verified.clear();
     this.#verified.set(id, expiry);
     return true;
-  }
-
-  /** When a token for this endpoint ends; undefined for any other. */
-  #expiry(payload: Uint8Array, now: number): number | undefined {
-    const claims = parseClaims(payload);
-    if (claims?.['iss'] !== this.#issuer) return undefined;
-    const audience = claims['aud'];
-    if (audience !== this.#audience && !(Array.isArray(audience) && audience.includes(this.#audience)))
-      return undefined;
-    const { exp, nbf } = claims;
-    if (nbf !== undefined && !(typeof nbf === 'number' && nbf * 1000 <= now)) return undefined;
-    return typeof exp === 'number' && Number.isFinite(exp) ? exp * 1000 : undefined;
-  }
-}
-
-function parseClaims(
-  payload: Uint8Array,
-): { readonly [claim: string]: unknown; exp?: unknown; nbf?: unknown } | undefined {
-  try {
-    const claims: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload));
-    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined;
-  } catch {
-    return undefined;
   }
 }

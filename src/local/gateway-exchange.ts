@@ -2,6 +2,14 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import type { Dispatcher } from 'undici';
 import type { Refusal as AdmissionRefusal, Applicant, Slot, Ticket } from '../serving/admission.ts';
 import {
+  addIds,
+  type FlatHeaders,
+  headersForClient,
+  headersForReplica,
+  type RequestIds,
+  VERSION_HEADER,
+} from '../serving/headers.ts';
+import {
   noReadyReplicas,
   overloaded,
   REPLICA_CLOSED,
@@ -11,17 +19,9 @@ import {
   unknownPath,
   unknownService,
   unknownVersion,
-} from './gateway-answer.ts';
-import { bodyContent, type ReceivedBody } from './gateway-body.ts';
+} from '../serving/refusal.ts';
+import { bodyContent, type ReceivedBody } from '../serving/request-body.ts';
 import type { RunningEndpoint } from './gateway-endpoint.ts';
-import {
-  addIds,
-  type FlatHeaders,
-  headersForClient,
-  headersForReplica,
-  type RequestIds,
-  VERSION_HEADER,
-} from './gateway-headers.ts';
 import type { ReplicaConnection } from './gateway-replica.ts';
 import { type Route, replicaPath } from './gateway-routes.ts';
 import type { RunningVersion } from './gateway-version.ts';

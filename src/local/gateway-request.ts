@@ -1,18 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import {
-  FOREIGN_HOST,
-  NO_DISK_ROOM,
-  noReadyReplicas,
-  type Refusal,
-  refuse,
-  tooLarge,
-  UNAUTHORIZED,
-  unknownService,
-} from './gateway-answer.ts';
-import { type BodyStore, bodySize, type ReceivedBody } from './gateway-body.ts';
-import type { RunningEndpoint } from './gateway-endpoint.ts';
-import { Exchange, type ExchangeResult } from './gateway-exchange.ts';
-import {
   addIds,
   corsHeaders,
   type FlatHeaders,
@@ -21,7 +8,20 @@ import {
   requestIds,
   single,
   VERSION_HEADER,
-} from './gateway-headers.ts';
+} from '../serving/headers.ts';
+import {
+  FOREIGN_HOST,
+  NO_DISK_ROOM,
+  noReadyReplicas,
+  type Refusal,
+  refuse,
+  tooLarge,
+  UNAUTHORIZED,
+  unknownService,
+} from '../serving/refusal.ts';
+import { type BodyStore, bodySize, type ReceivedBody } from '../serving/request-body.ts';
+import type { RunningEndpoint } from './gateway-endpoint.ts';
+import { Exchange, type ExchangeResult } from './gateway-exchange.ts';
 import { isOwnHost } from './gateway-host.ts';
 import type { AccessLog } from './gateway-log.ts';
 import type { GatewayMetrics } from './gateway-metrics.ts';

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Refusal as AdmissionRefusal, Slot, Ticket } from '../serving/admission.ts';
+import { type FlatHeaders, headersForReplica, requestIds, single, VERSION_HEADER } from '../serving/headers.ts';
 import {
   noReadyReplicas,
   overloaded,
@@ -10,8 +11,7 @@ import {
   refusalHeaders,
   unknownPath,
   unknownVersion,
-} from './gateway-answer.ts';
-import { type FlatHeaders, headersForReplica, requestIds, single, VERSION_HEADER } from './gateway-headers.ts';
+} from '../serving/refusal.ts';
 import { admit, type RequestContext } from './gateway-request.ts';
 import { replicaPath } from './gateway-routes.ts';
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { Home } from '../home/home.ts';
-import { BodyStore } from './gateway-body.ts';
+import { BodyStore } from '../serving/request-body.ts';
 import { RunningEndpoint } from './gateway-endpoint.ts';
 import { Exchange } from './gateway-exchange.ts';
 import { answerClientError, canUpgrade, LoopbackListener, portTaken } from './gateway-listeners.ts';

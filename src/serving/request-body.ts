@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -9,19 +8,20 @@ import type { Readable } from 'node:stream';
 export type ReceivedBody =
   | { readonly kind: 'none' }
   | { readonly kind: 'memory'; readonly bytes: Buffer }
-  | { readonly kind: 'file'; readonly path: string; readonly size: number };
+  | { readonly kind: 'file'; readonly file: FileHandle; readonly path: string; readonly size: number };
 
 export type Reception =
   | { readonly kind: 'received'; readonly body: ReceivedBody }
   | { readonly kind: 'tooLarge' }
   /** The client has gone. */
   | { readonly kind: 'aborted' }
-  /** The disk could not take it. */
+  /** The disk could not take it, or has as much as it may. */
   | { readonly kind: 'noRoom' };
 
 const NONE: Reception = { kind: 'received', body: { kind: 'none' } };
 const TOO_LARGE: Reception = { kind: 'tooLarge' };
 const ABORTED: Reception = { kind: 'aborted' };
+const NO_ROOM: Reception = { kind: 'noRoom' };
 
 /** Larger bodies wait on disk. */
 const MEMORY_PER_BODY = 1024 * 1024;
@@ -31,13 +31,22 @@ const MEMORY_IN_ALL = 64 * 1024 * 1024;
 /** Keeps request bodies until their replica has answered: small ones in memory, others in files of a private folder. */
 export class BodyStore {
   readonly #folder: string;
+  readonly #mostOnDisk: number;
   #inMemory = 0;
+  #onDisk = 0;
 
-  constructor(folder: string) {
+  /** `mostOnDisk`: bytes of all files together. */
+  constructor(folder: string, mostOnDisk = Number.POSITIVE_INFINITY) {
     this.#folder = folder;
+    this.#mostOnDisk = mostOnDisk;
   }
 
-  /** Forgets what an earlier gateway left behind. */
+  /** Of all bodies. */
+  get bytesHeld(): number {
+    return this.#inMemory + this.#onDisk;
+  }
+
+  /** Forgets what an earlier process left behind. */
   async open(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true });
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
@@ -52,51 +61,86 @@ export class BodyStore {
     ready?.();
     if (declared === 0) return NONE;
 
-    const room = Math.min(MEMORY_PER_BODY, MEMORY_IN_ALL - this.#inMemory);
-    const start =
-      (declared ?? 0) <= room ? await collect(request, Math.min(room, limit)) : ({ kind: 'part', chunks: [] } as const);
-    if (start.kind === 'aborted') return ABORTED;
-    if (start.kind === 'whole') {
-      this.#inMemory += start.bytes.length;
-      return { kind: 'received', body: { kind: 'memory', bytes: start.bytes } };
+    if (request.destroyed) return ABORTED;
+    const start = await this.#begin(request, declared, limit);
+    switch (start.kind) {
+      case 'aborted':
+        return ABORTED;
+      case 'whole':
+        return { kind: 'received', body: { kind: 'memory', bytes: start.bytes } };
+      case 'part':
+        return this.#spill(request, start.chunks, limit);
     }
-    return this.#spill(request, start.chunks, limit);
+  }
+
+  /** Takes what may stay in memory, where there is room for it. */
+  async #begin(request: IncomingMessage, declared: number | undefined, limit: number): Promise<Collected> {
+    const room = Math.min(MEMORY_PER_BODY, MEMORY_IN_ALL - this.#inMemory, limit);
+    if ((declared ?? 0) > room) return { kind: 'part', chunks: [] };
+    const reserved = declared ?? room;
+    this.#inMemory += reserved;
+    const start = await collect(request, room);
+    this.#inMemory += (start.kind === 'whole' ? start.bytes.length : 0) - reserved;
+    return start;
   }
 
   async release(body: ReceivedBody): Promise<void> {
     if (body.kind === 'memory') this.#inMemory -= body.bytes.length;
-    else if (body.kind === 'file') await rm(body.path, { force: true });
+    else if (body.kind === 'file') {
+      this.#onDisk -= body.size;
+      await discard(body.file, body.path);
+    }
   }
 
   async #spill(request: IncomingMessage, begun: readonly Buffer[], limit: number): Promise<Reception> {
     const path = join(this.#folder, randomUUID());
-    let failed: Reception | undefined;
+    const file = await open(path, 'wx+', 0o600).catch(() => undefined);
+    if (!file) return NO_ROOM;
+    // Without a name it is gone with this process, however that ends; where the system does not allow that, it goes with its release.
+    await rm(path, { force: true }).catch(() => undefined);
     let size = 0;
-    try {
-      const file = await open(path, 'wx', 0o600);
-      try {
-        const take = async (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > limit) failed = TOO_LARGE;
-          else await file.appendFile(chunk);
-        };
-        for (const chunk of begun) await take(chunk);
-        for await (const chunk of failed ? [] : request.iterator({ destroyOnReturn: false })) {
-          await take(chunk);
-          if (failed) break;
-        }
-      } finally {
-        await file.close();
-      }
-    } catch {
-      failed = request.errored || request.destroyed ? ABORTED : { kind: 'noRoom' };
-    }
-    if (!failed) return { kind: 'received', body: { kind: 'file', path, size } };
-    await rm(path, { force: true });
+    const take = async (chunk: Buffer): Promise<Reception | undefined> => {
+      size += chunk.length;
+      this.#onDisk += chunk.length;
+      if (size > limit) return TOO_LARGE;
+      if (this.#onDisk > this.#mostOnDisk) return NO_ROOM;
+      await file.appendFile(chunk);
+      return undefined;
+    };
+    const failed = await takeAll(request, begun, take);
+    if (!failed) return { kind: 'received', body: { kind: 'file', file, path, size } };
+    this.#onDisk -= size;
+    await discard(file, path);
     return failed;
   }
 }
 
+async function takeAll(
+  request: IncomingMessage,
+  begun: readonly Buffer[],
+  take: (chunk: Buffer) => Promise<Reception | undefined>,
+): Promise<Reception | undefined> {
+  try {
+    for (const chunk of begun) {
+      const failed = await take(chunk);
+      if (failed) return failed;
+    }
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      const failed = await take(chunk);
+      if (failed) return failed;
+    }
+    return undefined;
+  } catch {
+    return request.errored || request.destroyed ? ABORTED : NO_ROOM;
+  }
+}
+
+async function discard(file: FileHandle, path: string): Promise<void> {
+  await file.close().catch(() => undefined);
+  await rm(path, { force: true }).catch(() => undefined);
+}
+
+/** May be asked for several times. */
 export function bodyContent(body: ReceivedBody): Buffer | Readable | null {
   switch (body.kind) {
     case 'none':
@@ -104,7 +148,7 @@ export function bodyContent(body: ReceivedBody): Buffer | Readable | null {
     case 'memory':
       return body.bytes;
     case 'file':
-      return createReadStream(body.path, { highWaterMark: 256 * 1024 });
+      return body.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
-import type { FlatHeaders } from './gateway-headers.ts';
+import type { FlatHeaders } from './headers.ts';
 
-/** An answer of the gateway's own. The texts of 502 and 503 are v1's: clients look for them. */
+/** An answer of a data plane's own. The texts of 502 and 503 are v1's: clients look for them. */
 export interface Refusal {
   readonly status: 400 | 401 | 404 | 413 | 421 | 500 | 502 | 503 | 504 | 507;
   readonly message: string;

@@ -3,7 +3,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { importKeys, verifySignature } from '../../src/local/gateway-auth.ts';
+import { importKeys, verifySignature } from '../../src/serving/signed-token.ts';
 
 interface Group {
   readonly comment: string;
