@@ -7,7 +7,14 @@ import { frontEndManifests } from './manifests/router.ts';
 import { MANAGED_BY, SYSTEM_NAMESPACE } from './names.ts';
 
 export type { Manifest } from './manifests/manifest.ts';
-export { CLUSTER_RULES, LEASE_RULES, NAMESPACE_RULES, ROUTED_RULES, ROUTER_RULES } from './manifests/rights.ts';
+export {
+  CLUSTER_RULES,
+  LEASE_RULES,
+  NAMESPACE_RULES,
+  ROUTED_RULES,
+  ROUTER_RULES,
+  SYSTEM_RULES,
+} from './manifests/rights.ts';
 
 export interface ClusterSettings {
   /** Of aksml. */

@@ -14,7 +14,7 @@ const controller = new Controller({
   kube,
   namespaces: [namespace],
   identity: `controller-${process.pid}`,
-  leaseNamespace: namespace,
+  systemNamespace: namespace,
   metrics,
   log: (entry) => console.log(JSON.stringify({ at: Date.now(), ...entry })),
 });

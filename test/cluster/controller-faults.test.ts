@@ -129,11 +129,11 @@ describe('the controller with an API server of its own', { skip }, () => {
     const proxies = [await openProxy(namespace), await openProxy(namespace)];
     for (const proxy of proxies) {
       // Each with a Lease of its own, as if the other did not exist.
-      const leaseNamespace = await newNamespace();
+      const systemNamespace = await newNamespace();
       await grant(kube, namespace, [...NAMESPACE_RULES]);
       const client = await clientOf(namespace, proxy);
-      await allowLeases(leaseNamespace, namespace);
-      await start(namespace, { kube: client, leaseNamespace });
+      await allowLeases(systemNamespace, namespace);
+      await start(namespace, { kube: client, systemNamespace });
     }
     const names = Array.from({ length: 8 }, (_, index) => `web-${index}`);
     for (const percentile of [10, 20, 30]) {
@@ -315,7 +315,7 @@ describe('the controller with an API server of its own', { skip }, () => {
     const client = options.kube ?? (await clientOf(namespace));
     const running = runController({
       namespaces: [namespace],
-      leaseNamespace: namespace,
+      systemNamespace: namespace,
       ...TERMS,
       ...options,
       kube: client,
@@ -343,7 +343,7 @@ describe('the controller with an API server of its own', { skip }, () => {
     );
   }
 
-  async function allowLeases(leaseNamespace: string, subjectNamespace: string): Promise<void> {
+  async function allowLeases(systemNamespace: string, subjectNamespace: string): Promise<void> {
     const roles = {
       apiVersion: 'rbac.authorization.k8s.io/v1',
       kind: 'RoleBinding',
@@ -351,7 +351,7 @@ describe('the controller with an API server of its own', { skip }, () => {
       namespaced: true,
     };
     const binding = {
-      metadata: { name: 'other', namespace: leaseNamespace },
+      metadata: { name: 'other', namespace: systemNamespace },
       subjects: [{ kind: 'ServiceAccount', name: 'controller', namespace: subjectNamespace }],
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: 'controller' },
     };

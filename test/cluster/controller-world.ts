@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { Controller, type ControllerOptions, type LogEntry } from '../../src/cluster/controller/controller.ts';
 import { endpointDefinition } from '../../src/cluster/crd.ts';
-import { CLUSTER_RULES, NAMESPACE_RULES } from '../../src/cluster/manifests.ts';
+import { CLUSTER_RULES, NAMESPACE_RULES, SYSTEM_RULES } from '../../src/cluster/manifests.ts';
 import type { VersionSpec } from '../../src/contract/endpoint.ts';
 import { type KubeClient, openKube } from '../../src/kube/kube.ts';
 import {
@@ -80,7 +80,7 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
       const one = runController({
         kube: options.kube ?? (await controllerKube()),
         namespaces: [namespace],
-        leaseNamespace: namespace,
+        systemNamespace: namespace,
         ...options,
       });
       running.push(one);
@@ -105,7 +105,7 @@ export async function openControllerWorld(t: Cleanup, cluster: Cluster): Promise
 }
 
 export function runController(
-  options: Pick<ControllerOptions, 'kube' | 'namespaces' | 'leaseNamespace'> & Partial<ControllerOptions>,
+  options: Pick<ControllerOptions, 'kube' | 'namespaces' | 'systemNamespace'> & Partial<ControllerOptions>,
 ): RunningController {
   const stop = new AbortController();
   const log: LogEntry[] = [];
@@ -128,6 +128,17 @@ export function runController(
 
 export const NOBODY = { variables: {}, consent: async () => false, untrustedFolders: [] };
 
+/** What the rights in a served namespace, which is aksml's own as well here, do not hold already. */
+const SYSTEM_ONLY = SYSTEM_RULES.flatMap(({ resources = [], verbs, ...rule }) =>
+  resources.flatMap((resource) => {
+    const present = NAMESPACE_RULES.filter((other) => other.resources?.includes(resource)).flatMap(
+      (other) => other.verbs,
+    );
+    const missing = verbs.filter((verb) => !present.includes(verb));
+    return missing.length === 0 ? [] : [{ ...rule, resources: [resource], verbs: missing }];
+  }),
+);
+
 /** The rights that the test's controllers have from now on in a namespace. */
 export async function grant(
   kube: KubeClient,
@@ -144,7 +155,7 @@ export async function grant(
   await kube.apply(CLUSTER_ROLES, { metadata: { name: namespace }, rules: clusterRules ?? [] }, options);
   const roleRef = refer('ClusterRole', namespace);
   await kube.apply(CLUSTER_ROLE_BINDINGS, { metadata: { name: namespace }, subjects, roleRef }, options);
-  await kube.apply(ROLES, { metadata: own, rules: [...(rules ?? []), leases] }, options);
+  await kube.apply(ROLES, { metadata: own, rules: [...(rules ?? []), leases, ...SYSTEM_ONLY] }, options);
   await kube.apply(ROLE_BINDINGS, { metadata: own, subjects, roleRef: refer('Role', 'controller') }, options);
 }
 

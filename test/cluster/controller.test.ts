@@ -157,7 +157,8 @@ function controllerSuite(cluster: Cluster): void {
     assert.deepEqual(await other.list('deployment'), []);
 
     await world.kubectl('delete', 'aep', 'same', '--cascade=foreground', '--timeout=60s');
-    assert.deepEqual(await world.list('deployment,service,pdb,secret,networkpolicy,controllerrevision'), []);
+    const kinds = 'deployment,service,pdb,secret,networkpolicy,controllerrevision';
+    assert.deepEqual(await world.list(kinds, 'aksml.dev/endpoint=same'), []);
     await other.untilState('same', 'Healthy');
   });
 

@@ -10,11 +10,14 @@ import {
   PODS,
   type Pod,
   type Resource,
+  SECRETS,
   SERVICE_ACCOUNTS,
   SERVICES,
+  type Secret,
   type StoredEndpoint,
 } from '../../kube/resource.ts';
 import { ENDPOINT_LABEL, MANAGED_BY } from '../names.ts';
+import { hashedKeys } from './auth-entry.ts';
 
 /** Kinds of which the controller keeps what is there at hand, in each namespace that it serves. */
 const OWNED_KINDS: readonly Resource<KubeObject>[] = [
@@ -24,6 +27,7 @@ const OWNED_KINDS: readonly Resource<KubeObject>[] = [
   SERVICE_ACCOUNTS,
   NETWORK_POLICIES,
   PODS,
+  SECRETS,
 ];
 
 const SELECTOR = `${Object.entries(MANAGED_BY).map(([name, value]) => `${name}=${value}`)},${ENDPOINT_LABEL}`;
@@ -73,6 +77,12 @@ export class ClusterCache {
   /** Those endpoints of a name that are in namespaces that are served. */
   named(name: string): readonly StoredEndpoint[] {
     return this.endpoints.group(name).filter(({ metadata }) => this.serves(metadata.namespace));
+  }
+
+  /** Of those, the one that had the name first. */
+  holderOfName(name: string): StoredEndpoint | undefined {
+    const rank = ({ metadata }: StoredEndpoint) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace ?? ''}`;
+    return [...this.named(name)].sort((a, b) => (rank(a) < rank(b) ? -1 : 1))[0];
   }
 
   /** One object of an endpoint's. */
@@ -125,7 +135,7 @@ function ownedInformer(
   };
   return new Informer(kube, kind, {
     query: { namespace, labelSelector: SELECTOR },
-    keep: kind.plural === PODS.plural ? (object) => slimPod(object) : withoutManagers,
+    keep: kept(kind),
     groupOf: endpointOf,
     onChange: ({ object }) => {
       const endpoint = endpointOf(object);
@@ -133,6 +143,17 @@ function ownedInformer(
     },
     onError: (error) => listener.onError(kind, namespace, error),
   });
+}
+
+function kept(kind: Resource<KubeObject>): (object: KubeObject) => KubeObject {
+  switch (kind.plural) {
+    case PODS.plural:
+      return (object) => slimPod(object);
+    case SECRETS.plural:
+      return (object) => hashedKeys(object as Secret);
+    default:
+      return withoutManagers;
+  }
 }
 
 /** Field ownership is most of an object's size, and nobody here reads it. */

@@ -4,12 +4,13 @@ import type { InformerChange } from '../../kube/informer.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { electLeader } from '../../kube/lease.ts';
 import { keyOf } from '../../kube/object.ts';
-import { PODS, type StoredEndpoint } from '../../kube/resource.ts';
+import { PODS, SECRETS, type StoredEndpoint } from '../../kube/resource.ts';
 import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { Announcer, isNews } from './announcer.ts';
+import { AuthPublisher, hopSecret } from './auth-publisher.ts';
 import { ClusterCache } from './cluster-cache.ts';
 import type { ControllerMetrics } from './metrics.ts';
-import { ObjectWriter } from './object-writer.ts';
+import { type BeforeWrite, ObjectWriter } from './object-writer.ts';
 import { PodDiagnosis } from './pod-diagnosis.ts';
 import { Reconciler } from './reconciler.ts';
 import { SpecHistory } from './spec-history.ts';
@@ -24,8 +25,8 @@ export interface ControllerOptions {
   readonly log: (entry: LogEntry) => void;
   readonly metrics?: ControllerMetrics;
   readonly clock?: () => Date;
-  /** Where the Lease is; default: aksml's own namespace. */
-  readonly leaseNamespace?: string;
+  /** Where the Lease is, and what routers are told; default: aksml's own namespace. */
+  readonly systemNamespace?: string;
   /** Milliseconds, in the order of Kubernetes' own components: 15, 10 and 2 s. */
   readonly leaseMs?: number;
   readonly renewMs?: number;
@@ -50,6 +51,8 @@ export class Controller {
   readonly #history = new SpecHistory();
   readonly #diagnosis: PodDiagnosis;
   readonly #announcer: Announcer;
+  readonly #writer: ObjectWriter;
+  readonly #publisher: AuthPublisher;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
@@ -61,7 +64,10 @@ export class Controller {
     const clock = options.clock ?? (() => new Date());
     this.#options = options;
     this.#cache = new ClusterCache(kube, namespaces, {
-      onChange: (endpoint) => this.#queue?.add(endpoint),
+      onChange: (endpoint) => {
+        this.#queue?.add(endpoint);
+        this.#publisher.changed(endpoint);
+      },
       onEndpoint: (change) => this.#onEndpoint(change),
       onError: (resource, namespace, error) => {
         metrics?.watchInterrupted(resource.plural);
@@ -71,12 +77,15 @@ export class Controller {
     const warn = (error: unknown) => options.log({ level: 'warn', message: said(error) });
     this.#announcer = new Announcer(kube, clock, warn);
     this.#diagnosis = new PodDiagnosis(kube, () => clock().getTime(), warn);
+    const beforeWrite: BeforeWrite = (verb, resource) => {
+      if (!this.#holdsLease()) throw AksmlError.cancelled('Leading');
+      metrics?.wrote(verb, resource);
+    };
+    this.#writer = new ObjectWriter(kube, beforeWrite);
+    this.#publisher = new AuthPublisher({ kube, cache: this.#cache, namespace: this.#namespace, beforeWrite, warn });
     this.#reconciler = new Reconciler({
       cache: this.#cache,
-      writer: new ObjectWriter(kube, (verb, resource) => {
-        if (!this.#holdsLease()) throw AksmlError.cancelled('Leading');
-        metrics?.wrote(verb, resource);
-      }),
+      writer: this.#writer,
       diagnosis: this.#diagnosis,
       history: this.#history,
       clock,
@@ -98,7 +107,8 @@ export class Controller {
   async run(signal: AbortSignal): Promise<void> {
     const { kube, identity, log, leaseMs, renewMs, retryMs } = this.#options;
     const watching = this.#cache.run(signal);
-    const namespace = this.#options.leaseNamespace ?? SYSTEM_NAMESPACE;
+    const publishing = this.#publisher.watch(signal);
+    const namespace = this.#namespace;
     await electLeader(
       kube,
       {
@@ -113,7 +123,11 @@ export class Controller {
       },
       signal,
     );
-    await watching;
+    await Promise.all([watching, publishing]);
+  }
+
+  get #namespace(): string {
+    return this.#options.systemNamespace ?? SYSTEM_NAMESPACE;
   }
 
   async #lead(signal: AbortSignal, holds: () => boolean): Promise<void> {
@@ -140,11 +154,19 @@ export class Controller {
     try {
       await Promise.race([this.#cache.endpoints.whenSynced, aborted(signal)]);
       for (const endpoint of this.#cache.endpoints.list()) queue.add(keyOf(endpoint.metadata));
-      await queue.run(signal);
+      await Promise.all([queue.run(signal), this.#serveRouters(signal)]);
     } finally {
       this.#leading = false;
       this.#queue = undefined;
     }
+  }
+
+  /** What the routers need of the leader. */
+  async #serveRouters(signal: AbortSignal): Promise<void> {
+    await this.#writer
+      .createOnce({ resource: SECRETS, object: hopSecret(this.#namespace) }, signal)
+      .catch((error: unknown) => this.#options.log({ level: 'warn', message: `the routers' secret: ${said(error)}` }));
+    await this.#publisher.run(signal);
   }
 
   #onEndpoint(change: InformerChange<StoredEndpoint>): void {

@@ -65,7 +65,7 @@ export class Reconciler {
     const { cache, clock } = this.#parts;
     const endpoint = cache.endpoints.get(key);
     if (endpoint === undefined || !cache.serves(endpoint.metadata.namespace)) return undefined;
-    const winner = this.#holderOfName(endpoint);
+    const winner = cache.holderOfName(endpoint.metadata.name) ?? endpoint;
     if (endpoint.metadata.deletionTimestamp !== undefined || winner !== endpoint) {
       const nameTakenBy = winner === endpoint ? {} : { nameTakenBy: keyOf(winner.metadata) };
       await this.#writeStatus(endpoint, deriveStatus({ endpoint, versions: [], ...nameTakenBy, now: clock() }), signal);
@@ -110,13 +110,6 @@ export class Reconciler {
   async #reportObstacle(endpoint: StoredEndpoint, obstacle: Obstacle, signal: AbortSignal): Promise<void> {
     const versions = (endpoint.status?.versions ?? []).map((status): DerivedVersion => ({ status }));
     await this.#writeStatus(endpoint, deriveStatus({ endpoint, versions, obstacle, now: this.#parts.clock() }), signal);
-  }
-
-  /** The endpoint that had the name first. */
-  #holderOfName(endpoint: StoredEndpoint): StoredEndpoint {
-    const rank = ({ metadata }: StoredEndpoint) => `${metadata.creationTimestamp ?? ''} ${metadata.namespace ?? ''}`;
-    const [first] = [...this.#parts.cache.named(endpoint.metadata.name)].sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
-    return first ?? endpoint;
   }
 
   async #factsOf(endpoint: StoredEndpoint, version: VersionSpec, signal: AbortSignal): Promise<VersionFacts> {
@@ -192,7 +185,7 @@ export class Reconciler {
     return { changes, leftovers };
   }
 
-  /** The keys are made without ever being read: the controller needs no right to read Secrets. */
+  /** Those that are there are kept, whoever made them. */
   async #ensureKeys(endpoint: StoredEndpoint, signal: AbortSignal): Promise<void> {
     if (endpoint.spec.auth !== 'key') return;
     const { uid = '' } = endpoint.metadata;

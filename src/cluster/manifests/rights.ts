@@ -9,7 +9,7 @@ import {
   type Role,
   type RoleBinding,
 } from '../../kube/resource.ts';
-import { CONTROLLER_NAME, FRONT_END_NAME, SYSTEM_NAMESPACE } from '../names.ts';
+import { CONTROLLER_NAME, FRONT_END_NAME, HOP_SECRET, SYSTEM_NAMESPACE } from '../names.ts';
 import { type Manifest, named } from './manifest.ts';
 
 type PolicyRule = NonNullable<Role['rules']>[number];
@@ -22,7 +22,7 @@ export const CLUSTER_RULES: readonly PolicyRule[] = [
   rule(ENDPOINTS.apiVersion, ['endpoints/finalizers'], ['update']),
 ];
 
-/** What it may do in a namespace that is served. It creates Secrets with keys and reads none. */
+/** What it may do in a namespace that is served. Of Secrets it needs to know when keys change, whoever changes them. */
 export const NAMESPACE_RULES: readonly PolicyRule[] = [
   rule('apps/v1', ['deployments'], ['get', 'list', 'watch', 'create', 'update', 'delete']),
   rule('v1', ['services'], ['get', 'list', 'watch', 'create', 'update', 'delete']),
@@ -30,7 +30,7 @@ export const NAMESPACE_RULES: readonly PolicyRule[] = [
   rule('v1', ['serviceaccounts'], ['get', 'list', 'watch', 'create', 'update']),
   rule('networking.k8s.io/v1', ['networkpolicies'], ['get', 'list', 'watch', 'create', 'update']),
   rule('apps/v1', ['controllerrevisions'], ['create']),
-  rule('v1', ['secrets'], ['create']),
+  rule('v1', ['secrets'], ['list', 'watch', 'create']),
   rule('v1', ['pods'], ['list', 'watch']),
   rule('v1', ['pods/log'], ['get']),
   rule('v1', ['events'], ['list', 'create']),
@@ -39,6 +39,15 @@ export const NAMESPACE_RULES: readonly PolicyRule[] = [
 export const LEASE_RULES: readonly PolicyRule[] = [
   rule('coordination.k8s.io/v1', ['leases'], ['create']),
   { ...rule('coordination.k8s.io/v1', ['leases'], ['get', 'update']), resourceNames: [CONTROLLER_NAME] },
+];
+
+const AUTH_SECRETS = [...'0123456789abcdef'].map((digit) => `${FRONT_END_NAME}-auth-${digit}`);
+
+/** What it may do in aksml's own namespace: tell the routers whom to let in, ask them for their load, and see where they are reached. */
+export const SYSTEM_RULES: readonly PolicyRule[] = [
+  rule('v1', ['secrets'], ['list', 'watch', 'create']),
+  { ...rule('v1', ['secrets'], ['get', 'patch']), resourceNames: [HOP_SECRET, ...AUTH_SECRETS] },
+  rule('v1', ['pods', 'services', 'configmaps'], ['list', 'watch']),
 ];
 
 /** What a router may do in a namespace that is served: see where requests go. */
@@ -63,6 +72,8 @@ export function controllerRights(namespaces: readonly string[]): readonly Manife
   return [
     ...rightsEverywhere(CONTROLLER_NAME, CLUSTER_RULES),
     ...rightsIn(SYSTEM_NAMESPACE, `${CONTROLLER_NAME}-lease`, CONTROLLER_NAME, LEASE_RULES),
+    // Another name than that of the rights in a served namespace, which may be this one.
+    ...rightsIn(SYSTEM_NAMESPACE, `${CONTROLLER_NAME}-system`, CONTROLLER_NAME, SYSTEM_RULES),
     ...namespaces.flatMap((namespace) => rightsIn(namespace, CONTROLLER_NAME, CONTROLLER_NAME, NAMESPACE_RULES)),
   ];
 }
