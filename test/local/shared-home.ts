@@ -23,11 +23,23 @@ export function prepareShared(definition: EnvironmentDefinition): Promise<Prepar
   );
 }
 
+/** The scoring server and nothing else, which installs in a moment. */
+export const SCORING_SERVER_ONLY: EnvironmentDefinition = {
+  environmentVariables: {},
+  secretEnvironmentVariables: [],
+  python: {
+    userManagedDependencies: false,
+    condaDependencies: { channels: [], dependencies: [], pip: ['azureml-inference-server-http'] },
+  },
+  docker: { platform: { os: 'Linux', architecture: 'amd64' }, arguments: [], enableGpu: false },
+};
+
 /**
- * Lends uv and every environment of the shared home to a home of a test's own, which then finds them installed. Prepare what the test
- * needs with {@link prepareShared} before.
+ * Lends uv and every environment of the shared home to a home of a test's own, which then finds them installed: at least
+ * {@link SCORING_SERVER_ONLY}. Prepare what else the test needs with {@link prepareShared} before.
  */
 export async function lendEnvironments(root: string): Promise<void> {
+  await prepareShared(SCORING_SERVER_ONLY);
   const shared = openHome({ AKSML_HOME: sharedToolsHome() });
   const own = openHome({ AKSML_HOME: root });
   await mkdir(join(own.environments, 'locks'), { recursive: true });

@@ -19,7 +19,7 @@ import { writeFileAtomic } from '../../src/home/atomic-file.ts';
 import { type Home, openHome } from '../../src/home/home.ts';
 import { type LocalTarget, openLocalTarget } from '../../src/local/client.ts';
 import { exists, processesMarked } from '../../src/local/process-identity.ts';
-import { prepareShared } from './shared-home.ts';
+import { prepareShared, SCORING_SERVER_ONLY } from './shared-home.ts';
 
 const SUPERVISOR = fileURLToPath(new URL('../../src/local/supervisor-main.ts', import.meta.url));
 
@@ -117,16 +117,6 @@ export function scriptAnswering(answer: string, init = 'pass', run = 'pass'): st
   const indent = (code: string) => code.replaceAll('\n', '\n    ');
   return `import json, os, sys, time\n\ndef init():\n    ${indent(init)}\n\ndef run(data):\n    ${indent(run)}\n    return ${JSON.stringify(answer)}\n`;
 }
-
-const SCORING_SERVER_ONLY = {
-  environmentVariables: {},
-  secretEnvironmentVariables: [],
-  python: {
-    userManagedDependencies: false,
-    condaDependencies: { channels: [], dependencies: [], pip: ['azureml-inference-server-http'] },
-  },
-  docker: { platform: { os: 'Linux', architecture: 'amd64' }, arguments: [], enableGpu: false },
-};
 
 async function writeBundle(home: Home, python: string, script: string, changes: Partial<Bundle>): Promise<string> {
   const hex = createHash('sha256')
