@@ -81,7 +81,8 @@ const TICK_MS = 20;
 /** FAT and some network file systems count whole seconds, or two. */
 const COARSE_TICK_MS = 2000;
 
-function isPast({ mtimeMs, ctimeMs }: Stamp, startedMs: number): boolean {
+/** Whether the file was last touched before this time, as far as the file system's clock can tell. */
+export function isPast({ mtimeMs, ctimeMs }: Stamp, startedMs: number): boolean {
   const tick = (time: number) => (Number.isInteger(time / 1000) ? COARSE_TICK_MS : TICK_MS);
   const mtimeIsNear = Math.abs(mtimeMs - startedMs) <= tick(mtimeMs);
   return !mtimeIsNear && ctimeMs < startedMs - tick(ctimeMs);

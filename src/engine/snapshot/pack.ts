@@ -1,8 +1,9 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { TAR_END, type TarEntry, tarHeaderLength, tarPadding, writeTarHeader } from './tar-header.ts';
-import { hasCode, type ReadFile, sameStamp, stampOf, TreeChanged, type TreeEntry } from './tree.ts';
+import { isPast } from './known-layers.ts';
+import { TAR_END, type TarEntry, tarHeaderBound, tarPadding, writeTarHeader } from './tar-header.ts';
+import { hasCode, type ReadFile, type Stamp, sameStamp, stampOf, TreeChanged, type TreeEntry } from './tree.ts';
 
 export interface PackRequest {
   /** The folder that the entries' paths are below. */
@@ -10,6 +11,8 @@ export interface PackRequest {
   /** Where the entries lie in the archive; ends in `/`. */
   readonly prefix: string;
   readonly entries: readonly TreeEntry[];
+  /** The time before the first look at the tree, in milliseconds since 1970. */
+  readonly startedMs: number;
   /** Called in order. */
   readonly onFile: (file: ReadFile) => void;
   /** A file that may not be read is left out, as v1 did. */
@@ -50,19 +53,46 @@ function nextPiece(pieces: Generator<Uint8Array, void>): Promise<IteratorResult<
   return next;
 }
 
-/** System calls are synchronous, because for many small files that is several times faster. */
+/** System calls are synchronous, because for many small files that is several times faster; for the same reason they are few. */
 function* pack(request: PackRequest): Generator<Uint8Array, void> {
   const piece = new Piece();
-  for (const entry of request.entries) {
-    if (entry.kind === 'file') yield* packFile(request, entry.path, piece);
-    else {
-      const header = { path: request.prefix + entry.path, kind: 'folder', executable: false, size: 0 } as const;
-      if (!piece.fits(tarHeaderLength(header))) yield piece.take();
+  for (const { kind, path } of request.entries) {
+    const header = { path: request.prefix + path, kind, executable: false, size: 0 };
+    if (kind === 'folder') {
+      if (!piece.fits(tarHeaderBound(header))) yield piece.take();
       piece.addHeader(header);
+      continue;
+    }
+    const descriptor = openFile(request.root, path);
+    if (descriptor === undefined) {
+      request.onUnreadable(path);
+      continue;
+    }
+    try {
+      const stamp = stampOfOpen(descriptor, path);
+      const { size, executable } = stamp;
+      const padding = tarPadding(size);
+      if (!piece.fits(tarHeaderBound(header) + size + padding)) yield piece.take();
+      piece.addHeader({ ...header, executable, size });
+      let left = size - read(descriptor, path, piece, size);
+      // What one call reads, of a file that nobody is writing, is all of a piece.
+      const isWhole = left === 0 && isPast(stamp, request.startedMs);
+      while (left > 0) {
+        if (!piece.fits(1)) yield piece.take();
+        const count = read(descriptor, path, piece, left);
+        if (count === 0) throw new TreeChanged(path);
+        left -= count;
+      }
+      if (!isWhole && !sameStamp(stampOfOpen(descriptor, path), stamp)) throw new TreeChanged(path);
+      if (!piece.fits(padding)) yield piece.take();
+      piece.pad(padding);
+      request.onFile({ path, stamp });
+    } finally {
+      closeSync(descriptor);
     }
   }
   if (!piece.fits(TAR_END.length)) yield piece.take();
-  piece.add(TAR_END);
+  piece.pad(TAR_END.length);
   yield piece.take();
 }
 
@@ -76,9 +106,10 @@ class Piece {
     return this.#used + count <= PIECE_BYTES;
   }
 
-  add(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#used);
-    this.#used += bytes.length;
+  /** Adds zeros. */
+  pad(count: number): void {
+    this.#bytes.fill(0, this.#used, this.#used + count);
+    this.#used += count;
   }
 
   addHeader(entry: TarEntry): void {
@@ -101,37 +132,11 @@ class Piece {
   }
 }
 
-function* packFile(request: PackRequest, path: string, piece: Piece): Generator<Uint8Array, void> {
-  const descriptor = openFile(request.root, path);
-  if (descriptor === undefined) {
-    request.onUnreadable(path);
-    return;
-  }
-  try {
-    const stats = fstatSync(descriptor);
-    if (!stats.isFile()) throw new TreeChanged(path);
-    const stamp = stampOf(stats);
-    const { size, executable } = stamp;
-    const header = { path: request.prefix + path, kind: 'file', executable, size } as const;
-    const padding = tarPadding(size);
-    if (!piece.fits(tarHeaderLength(header) + size + padding)) yield piece.take();
-    piece.addHeader(header);
-    for (let left = size; left > 0; ) {
-      if (!piece.fits(1)) yield piece.take();
-      const count = read(descriptor, path, piece, left);
-      if (count === 0) throw new TreeChanged(path);
-      left -= count;
-    }
-    if (!sameStamp(stampOf(fstatSync(descriptor)), stamp)) throw new TreeChanged(path);
-    if (!piece.fits(padding)) yield piece.take();
-    piece.add(PADDING.subarray(0, padding));
-    request.onFile({ path, stamp });
-  } finally {
-    closeSync(descriptor);
-  }
+function stampOfOpen(descriptor: number, path: string): Stamp {
+  const stats = fstatSync(descriptor);
+  if (!stats.isFile()) throw new TreeChanged(path);
+  return stampOf(stats);
 }
-
-const PADDING = Buffer.alloc(tarPadding(1));
 
 function read(descriptor: number, path: string, piece: Piece, length: number): number {
   try {

@@ -102,7 +102,7 @@ async function attemptSnapshot(store: SnapshotStore, source: Source, options: Sn
     known !== undefined &&
     known.fingerprint === fingerprint(source.prefix, tree.entries) &&
     (await store.registry.hasBlob(SNAPSHOTS, known.digest, options.signal));
-  const packed = reused ? sameAsBefore(known, tree) : await storeLayer(store, source, tree, options);
+  const packed = reused ? sameAsBefore(known, tree) : await storeLayer(store, source, tree, options, startedMs);
   checkUnreadable(source, packed.unreadable);
   if (!reused) await remember(store.home, source, tree, packed, startedMs);
   return {
@@ -143,6 +143,7 @@ async function storeLayer(
   { root, prefix }: Source,
   tree: ScannedTree,
   { onProgress, signal }: SnapshotOptions,
+  startedMs: number,
 ): Promise<Packed> {
   const files: ReadFile[] = [];
   const unreadable: string[] = [];
@@ -150,6 +151,7 @@ async function storeLayer(
     root,
     prefix,
     entries: tree.entries,
+    startedMs,
     onUnreadable: (path) => unreadable.push(path),
     onFile(file) {
       files.push(file);

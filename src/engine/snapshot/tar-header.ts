@@ -26,25 +26,32 @@ export function tarPadding(size: number): number {
 /** Two empty blocks end an archive. */
 export const TAR_END = new Uint8Array(2 * BLOCK);
 
-/** Bytes that an entry's header takes. */
-export function tarHeaderLength(entry: TarEntry): number {
-  const bytes = Buffer.byteLength(paxRecords(entry), 'utf8');
-  return bytes === 0 ? BLOCK : 2 * BLOCK + bytes + tarPadding(bytes);
+/** Bytes that an entry's header takes at most. */
+export function tarHeaderBound({ path, target = '' }: TarEntry): number {
+  return 4 * BLOCK + MOST_UTF8_BYTES * (path.length + target.length);
 }
+
+/** Of one UTF-16 code unit. */
+const MOST_UTF8_BYTES = 3;
 
 /**
  * The header of an entry, which depends on nothing but its arguments: no time, no owner, no machine. POSIX 1003.1 "ustar", with a PAX
  * header before it where the name is long or not ASCII.
  */
 export function tarHeader(entry: TarEntry): Uint8Array {
-  const header = Buffer.allocUnsafe(tarHeaderLength(entry));
-  writeTarHeader(entry, header, 0);
-  return header;
+  const header = Buffer.allocUnsafe(tarHeaderBound(entry));
+  return header.subarray(0, writeTarHeader(entry, header, 0));
 }
 
 /** Writes {@link tarHeader} into `target`, which has room for it, and answers its length. */
 export function writeTarHeader(entry: TarEntry, target: Buffer, start: number): number {
-  const records = paxRecords(entry);
+  const { kind, size } = entry;
+  const path = kind === 'folder' ? `${entry.path}/` : entry.path;
+  const link = entry.target ?? '';
+  const records =
+    (isPlain(path) ? '' : paxRecord('path', path)) +
+    (isPlain(link) ? '' : paxRecord('linkpath', link)) +
+    (size > MAX_USTAR_SIZE ? paxRecord('size', String(size)) : '');
   let at = start;
   if (records !== '') {
     const bytes = target.write(records, at + BLOCK, 'utf8');
@@ -53,22 +60,8 @@ export function writeTarHeader(entry: TarEntry, target: Buffer, start: number): 
     at = end + tarPadding(bytes);
     target.fill(0, end, at);
   }
-  writeBlock(target, at, pathOf(entry), TYPE_FLAG[entry.kind], modeOf(entry), entry.size, entry);
+  writeBlock(target, at, path, TYPE_FLAG[kind], modeOf(entry), size, entry.owner, link);
   return at + BLOCK - start;
-}
-
-function paxRecords(entry: TarEntry): string {
-  const path = pathOf(entry);
-  const { target, size } = entry;
-  return (
-    (isPlain(path) ? '' : paxRecord('path', path)) +
-    (target === undefined || isPlain(target) ? '' : paxRecord('linkpath', target)) +
-    (size > MAX_USTAR_SIZE ? paxRecord('size', String(size)) : '')
-  );
-}
-
-function pathOf({ kind, path }: TarEntry): string {
-  return kind === 'folder' ? `${path}/` : path;
 }
 
 const TYPE_FLAG = { file: '0', link: '2', folder: '5' } as const;
@@ -90,7 +83,8 @@ function writeBlock(
   type: string,
   mode: number,
   size: number,
-  { owner = 0, target = '' }: Pick<TarEntry, 'owner' | 'target'> = {},
+  owner = 0,
+  link = '',
 ): void {
   header.set(TEMPLATE, at);
   const sum =
@@ -101,7 +95,7 @@ function writeBlock(
     writeOctal(header, at + 116, owner, 7) +
     writeOctal(header, at + 124, Math.min(size, MAX_USTAR_SIZE), 11) +
     writeText(header, at + 156, type) +
-    writeText(header, at + 157, shortened(target));
+    writeText(header, at + 157, shortened(link));
   header.set(NO_SUM, at + 148);
   writeOctal(header, at + 148, sum, 6);
 }
