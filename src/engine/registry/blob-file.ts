@@ -7,6 +7,8 @@ import type { OnBytes } from './registry.ts';
 
 /** From here on a thread of its own pays: starting one takes as long as hashing some 50 MB, but on another core. */
 const LARGE = 4 << 20;
+/** How much is written before the thread hears of it: waking a thread costs more than a message. */
+const TELL_EVERY = 8 << 20;
 /** How much is written before the disk is asked to take it, so that it is not idle until the end. */
 const SYNC_EVERY = 32 << 20;
 
@@ -52,6 +54,7 @@ class GrowingHash {
   readonly #path: string;
   readonly #hash = createHash('sha256');
   #thread: { readonly worker: Worker; readonly digest: Promise<string> } | undefined;
+  #told = 0;
 
   constructor(path: string) {
     this.#path = path;
@@ -59,8 +62,8 @@ class GrowingHash {
 
   /** `written`: bytes in the file, this chunk included. */
   add(chunk: Uint8Array, written: number): void {
-    if (written > LARGE) this.#tell({ written, complete: false });
-    else this.#hash.update(chunk);
+    if (written <= LARGE) this.#hash.update(chunk);
+    else if (this.#thread === undefined || written - this.#told >= TELL_EVERY) this.#tell({ written, complete: false });
   }
 
   async digest(size: number): Promise<string> {
@@ -74,6 +77,7 @@ class GrowingHash {
   }
 
   #tell(progress: HashProgress): void {
+    this.#told = progress.written;
     this.#thread ??= startThread(this.#path);
     this.#thread.worker.postMessage(progress);
   }

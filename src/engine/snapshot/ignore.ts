@@ -63,9 +63,9 @@ export function parseIgnoreRules(text: string, file: IgnoreRules['file']): Ignor
     }
   }
   rules.reverse();
-  const candidate = anyOf(rules);
+  const candidate = rules.length === 0 ? undefined : anyOf(rules);
   const decidingRule = (path: string) =>
-    candidate.test(path) ? rules.find((rule) => rule.expression.test(path)) : undefined;
+    candidate?.test(path) ? rules.find((rule) => rule.expression.test(path)) : undefined;
   return {
     file,
     problems,
