@@ -98,12 +98,12 @@ function explain(
       'Replace the tabs by spaces, or correct the JSON.',
     );
   }
-  return refused(
-    file,
-    json.line,
-    `The file is not JSON: ${json.message} (and not YAML: ${yaml.message}).`,
-    'Correct this line.',
-  );
+  // The reader that got further is the one that the file was written for.
+  const message =
+    yaml.line > json.line
+      ? `The file is not YAML: ${yaml.message} (and not JSON: ${json.message}).`
+      : `The file is not JSON: ${json.message} (and not YAML: ${yaml.message}).`;
+  return refused(file, Math.max(yaml.line, json.line), message, 'Correct this line.');
 }
 
 /** The line of the first `//` or `/*` outside double quotes. */
