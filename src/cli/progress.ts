@@ -28,6 +28,18 @@ export function openProgress(terminal: Terminal, wishes: ProgressWishes): Progre
     else terminal.error.write(`${text}\n`);
   };
   const started = new Map<Stage, { label: string; at: number }>();
+  const isShown = (stage: Stage) => [...started.keys()].at(-1) === stage;
+  const end = (stage: Stage) => {
+    const start = started.get(stage);
+    started.delete(stage);
+    live?.hide();
+    return start;
+  };
+  /** Stages may run beside each other. */
+  const showOthers = () => {
+    const other = [...started.values()].at(-1);
+    if (other) live?.show(other.label, other.at);
+  };
   const onProgress: OnProgress = (event) => {
     switch (event.type) {
       case 'start':
@@ -36,17 +48,18 @@ export function openProgress(terminal: Terminal, wishes: ProgressWishes): Progre
         else write(`${printable(event.label, terminal.unicode)} ${symbols(terminal.unicode).ellipsis}`);
         return;
       case 'progress':
-        return live?.detail(describeProgress(event));
+        if (isShown(event.stage)) live?.detail(describeProgress(event));
+        return;
       case 'done': {
-        const start = started.get(event.stage);
-        live?.hide();
-        return write(doneLine(terminal, start?.label ?? event.stage, event, start && wishes.now() - start.at));
+        const start = end(event.stage);
+        write(doneLine(terminal, start?.label ?? event.stage, event, start && wishes.now() - start.at));
+        return showOthers();
       }
-      case 'failed':
-        live?.hide();
-        return write(
-          `${paint(terminal.error, 'red', symbols(terminal.unicode).failed)} ${printable(started.get(event.stage)?.label ?? event.stage, terminal.unicode)}`,
-        );
+      case 'failed': {
+        const label = printable(end(event.stage)?.label ?? event.stage, terminal.unicode);
+        write(`${paint(terminal.error, 'red', symbols(terminal.unicode).failed)} ${label}`);
+        return showOthers();
+      }
       case 'log':
         // The last line explains the wait; the others are for those who ask. What fails brings its own lines.
         if (wishes.verbose) return write(logLine(terminal, event));
@@ -120,10 +133,10 @@ class LiveLine {
     this.#now = now;
   }
 
-  show(label: string): void {
+  show(label: string, since = this.#now()): void {
     this.#label = label;
     this.#detail = '';
-    this.#since = this.#now();
+    this.#since = since;
     this.#timer ??= setInterval(() => this.#draw(), FRAME_MS).unref();
     this.#draw();
   }

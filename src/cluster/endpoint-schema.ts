@@ -190,6 +190,11 @@ function version(): Schema {
       dataCollection: flag({ default: false }),
       container: container(),
       secretVariables: listBy('name', secretVariable(), { maxItems: 256 }),
+      variablesRevision: text({
+        maxLength: 64,
+        description:
+          'Replicas are replaced when it changes: it changes with the Secrets that they have variables from.',
+      }),
       nodeSelector: texts({ maxProperties: 32 }, text({ maxLength: 63 })),
       tolerations: list(toleration(), { maxItems: 32 }),
       createdTime: text(),

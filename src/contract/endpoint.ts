@@ -109,6 +109,8 @@ export interface VersionSpec {
   readonly container?: CustomContainer;
   /** Environment variables whose values are in Secrets of the user's, in the endpoint's namespace. */
   readonly secretVariables?: readonly SecretVariable[];
+  /** On a cluster: changes with what the version's Secrets say, whose values replicas read only when they start. */
+  readonly variablesRevision?: string;
   /** Labels of the nodes that replicas may run on. */
   readonly nodeSelector?: Readonly<Record<string, string>>;
   /** Taints of nodes that replicas may run on all the same. */

@@ -84,7 +84,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     registry: workspace.registry,
     target,
     images: async () => {
-      const address = (await findComputeRecord(workspace, target.name))?.registry ?? workspace.address;
+      const address = target.record?.registry ?? workspace.address;
       if (address === undefined) throw noRegistry(target.name);
       const registry = address === workspace.address ? workspace.registry : openRegistry(address);
       return { registry, pullAddress: address };
@@ -107,11 +107,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const connect = async (name: string): Promise<ComputeTarget> => {
     if (name === local.name) return local;
+    // The largest part of the program is read while the registry answers.
+    const loading = import('./clusters.ts');
+    loading.catch(() => undefined);
     const record = await findComputeRecord(workspace, name);
     if (record === undefined) throw notFound(name, await listTargets());
     const connection = await readConnection(home, record.clusterId);
     if (connection === undefined) throw notConnected(name);
-    const { openCluster } = await import('./clusters.ts');
+    const { openCluster } = await loading;
     return openCluster(access, record, connection, credentials);
   };
   const opened = new Map<string, Promise<ComputeTarget>>();

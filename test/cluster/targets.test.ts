@@ -185,6 +185,27 @@ function suite(cluster: Cluster): void {
     await target.deleteEndpoint(name);
   });
 
+  test('replicas are told from those with other variables, by the variables and by Secrets that they refer to', async (t) => {
+    const world = await openClusterWorld(t, cluster);
+    const { target } = await openTargetWorld(t, world);
+    const name = uniqueName();
+    const own = (value: string) =>
+      world.apply({ apiVersion: 'v1', kind: 'Secret', metadata: { name: 'own' }, stringData: { password: value } });
+    await own('first');
+    const secretVariables = [{ name: 'PASSWORD', secret: 'own', key: 'password' }];
+    let current = await target.applyEndpoint(endpoint(name, { versions: [version(name, { secretVariables })] }));
+    const revisionAfter = async (token: string): Promise<string | undefined> => {
+      current = await target.applyEndpoint(current, { environmentVariables: { [name]: { TOKEN: token } } });
+      return current.spec.versions[0]?.variablesRevision;
+    };
+    const [first, again, changed] = [await revisionAfter('a'), await revisionAfter('a'), await revisionAfter('b')];
+    assert.equal(again, first);
+    assert.notEqual(changed, first);
+    await own('second');
+    assert.notEqual(await revisionAfter('b'), changed);
+    await target.deleteEndpoint(name);
+  });
+
   test('tokens are the cluster’s own, for this endpoint alone', async (t) => {
     const world = await openClusterWorld(t, cluster);
     const { target } = await openTargetWorld(t, world);

@@ -6,6 +6,7 @@ import {
   desiredObjects,
   IN_PLACE_ANNOTATION,
   keysSecret,
+  RENDERING_ANNOTATION,
   specRevision,
 } from '../../src/cluster/controller/objects.ts';
 import {
@@ -17,7 +18,7 @@ import {
 } from '../../src/cluster/controller/pod-template.ts';
 import { serviceName } from '../../src/cluster/names.ts';
 import type { VersionSpec } from '../../src/contract/endpoint.ts';
-import type { Service } from '../../src/kube/resource.ts';
+import type { Deployment, Service } from '../../src/kube/resource.ts';
 import { clusterEndpoint, clusterVersion } from './cluster-samples.ts';
 
 const REST = { replicas: 2, inPlace: false };
@@ -116,6 +117,7 @@ test('replicas are replaced when what they run changes, and only then', () => {
     { description: 'x' },
     { scale: { kind: 'fixed', replicas: 9 } },
     { maxQueueWaitMs: 1 },
+    { livenessProbe: { ...version.livenessProbe, successThreshold: 9 } },
   ];
   for (const change of same) assert.equal(key({ ...version, ...change }), key(version), JSON.stringify(change));
   const different: readonly Partial<VersionSpec>[] = [
@@ -123,8 +125,39 @@ test('replicas are replaced when what they run changes, and only then', () => {
     { resources: { cpu: 2, memoryInGB: 1, gpu: 0 } },
     { scoringTimeoutMs: 1 },
     { maxConcurrentRequestsPerContainer: 2 },
+    { variablesRevision: 'b' },
+    { secretVariables: [{ name: 'A', secret: 's', key: 'k' }] },
+    { nodeSelector: { pool: 'gpu' } },
+    { imagePullSecret: 'web.pull' },
+    { livenessProbe: { ...version.livenessProbe, periodSeconds: 99 } },
+    { container: { port: 8000, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' } },
   ];
   for (const change of different) assert.notEqual(key({ ...version, ...change }), key(version), JSON.stringify(change));
+});
+
+test('another aksml keeps the replicas that do what is wanted, and puts right what was changed of its own', () => {
+  const version = clusterVersion();
+  const endpoint = clusterEndpoint({ versions: [version] });
+  const made = deployment(endpoint, version, REST);
+  const changed = (object: Deployment, rendering: string | undefined): Deployment =>
+    ({
+      ...object,
+      metadata: { ...object.metadata, annotations: { [RENDERING_ANNOTATION]: rendering ?? '' } },
+      spec: { ...object.spec, template: { ...object.spec?.template, spec: { containers: [], hostname: 'other' } } },
+    }) as Deployment;
+  const byAnother = changed(made, 'of-another-aksml');
+  assert.deepEqual(
+    deployment(endpoint, version, { ...REST, present: byAnother }).spec?.template,
+    byAnother.spec?.template,
+  );
+  const byAnybody = changed(made, made.metadata.annotations?.[RENDERING_ANNOTATION]);
+  assert.deepEqual(deployment(endpoint, version, { ...REST, present: byAnybody }), made);
+  const next = { ...version, image: `sha256:${'1'.repeat(64)}` };
+  assert.deepEqual(
+    deployment(endpoint, next, { ...REST, present: byAnother }).spec?.template,
+    podTemplate(endpoint, next),
+    'a new image is taken by replicas as this aksml makes them',
+  );
 });
 
 test('a rollout keeps every replica until the new one is ready, but on a full cluster', () => {

@@ -29,7 +29,7 @@ import {
   workloadName,
 } from '../names.ts';
 import { endpointLabels, ownedMetadata, podLabels } from './labels.ts';
-import { podTemplate, templateKey } from './pod-template.ts';
+import { type PodTemplate, podTemplate, renderingOf, templateKey } from './pod-template.ts';
 
 /** What is to be there. Compared with what is there by {@link isCurrent}. */
 export interface Desired<T extends KubeObject = KubeObject> {
@@ -42,10 +42,14 @@ export interface Rollout {
   readonly replicas: number;
   /** Old replicas make room for new ones first: nothing else would be scheduled on a full cluster. */
   readonly inPlace: boolean;
+  /** What is there. */
+  readonly present?: Deployment;
 }
 
 /** On a Deployment that replaces in place: for which pods. */
 export const IN_PLACE_ANNOTATION = 'aksml.dev/in-place';
+/** On a Deployment: which template aksml gave it. */
+export const RENDERING_ANNOTATION = 'aksml.dev/rendering';
 
 /** Everything that an endpoint needs and that may be changed, in the order in which it is made. */
 export function desiredObjects(endpoint: Endpoint, rolloutOf: (version: VersionSpec) => Rollout): readonly Desired[] {
@@ -146,14 +150,26 @@ export function disruptionBudget(endpoint: Endpoint, version: VersionSpec): PodD
   };
 }
 
-export function deployment(endpoint: Endpoint, version: VersionSpec, { replicas, inPlace }: Rollout): Deployment {
+/** Pods that do what is wanted are not replaced because this aksml would make them differently from the one that made them. */
+function templateToKeep(wanted: PodTemplate, present: Deployment | undefined) {
+  const rendering = renderingOf(wanted);
+  const given = present?.metadata.annotations?.[RENDERING_ANNOTATION];
+  const kept = present?.spec?.template;
+  if (given === undefined || given === rendering || kept === undefined) return { template: wanted, rendering };
+  return templateKey(kept) === templateKey(wanted)
+    ? { template: kept, rendering: given }
+    : { template: wanted, rendering };
+}
+
+export function deployment(endpoint: Endpoint, version: VersionSpec, rollout: Rollout): Deployment {
+  const { replicas, inPlace, present } = rollout;
   const { name } = endpoint.metadata;
   const labels = podLabels(name, version.name);
-  const template = podTemplate(endpoint, version);
+  const { template, rendering } = templateToKeep(podTemplate(endpoint, version), present);
   const metadata = ownedMetadata(endpoint, workloadName(name, version.name), labels);
-  const annotations: Record<string, string> = inPlace ? { [IN_PLACE_ANNOTATION]: templateKey(template) } : {};
+  const replacing: Record<string, string> = inPlace ? { [IN_PLACE_ANNOTATION]: templateKey(template) } : {};
   return {
-    metadata: { ...metadata, annotations },
+    metadata: { ...metadata, annotations: { ...replacing, [RENDERING_ANNOTATION]: rendering } },
     spec: {
       replicas,
       selector: { matchLabels: labels },

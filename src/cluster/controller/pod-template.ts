@@ -10,11 +10,13 @@ type PodSpec = NonNullable<PodTemplate['spec']>;
 type Container = PodSpec['containers'][number];
 type Probe = NonNullable<Container['livenessProbe']>;
 
-/** On pods: what they were made from. Pods of one version that differ in it are of different rollouts. */
+/** On pods: what they are to do, whichever aksml made them. Pods of one version that differ in it are of different rollouts. */
 export const TEMPLATE_ANNOTATION = 'aksml.dev/template';
 /** On pods: the digest of the image that they run. */
 export const IMAGE_ANNOTATION = 'aksml.dev/image';
 
+/** Raised when a newer aksml makes pods so differently that those that run must be replaced. */
+const FORMAT = 1;
 const DEFAULT_GPU = 'nvidia.com/gpu';
 const DEFAULT_USER = Number(CONTAINER_USER);
 
@@ -35,18 +37,38 @@ const READY_PERIOD_SECONDS = 5;
 export function podTemplate(endpoint: Endpoint, version: VersionSpec): PodTemplate {
   const { name } = endpoint.metadata;
   const labels = podLabels(name, version.name);
-  const spec = podSpec(endpoint, version);
-  const template = createHash('sha256')
-    .update(JSON.stringify([version.image, spec]))
-    .digest('hex')
-    .slice(0, 16);
   return {
     metadata: {
       labels,
-      annotations: { [TEMPLATE_ANNOTATION]: template, [IMAGE_ANNOTATION]: version.image },
+      annotations: { [TEMPLATE_ANNOTATION]: shortHash(meaningOf(version)), [IMAGE_ANNOTATION]: version.image },
     } as PodTemplate['metadata'],
-    spec,
+    spec: podSpec(endpoint, version),
   };
+}
+
+/** Of a version all that its pods show. */
+function meaningOf({ container, livenessProbe, ...version }: VersionSpec): unknown {
+  const { image, imageRepository, imagePullSecret, resources, nodeSelector, tolerations } = version;
+  const { scoringTimeoutMs, maxConcurrentRequestsPerContainer, secretVariables, variablesRevision } = version;
+  const { periodSeconds, initialDelaySeconds, timeoutSeconds, failureThreshold } = livenessProbe;
+  return {
+    format: FORMAT,
+    image: [image, imageRepository, imagePullSecret],
+    place: [resources, nodeSelector, tolerations],
+    server: [scoringTimeoutMs, maxConcurrentRequestsPerContainer],
+    variables: [secretVariables, variablesRevision],
+    probe: [periodSeconds, initialDelaySeconds, timeoutSeconds, failureThreshold],
+    ...(container === undefined ? {} : { container: { ...container, scoringRoute: '' } }),
+  };
+}
+
+/** Tells templates apart that are to do the same. */
+export function renderingOf(template: PodTemplate): string {
+  return shortHash(template);
+}
+
+function shortHash(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
 }
 
 export function templateKey(template: PodTemplate): string {

@@ -225,9 +225,10 @@ export class Reconciler {
 /** A fixed number is the user's; between the bounds of an autoscaled version, whoever scales the Deployment decides. */
 function rolloutOf({ version, deployment, inPlace }: VersionFacts): Rollout {
   const { scale } = version;
-  if (scale.kind === 'fixed') return { replicas: scale.replicas, inPlace };
+  const rest = { inPlace, ...(deployment === undefined ? {} : { present: deployment }) };
+  if (scale.kind === 'fixed') return { replicas: scale.replicas, ...rest };
   const present = deployment?.spec?.replicas ?? scale.minReplicas;
-  return { replicas: Math.min(scale.maxReplicas, Math.max(scale.minReplicas, present)), inPlace };
+  return { replicas: Math.min(scale.maxReplicas, Math.max(scale.minReplicas, present)), ...rest };
 }
 
 /** What the user or an administrator must mend; undefined for what mends itself. */

@@ -1,5 +1,6 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import type { AccessToken, EndpointSecrets, Keys } from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
@@ -25,6 +26,9 @@ const REFRESH_SHARE = 2 / 3;
 const CONTROLLER_MS = 15_000;
 const RETRY_MS = 250;
 
+/** On Secrets with variables: changes with their content, and not when the cluster or aksml writes anything else of them. */
+const REVISION_ANNOTATION = 'aksml.dev/revision';
+
 /** What belongs to an endpoint and must not be in it. */
 export class EndpointSecretObjects {
   readonly #kube: KubeClient;
@@ -38,11 +42,44 @@ export class EndpointSecretObjects {
     const { name } = endpoint.metadata;
     if (secrets.keys) await this.#putKeys(namespace, name, defined(secrets.keys), signal);
     for (const [version, variables] of Object.entries(secrets.environmentVariables ?? {})) {
-      const labels = { ...labelsOf(name), [VERSION_LABEL]: version };
-      const metadata = { namespace, name: variablesSecretName(name, version), labels };
-      const secret: Secret = { metadata, type: 'Opaque', data: encoded(variables) };
-      await this.#kube.apply(SECRETS, secret, { fieldManager: FIELD_MANAGER, force: true, ...given(signal) });
+      await this.#putVariables(name, namespace, version, encoded(variables), signal);
     }
+  }
+
+  async #putVariables(
+    endpoint: string,
+    namespace: string,
+    version: string,
+    data: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const name = { namespace, name: variablesSecretName(endpoint, version) };
+    const present = await this.#kube.find(SECRETS, name, signal);
+    if (present !== undefined && revisionOf(present) !== undefined && isDeepStrictEqual(present.data, data)) return;
+    const metadata = {
+      ...name,
+      labels: { ...labelsOf(endpoint), [VERSION_LABEL]: version },
+      annotations: { [REVISION_ANNOTATION]: randomBytes(8).toString('hex') },
+    };
+    const secret: Secret = { metadata, type: 'Opaque', data };
+    await this.#kube.apply(SECRETS, secret, { fieldManager: FIELD_MANAGER, force: true, ...given(signal) });
+  }
+
+  /** The endpoint with what tells its replicas apart from those that started with other variables. Nothing of a value is in it. */
+  async withRevisions(endpoint: Endpoint, namespace: string, signal?: AbortSignal): Promise<Endpoint> {
+    const { name } = endpoint.metadata;
+    const versions = await Promise.all(
+      endpoint.spec.versions.map(async ({ variablesRevision: _former, ...version }) => {
+        const referred = new Set((version.secretVariables ?? []).map(({ secret }) => secret));
+        const names = [variablesSecretName(name, version.name), ...referred];
+        const found = await Promise.all(names.map((one) => this.#kube.find(SECRETS, { namespace, name: one }, signal)));
+        const revisions = found.map((secret) => secret && (revisionOf(secret) ?? secret.metadata.resourceVersion));
+        if (revisions.every((revision) => revision === undefined)) return version;
+        const variablesRevision = createHash('sha256').update(JSON.stringify(revisions)).digest('hex').slice(0, 16);
+        return { ...version, variablesRevision };
+      }),
+    );
+    return { ...endpoint, spec: { ...endpoint.spec, versions } };
   }
 
   /** Makes the cluster remove with the endpoint what was stored for it, and removes at once what belongs to versions that are gone. */
@@ -163,6 +200,10 @@ export class EndpointSecretObjects {
   async #remove(namespace: string, name: string, signal: AbortSignal | undefined): Promise<void> {
     await this.#kube.remove(SECRETS, { namespace, name }, given(signal));
   }
+}
+
+function revisionOf({ metadata }: Secret): string | undefined {
+  return metadata.annotations?.[REVISION_ANNOTATION];
 }
 
 interface TokenAnswer {

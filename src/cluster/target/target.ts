@@ -75,7 +75,8 @@ class ClusterTarget implements ComputeTarget {
     const current = resourceVersion === undefined ? undefined : this.#requireCurrent(endpoint, found);
     const namespace = current?.metadata.namespace ?? endpoint.metadata.namespace ?? this.record.namespace;
     await this.#secrets.store(endpoint, namespace, secrets, signal);
-    const wanted = await withPullSecret(this.#kube, endpoint, namespace, this.#options.pullCredentials, signal);
+    const revised = await this.#secrets.withRevisions(endpoint, namespace, signal);
+    const wanted = await withPullSecret(this.#kube, revised, namespace, this.#options.pullCredentials, signal);
     const stored = current
       ? await this.#replace(wanted, current, signal)
       : await this.#objects.create(asNew(wanted, namespace), signal);

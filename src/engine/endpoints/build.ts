@@ -4,7 +4,7 @@ import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
-import { createRevision } from '../revisions/revisions.ts';
+import { createRevision, type StoredRevision } from '../revisions/revisions.ts';
 import { makeBundle } from './bundle-build.ts';
 import { gitProperties } from './git.ts';
 import { makeDeploymentImage } from './image-build.ts';
@@ -48,6 +48,14 @@ export interface MadeVersion {
   readonly split: SplitVariables;
 }
 
+/** Records the revision that a version is of. It may be called again when the version had to be made again. */
+export type Recorder = (made: MadeVersion) => Promise<StoredRevision>;
+
+export interface RecordedVersion {
+  readonly made: MadeVersion;
+  readonly recorded: StoredRevision;
+}
+
 export interface BuiltVersion {
   readonly image: string;
   readonly imageRepository?: string;
@@ -63,34 +71,13 @@ export interface BuiltVersion {
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */
 export async function buildVersion(engine: Engine, request: BuildRequest, options: RunOptions): Promise<BuiltVersion> {
   const git = gitFacts(engine, request.source);
+  const record = async (made: MadeVersion): Promise<StoredRevision> =>
+    createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal);
   const make = engine.target.kind === 'local' ? makeBundle : makeDeploymentImage;
-  const made = await make(engine, request, options);
-  const { recipe, code, environment, variables, split } = made;
+  const { made, recorded } = await make(engine, request, options, record);
+  const { recipe, environment, split } = made;
   const definition = recipe.definition ?? EMPTY_ENVIRONMENT;
-  const { revision, digest } = await createRevision(
-    engine,
-    {
-      endpoint: request.endpoint,
-      version: request.version,
-      createdTime: engine.clock().toISOString(),
-      createdBy: engine.user,
-      aksmlVersion: engine.version,
-      models: request.models.map(({ id, treeDigest, basename }) => ({ id, treeDigest, basename })),
-      environment: {
-        definition: { ...definition, environmentVariables: variables },
-        hash: environment?.hash ?? '',
-        pythonVersion: environment?.pythonVersion ?? '',
-        lock: environment?.lock ?? [],
-      },
-      settings: request.settings,
-      git: await git,
-      ...(code === undefined ? {} : { code: code.reference }),
-      ...(recipe.container === undefined ? {} : { container: recipe.container }),
-      ...(recipe.noCode === undefined ? {} : { noCode: recipe.noCode }),
-    },
-    code?.layer,
-    options.signal,
-  );
+  const { revision, digest } = recorded;
   return {
     image: made.image,
     ...(made.imageRepository === undefined ? {} : { imageRepository: made.imageRepository }),
@@ -103,6 +90,34 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
       ...(definition.name === undefined ? {} : { name: definition.name }),
       ...(definition.version === undefined ? {} : { version: definition.version }),
     },
+  };
+}
+
+function draftOf(
+  engine: Engine,
+  { endpoint, version, models, settings }: BuildRequest,
+  { recipe, code, environment, variables }: MadeVersion,
+  git: Readonly<Record<string, string>>,
+): Omit<Revision, 'number'> {
+  const definition = recipe.definition ?? EMPTY_ENVIRONMENT;
+  return {
+    endpoint,
+    version,
+    createdTime: engine.clock().toISOString(),
+    createdBy: engine.user,
+    aksmlVersion: engine.version,
+    models: models.map(({ id, treeDigest, basename }) => ({ id, treeDigest, basename })),
+    environment: {
+      definition: { ...definition, environmentVariables: variables },
+      hash: environment?.hash ?? '',
+      pythonVersion: environment?.pythonVersion ?? '',
+      lock: environment?.lock ?? [],
+    },
+    settings,
+    git,
+    ...(code === undefined ? {} : { code: code.reference }),
+    ...(recipe.container === undefined ? {} : { container: recipe.container }),
+    ...(recipe.noCode === undefined ? {} : { noCode: recipe.noCode }),
   };
 }
 

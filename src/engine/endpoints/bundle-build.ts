@@ -5,7 +5,7 @@ import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { type PreparedEnvironment, prepareEnvironment } from '../environments/environment.ts';
 import { materializeModel } from '../models/materialize.ts';
-import type { BuildOptions, BuildRequest, MadeVersion } from './build.ts';
+import type { BuildOptions, BuildRequest, MadeVersion, RecordedVersion, Recorder } from './build.ts';
 import { debuggedSource, withDebugger } from './debugging.ts';
 import { composeBundle } from './image.ts';
 import { packCode, recipeOf } from './recipe.ts';
@@ -13,7 +13,12 @@ import { splitVariables } from './secrets.ts';
 import { type RunOptions, runStage } from './stages.ts';
 
 /** Brings everything that a replica on this machine runs from into place. */
-export async function makeBundle(engine: Engine, request: BuildRequest, options: RunOptions): Promise<MadeVersion> {
+export async function makeBundle(
+  engine: Engine,
+  request: BuildRequest,
+  options: RunOptions,
+  record: Recorder,
+): Promise<RecordedVersion> {
   const models = await placeModels(engine, request.models, options);
   const { debugPort } = request.build;
   const recipe = await recipeOf(engine, request.source);
@@ -46,7 +51,7 @@ export async function makeBundle(engine: Engine, request: BuildRequest, options:
     });
     return { value: composed, reused: composed.reused, detail: composed.image.slice(0, 19) };
   });
-  return {
+  const made: MadeVersion = {
     recipe,
     image,
     variables,
@@ -54,6 +59,7 @@ export async function makeBundle(engine: Engine, request: BuildRequest, options:
     ...(environment === undefined ? {} : { environment }),
     ...(code === undefined ? {} : { code }),
   };
+  return { made, recorded: await record(made) };
 }
 
 async function placeModels(

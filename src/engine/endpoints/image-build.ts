@@ -4,7 +4,7 @@ import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine, ImageStore } from '../engine.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
-import { assembleImage, type DeploymentParts } from '../images/assemble.ts';
+import { type AssembledImage, assembleImage, type DeploymentParts } from '../images/assemble.ts';
 import { fetchBase } from '../images/base-cache.ts';
 import type { Foundation, ImageParts } from '../images/compose.ts';
 import { needsBuilder } from '../images/docker-steps.ts';
@@ -20,11 +20,12 @@ import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositori
 import { planForImage } from '../images/image-request.ts';
 import { type Attachment, type PushedImage, pushImage } from '../images/push.ts';
 import { SBOM_TYPE, softwareBill } from '../images/sbom.ts';
+import { together } from '../models/parallel.ts';
 import type { Place } from '../registry/copy.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { repositoryOf } from '../revisions/revisions.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
-import type { BuildRequest, MadeVersion } from './build.ts';
+import type { BuildRequest, MadeVersion, RecordedVersion, Recorder } from './build.ts';
 import { type PackedCode, packCode, type Recipe, recipeOf } from './recipe.ts';
 import { type SplitVariables, splitVariables } from './secrets.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -37,28 +38,27 @@ export async function makeDeploymentImage(
   engine: Engine,
   request: BuildRequest,
   options: RunOptions,
-): Promise<MadeVersion> {
+  record: Recorder,
+): Promise<RecordedVersion> {
   const store = await imageStore(engine);
   const recipe = await recipeOf(engine, request.source);
-  const code = await packCode(engine, recipe, request.build, options);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
   const split = keepSecret(
     splitVariables(variables, engine.environment, request.secretsMayBeStored),
     recipe.definition?.secretEnvironmentVariables ?? [],
   );
-  const job: ImageJob = { engine, store, request, recipe, plan, variables: split.plain, ...(code ? { code } : {}) };
-  const made = await makeWhole(job, options);
-  const { container } = made.ground;
-  return {
-    recipe: container === undefined ? recipe : { ...recipe, container },
-    image: made.digest,
-    imageRepository: made.repository,
-    environment: made.ground.environment,
-    variables,
+  const job: ImageJob = {
+    engine,
+    store,
+    request,
+    recipe,
+    plan,
+    variables: split.plain,
+    allVariables: variables,
     split,
-    ...(code === undefined ? {} : { code }),
   };
+  return makeWhole(job, options, record);
 }
 
 async function imageStore({ images, target }: Engine): Promise<ImageStore> {
@@ -87,15 +87,10 @@ interface ImageJob {
   readonly plan: EnvironmentPlan;
   /** None of them secret. */
   readonly variables: Readonly<Record<string, string>>;
+  /** Secret ones as references. */
+  readonly allVariables: Readonly<Record<string, string>>;
+  readonly split: SplitVariables;
   readonly code?: PackedCode;
-}
-
-interface MadeImage {
-  readonly ground: Ground;
-  /** Of the manifest. */
-  readonly digest: string;
-  /** `HOST/PATH` */
-  readonly repository: string;
 }
 
 /** What models and code are put on. */
@@ -111,14 +106,16 @@ interface Ground {
 }
 
 /** When somebody has removed content from the registry that a record still names, the environment is built once more. */
-async function makeWhole(job: ImageJob, options: RunOptions): Promise<MadeImage> {
-  const ground = await prepareGround(job, options);
+async function makeWhole(job: ImageJob, options: RunOptions, record: Recorder): Promise<RecordedVersion> {
+  const { engine, recipe, request } = job;
+  const [code, ground] = await together(packCode(engine, recipe, request.build, options), prepareGround(job, options));
+  const whole: ImageJob = { ...job, ...(code === undefined ? {} : { code }) };
   try {
-    return await makeOn(job, ground, options);
+    return await makeOn(whole, ground, options, record);
   } catch (error) {
     const isGone = AksmlError.is(error, 'registry.notFound') || AksmlError.is(error, 'registry.blobUnknown');
     if (!isGone || ground.foundIn === undefined) throw error;
-    return makeOn(job, await prepareGround(job, options, { lock: ground.environment.lock }), options);
+    return makeOn(whole, await prepareGround(job, options, { lock: ground.environment.lock }), options, record);
   }
 }
 
@@ -209,17 +206,17 @@ function noImage(): AksmlError {
   });
 }
 
-async function makeOn(job: ImageJob, ground: Ground, options: RunOptions): Promise<MadeImage> {
-  const { engine, store, request, code } = job;
-  const { registry } = store;
+async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record: Recorder): Promise<RecordedVersion> {
   const asItIs = untouched(job, ground);
   if (asItIs !== undefined) {
+    const { digest } = ground.foundation;
+    const made = madeOf(job, ground, { digest, repository: asItIs });
     return runStage('image', 'Taking the image as it is', options, async () => {
-      const value = { ground, digest: ground.foundation.digest, repository: asItIs };
-      return { value, reused: true, detail: `${asItIs}@${ground.foundation.digest.slice(0, 19)}` };
+      const value = { made, recorded: await record(made) };
+      return { value, reused: true, detail: `${asItIs}@${digest.slice(0, 19)}` };
     });
   }
-  const repository = deploymentImages(request.endpoint);
+  const { engine, store, request, code } = job;
   const image = await assembleImage(
     engine,
     {
@@ -231,16 +228,44 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions): Promi
       ...(ground.start === undefined ? {} : { start: ground.start }),
       ...(code === undefined ? {} : { code: placedCode(job, code) }),
     },
-    registry,
+    store.registry,
     options,
   );
   const { digest } = image.image.descriptor;
-  await runStage('image', 'Pushing the deployment image', options, async () => {
+  const made = madeOf(job, ground, {
+    digest,
+    repository: `${store.pullAddress}/${deploymentImages(request.endpoint)}`,
+  });
+  // A revision needs no image: it says how to make it.
+  const [recorded] = await together(record(made), push(job, ground, image, options));
+  return { made, recorded };
+}
+
+function madeOf(
+  { recipe, code, allVariables, split }: ImageJob,
+  { container, environment }: Ground,
+  image: { readonly digest: string; readonly repository: string },
+): MadeVersion {
+  return {
+    recipe: container === undefined ? recipe : { ...recipe, container },
+    image: image.digest,
+    imageRepository: image.repository,
+    environment,
+    variables: allVariables,
+    split,
+    ...(code === undefined ? {} : { code }),
+  };
+}
+
+function push(job: ImageJob, ground: Ground, image: AssembledImage, options: RunOptions): Promise<PushedImage> {
+  const { store, request } = job;
+  const { digest } = image.image.descriptor;
+  return runStage('image', 'Pushing the deployment image', options, async () => {
     const total = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
     const tag = `${request.version}-${digest.slice('sha256:'.length, 'sha256:'.length + 12)}`;
     const pushed = await pushImage(
       image,
-      { registry, repository, tag },
+      { registry: store.registry, repository: deploymentImages(request.endpoint), tag },
       {
         attachments: [billOf(job, ground, digest)],
         onBytes: (done) => options.onProgress?.({ type: 'progress', stage: 'image', done, total, unit: 'bytes' }),
@@ -249,7 +274,6 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions): Promi
     );
     return { value: pushed, reused: pushed.reused, detail: describePush(digest, pushed, image.layers.length) };
   });
-  return { ground, digest, repository: `${store.pullAddress}/${repository}` };
 }
 
 function billOf({ engine, store, request, code }: ImageJob, ground: Ground, digest: string): Attachment {
