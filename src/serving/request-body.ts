@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 
 /** A request body that has arrived whole, so that a slow client never holds a replica, and that can be sent again. */
 export type ReceivedBody =
@@ -148,7 +148,19 @@ export function bodyContent(body: ReceivedBody): Buffer | Readable | null {
     case 'memory':
       return body.bytes;
     case 'file':
-      return body.file.createReadStream({ start: 0, autoClose: false, highWaterMark: 256 * 1024 });
+      return Readable.from(contentOf(body.file), { objectMode: false });
+  }
+}
+
+const PIECE = 256 * 1024;
+
+/** Not the file's own stream, which would close it at its end. */
+async function* contentOf(file: FileHandle): AsyncGenerator<Buffer, void, undefined> {
+  for (let at = 0; ; ) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(PIECE), 0, PIECE, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 
