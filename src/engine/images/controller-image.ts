@@ -10,6 +10,7 @@ import type { Registry } from '../registry/registry.ts';
 import { fetchBase } from './base-cache.ts';
 import { type BaseImage, type Platform, readBaseImage } from './base-image.ts';
 import { composeImage } from './compose.ts';
+import { haproxyFiles, haproxyKey } from './haproxy.ts';
 import { storedCredentials } from './image-base.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import type { ImageTools } from './image-request.ts';
@@ -33,6 +34,8 @@ export interface ControllerImageRequest {
   readonly content: readonly { readonly from: string; readonly to: string }[];
   /** Of Node: the script, absolute in the image, and its arguments. */
   readonly arguments: readonly string[];
+  /** Whether it routes requests, too: then HAProxy is in it. */
+  readonly frontEnd?: boolean;
   /** Where the image goes; default `controller`. */
   readonly repository?: string;
 }
@@ -46,11 +49,13 @@ export interface ControllerImage {
 }
 
 const NODE = 'opt/aksml/bin/node';
+/** The program is `bin/haproxy` below it. */
+export const HAPROXY_FOLDER = '/opt/aksml/haproxy';
 
 /**
  * Composes the image that runs in a cluster, of a base image, Node and files of this installation, and pushes it; what the registry has is
  * not sent again.
- * @throws AksmlError `image.*` | `node.*` | `registry.*`
+ * @throws AksmlError `image.*` | `node.*` | `haproxy.*` | `registry.*`
  */
 export async function pushControllerImage(
   tools: ImageTools,
@@ -69,10 +74,12 @@ export async function pushControllerImage(
   const { libc } = await fetchBase(base, registry, aborting);
   if (libc === 'musl') throw wrongLibc(base);
   const node = await nodeLayer(registry, await nodeProgram(tools, platform, request.node, signal), signal);
+  const haproxy = request.frontEnd ? [await haproxyLayer(tools, registry, platform, signal)] : [];
   const entries = (await Promise.all(request.content.map(({ from, to }) => entriesOf(from, to)))).flat();
   const content = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, signal);
   const added = [
     { ...node, title: 'Node' },
+    ...haproxy.map((layer) => ({ ...layer, title: 'HAProxy' })),
     { ...content, title: 'aksml' },
   ];
   const image = composeImage({
@@ -113,6 +120,22 @@ async function nodeLayer(registry: Registry, program: string, signal: AbortSigna
       }),
     signal,
   );
+}
+
+async function haproxyLayer(
+  tools: ImageTools,
+  registry: Registry,
+  platform: Platform,
+  signal: AbortSignal | undefined,
+): Promise<Layer> {
+  const make = async () => {
+    const files = await haproxyFiles(tools, platform, HAPROXY_FOLDER, signal);
+    return storeLayer(registry, ENVIRONMENT_IMAGES, packEntries(files, signal), {
+      compression: 'zstd',
+      ...(signal === undefined ? {} : { signal }),
+    });
+  };
+  return layerOnce({ registry, repository: ENVIRONMENT_IMAGES }, haproxyKey(platform, HAPROXY_FOLDER), make, signal);
 }
 
 async function entriesOf(from: string, to: string): Promise<LayerEntry[]> {
