@@ -5,6 +5,7 @@ import { controllerManifests } from './manifests/controller.ts';
 import type { Manifest } from './manifests/manifest.ts';
 import { frontEndManifests } from './manifests/router.ts';
 import { MANAGED_BY, SYSTEM_NAMESPACE } from './names.ts';
+import type { RouterSettings } from './router/router-settings.ts';
 
 export type { Manifest } from './manifests/manifest.ts';
 export {
@@ -40,7 +41,7 @@ export interface FrontEndSettings {
   /** A certificate is there, so that port 443 answers. */
   readonly https: boolean;
   /** What every router keeps to. */
-  readonly routing: RoutingSettings;
+  readonly routing: RouterSettings;
 }
 
 export interface FrontEndService {
@@ -51,12 +52,6 @@ export interface FrontEndService {
   readonly subnet?: string;
   /** On AKS: the first label of the name `LABEL.REGION.cloudapp.azure.com` that the public address gets. */
   readonly dnsLabel?: string;
-}
-
-/** In `settings.json` of the ConfigMap `aksml-fe`. */
-export interface RoutingSettings {
-  /** Whether plain HTTP is answered although there is a certificate; else it is redirected to HTTPS. */
-  readonly allowInsecureConnections: boolean;
 }
 
 /** Everything that aksml installs in a cluster, in the order in which it must be there; removed in the opposite one. Pure. */

@@ -1,4 +1,5 @@
 import type { FrontEndSettings } from '../../src/cluster/manifests.ts';
+import { DEFAULT_ROUTER_SETTINGS } from '../../src/cluster/router/router-settings.ts';
 import type { EndpointSpec, VersionSpec } from '../../src/contract/endpoint.ts';
 import type { Pod, StoredEndpoint } from '../../src/kube/resource.ts';
 
@@ -90,7 +91,7 @@ export function frontEndSettings(settings: Partial<FrontEndSettings> = {}): Fron
     routers: 3,
     service: { type: 'LoadBalancer', internal: false },
     https: false,
-    routing: { allowInsecureConnections: false },
+    routing: DEFAULT_ROUTER_SETTINGS,
     ...settings,
   };
 }
