@@ -1,0 +1,461 @@
+import { join } from 'node:path';
+
+/** A value of `timeout queue` that some versions have: backends have it fixed, so each value has a pool of its own. */
+export interface QueueClass {
+  /** Milliseconds, > 0. */
+  readonly queueMs: number;
+  /** Backends of that value. */
+  readonly backends: number;
+  /** Backends for servers of the user's own, which go on working after a time-out. */
+  readonly heldBackends: number;
+}
+
+export interface HaproxySettings {
+  /** Private to the router: sockets, maps, certificates. */
+  readonly folder: string;
+  /** Such as `*`. */
+  readonly address: string;
+  readonly port: number;
+  /** Absent: no TLS. */
+  readonly tlsPort?: number;
+  readonly hopPort: number;
+  readonly threads: number;
+  /** Connections in all. */
+  readonly maxConnections: number;
+  readonly classes: readonly QueueClass[];
+  /** How many other routers there can be. */
+  readonly peers: number;
+  /** UDP on 127.0.0.1: a line per request. */
+  readonly logPort: number;
+  /** `server` lines of backends, as they are at run time: what was added there is lost at a reload otherwise. */
+  readonly servers: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Requests with a larger body are received whole by the activator first. Bytes. */
+export const BUFFERED_BODY = 56 * 1024;
+const BUFFER = 64 * 1024;
+/** A client that sends its headers, or a small body, more slowly is given up. Seconds. */
+const SLOWEST_REQUEST_S = 30;
+/** Traffic is split into so many parts: percentiles have four decimals. */
+export const PARTS = 1_000_000;
+
+export const MAPS = ['endpoints', 'keys', 'versions', 'routes', 'cors', 'addresses', 'hop', 'challenges'] as const;
+export type MapName = (typeof MAPS)[number];
+
+export function mapPath(folder: string, name: MapName): string {
+  return join(folder, 'maps', `${name}.map`);
+}
+
+export const SOCKETS = {
+  admin: 'admin.sock',
+  master: 'master.sock',
+  self: 'self.sock',
+  hold: 'hold.sock',
+  activator: 'activator.sock',
+  tokens: 'tokens.sock',
+} as const;
+
+/** Names of the pool's backends, in a fixed order: `b<class>-<n>` and, held, `h<class>-<n>` with its twin `t<class>-<n>`. */
+export function poolNames({ queueMs, backends, heldBackends }: QueueClass) {
+  const numbered = (letter: string, count: number) =>
+    Array.from({ length: count }, (_, index) => `${letter}${queueMs}-${index}`);
+  return { plain: numbered('b', backends), held: numbered('h', heldBackends) };
+}
+
+/** The second half of a held backend, which keeps the slot. */
+export function twinOf(held: string): string {
+  return held.replace(/^h/, 't');
+}
+
+export function peerNames(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `p${index}`);
+}
+
+/**
+ * The whole configuration. Only numbers and paths of aksml's own are in it: what users say reaches HAProxy as values of maps, never as
+ * configuration. Pure.
+ */
+export function haproxyConfig(settings: HaproxySettings): string {
+  return [
+    globalSection(settings),
+    defaultsSections(settings),
+    publicFrontend(settings),
+    innerFrontend(settings),
+    holdFrontend(settings),
+    activatorBackend(settings),
+    TABLES,
+    ...settings.classes.flatMap((queueClass) => poolBackends(settings, queueClass)),
+    ...peerNames(settings.peers).map((name) => peerBackend(settings, name)),
+  ].join('\n\n');
+}
+
+function globalSection({ folder, threads, maxConnections }: HaproxySettings): string {
+  return lines`
+    global
+      stats socket unix@${join(folder, SOCKETS.admin)} mode 600 level admin expose-fd listeners
+      stats timeout 1m
+      setenv AKSML_ROUTER_FOLDER ${folder}
+      lua-load-per-thread ${join(folder, 'aksml.lua')}
+      nbthread ${threads}
+      maxconn ${maxConnections}
+      hard-stop-after 1h
+      tune.bufsize ${BUFFER}
+      tune.http.maxhdr 128
+      tune.h2.fe.max-concurrent-streams 128
+      tune.h2.fe.glitches-threshold 1000
+      ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
+      ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256`;
+}
+
+const TEXT = 'content-type "text/plain; charset=utf-8"';
+const NOSNIFF = 'hdr x-content-type-options nosniff';
+
+/** What 503 says, by how HAProxy says that the request ended: it waited its time in the queue, or there was nowhere to send it. */
+export const REFUSALS = {
+  'refused.map': endings('No ready replicas for service', 'Too many requests for service'),
+  'refused-why.map': endings('', ' (overloaded)'),
+};
+
+function endings(connecting: string, queueing: string): ReadonlyMap<string, string> {
+  return new Map(
+    [...'CScsPRLIUDKk-'].flatMap((who) => [[`${who}C`, connecting] as const, [`${who}Q`, queueing] as const]),
+  );
+}
+
+function defaultsSections({ folder, logPort }: HaproxySettings): string {
+  const reason = (name: keyof typeof REFUSALS) => `txn.sess_term_state,map_str(${join(folder, 'maps', name)})`;
+  const answers = lines`
+      http-error status 400 ${TEXT} string "This is not a request that a service could be asked." ${NOSNIFF}
+      http-error status 408 ${TEXT} string "The request was not sent in time." ${NOSNIFF}
+      http-error status 502 ${TEXT} string "Replica closed connection before replying" ${NOSNIFF}
+      http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] %[var(txn.name)]%[${reason('refused-why.map')}]" ${NOSNIFF} hdr retry-after 1
+      http-error status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.timeout)] ms" ${NOSNIFF}`;
+  const common = lines`
+      mode http
+      log 127.0.0.1:${logPort} len 1024 format raw local0 info
+      option dontlognull
+      option abortonclose
+      option idle-close-on-response
+      option splice-auto
+      timeout connect 400ms
+      timeout client 1h
+      timeout server 1h
+      timeout tunnel 1h
+      timeout queue 1m
+      timeout http-request ${SLOWEST_REQUEST_S}s
+      timeout http-keep-alive 75s`;
+  return [
+    `defaults front`,
+    common,
+    '  timeout client 2m',
+    '  log-format "%b %s %ST %Tw %Ta %tsc"',
+    answers,
+    '',
+    'defaults version',
+    common,
+    answers,
+    lines`
+      balance leastconn
+      retries 3
+      option redispatch 1
+      http-reuse always
+      http-request set-timeout server var(txn.patience)
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
+      http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
+      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.timeout)] ms" ${NOSNIFF} if { status ge 500 } { res.timer.hdr,sub(txn.timeout) -m int ge 0 }
+      http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
+    '',
+    'defaults held',
+    common,
+    answers,
+    lines`
+      balance leastconn
+      retries 3
+      option redispatch 1
+      retry-on conn-failure 503
+      http-send-name-header x-aksml-replica
+      http-request set-timeout server var(txn.timeout)
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
+      http-response set-status 503 if { status 599 }
+      http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
+    '',
+    'defaults twin',
+    common.replace('option abortonclose', 'no option abortonclose'),
+    answers,
+    lines`
+      timeout queue 1h
+      retries 0
+      http-request del-header x-aksml-twin
+      http-request del-header x-aksml-replica
+      http-response del-header x-aksml- -m beg
+      http-response set-status 599 if { status 503 }`,
+    '',
+    'defaults passing',
+    common,
+    answers,
+    '',
+  ].join('\n');
+}
+
+/** Removes what belongs to a connection or to aksml alone. */
+const CLEAN_REQUEST = lines`
+      http-request del-header x-aksml- -m beg
+      http-request lua.drop_named_request if { req.hdr(connection) -m found } !{ req.fhdr(connection) -i keep-alive close upgrade }
+      http-request del-header te
+      http-request del-header proxy-connection
+      http-request del-header proxy-authorization
+      http-request del-header http2-settings
+      http-request del-header upgrade if { req.hdr(upgrade) -m found } !{ req.fhdr(upgrade) -i websocket }`;
+
+const REQUEST_IDS = lines`
+      http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
+      http-request set-var(txn.id) uuid() unless { var(txn.id) -m found }
+      http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { req.fhdr(x-ms-client-request-id) -m found }
+      http-request set-var(txn.ms_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { req.fhdr(x-ms-request-id) -m found }
+      http-request set-header x-request-id %[var(txn.id)]
+      http-request set-header x-ms-request-id %[var(txn.ms_id)] if { var(txn.ms_id) -m len gt 0 }
+      http-request del-header x-ms-client-request-id
+      http-request set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
+      http-request set-var(txn.ms_id) var(txn.client_id) if !{ var(txn.ms_id) -m len gt 0 } { var(txn.client_id) -m len gt 0 }
+      http-request set-var(txn.ms_id) var(txn.id) if !{ var(txn.ms_id) -m len gt 0 }`;
+
+const RESPONSE_HEADERS = lines`
+      http-after-response set-header x-request-id %[var(txn.id)]
+      http-after-response set-header x-ms-request-id %[var(txn.ms_id)]
+      http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
+      http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
+      http-after-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
+      http-after-response set-header access-control-allow-origin %[var(txn.origin)] if { var(txn.origin) -m found }
+      http-after-response set-header access-control-expose-headers "azureml-model-deployment, x-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-run-function-failed, x-ms-run-fn-exec-ms" if { var(txn.origin) -m found }
+      http-after-response set-header vary Origin if { var(txn.flags) -m sub c }`;
+
+const CLEAN_RESPONSE = lines`
+      http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
+      http-response del-header x-aksml- -m beg`;
+
+/**
+ * An endpoint's entry in the map is `flags|owner|limit|B|T|B|T…`: letters (see `route-maps.ts`), `-` or the peer backend of its owner, the
+ * largest body in bytes, and of each version its backend and name `B`, then the cumulative threshold `T` below which it gets a request.
+ */
+function publicFrontend(settings: HaproxySettings): string {
+  const { folder, address, port, tlsPort } = settings;
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const refuse = (status: number, text: string) =>
+    `http-request return status ${status} ${TEXT} lf-string "${text}" ${NOSNIFF}`;
+  const later = [2, 3, 4, 5, 6].flatMap((nth) => {
+    const threshold = 2 * nth + 1;
+    return [
+      `http-request set-var(txn.target) var(txn.entry),field(${threshold + 1},|) if { var(txn.flags) -m sub s } { var(txn.entry),field(${threshold},|),sub(txn.dice) -m int le 0 } { var(txn.entry),field(${threshold + 1},|) -m len gt 0 }`,
+    ];
+  });
+  return [
+    'frontend public from front',
+    `  bind ${address}:${port}`,
+    ...(tlsPort === undefined
+      ? []
+      : [`  bind ${address}:${tlsPort} ssl crt-list ${join(folder, 'certificates.list')} alpn h2,http/1.1`]),
+    `  http-request return status 200 content-type text/plain lf-string "%[path,field(4,/),${map('challenges')}]" if { path_beg /.well-known/acme-challenge/ } { path,field(4,/),${map('challenges')} -m found }`,
+    CLEAN_REQUEST,
+    REQUEST_IDS,
+    RESPONSE_HEADERS,
+    CLEAN_RESPONSE,
+    lines`
+      http-request set-var(txn.name) path,field(5,/)
+      http-request set-var(txn.entry) var(txn.name),${map('endpoints')} if { path_beg /api/v1/service/ /api/v1/endpoint/ }
+      http-request set-var(txn.flags) var(txn.entry),field(1,|)
+      http-request set-var(txn.owner) var(txn.entry),field(2,|)
+      ${refuse(404, 'There is no such service here.')} unless { var(txn.entry) -m found }
+      http-request set-var(txn.blocks) var(txn.name),${map('addresses')} if { var(txn.flags) -m sub a }
+      http-request lua.check_address if { var(txn.flags) -m sub a }
+      ${refuse(403, 'Service %[var(txn.name)] is not to be asked from this address.')} if { var(txn.flags) -m sub a } !{ var(txn.address_allowed) -m found }
+      http-request set-var(txn.origin) req.fhdr(origin) if { var(txn.flags) -m sub c } { var(txn.name),concat(/*),${map('cors')} -m found }
+      http-request set-var(txn.asking) req.fhdr(origin) if { var(txn.flags) -m sub c }
+      http-request set-var(txn.origin) var(txn.asking) if { var(txn.flags) -m sub c } { var(txn.name),concat(/,txn.asking),${map('cors')} -m found }
+      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 hdr access-control-allow-headers %[req.fhdr(access-control-request-headers)] if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found } { req.hdr(access-control-request-headers) -m found }
+      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found }
+      http-request return status 200 if METH_OPTIONS { var(txn.flags) -m sub c } { req.hdr(origin) -m found } { req.hdr(access-control-request-method) -m found }`,
+    authentication(folder),
+    lines`
+      http-request del-header authorization
+      http-request set-var(txn.client) src,concat(/,txn.name) if { var(txn.flags) -m sub r }
+      http-request track-sc1 var(txn.client) table rates if { var(txn.flags) -m sub r }
+      http-request set-var(txn.rate) sc_http_req_rate(1,rates) if { var(txn.flags) -m sub r }
+      http-request return status 429 ${TEXT} lf-string "Service %[var(txn.name)] is asked too often from this address." ${NOSNIFF} hdr retry-after 1 if { var(txn.flags) -m sub r } { var(txn.name),concat(//rate),${map('addresses')},sub(txn.rate) -m int lt 0 }
+      http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if { path,field(6,/) -m len 0 } METH_GET { var(txn.flags) -m sub h }
+      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.name)]" ${NOSNIFF} hdr retry-after 1 if { path,field(6,/) -m len 0 } METH_GET
+      http-request set-var(txn.limit) var(txn.entry),field(3,|)
+      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.hdr(content-length) -m found } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
+      http-request set-var(txn.target) var(txn.entry),field(4,|)
+      http-request set-var(txn.dice) rand(${PARTS}) if { var(txn.flags) -m sub s }
+      http-request set-var(txn.session) req.cook(aksml-session) if { var(txn.flags) -m sub y }
+      http-request set-var(txn.session) req.fhdr(aksml-session) if { var(txn.flags) -m sub y } { req.hdr(aksml-session) -m found }
+      http-request set-var(txn.dice) var(txn.session),xxh32,mod(${PARTS}) if { var(txn.flags) -m sub y } { var(txn.session) -m found }`,
+    ...later.map((line) => `  ${line}`),
+    lines`
+      http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
+      http-request set-var(txn.target) var(txn.name),concat(/,txn.asked),${map('versions')} if { var(txn.asked) -m found }
+      ${refuse(404, 'Service %[var(txn.name)] has no version of the name in the header azureml-model-deployment.')} if { var(txn.asked) -m found } !{ var(txn.name),concat(/,txn.asked),${map('versions')} -m found }
+      http-request set-var(txn.version) var(txn.target),field(2,:)
+      http-request set-var(txn.route) var(txn.name),concat(/,txn.version),${map('routes')} if { var(txn.flags) -m sub o }
+      http-request set-path /%[path,field(6,/,0)]
+      ${refuse(404, 'Service %[var(txn.name)] has nothing at this path.')} if { var(txn.route) -m found } { path /swagger.json } !{ var(txn.route),field(2,|) -m len gt 0 }
+      http-request set-path %[var(txn.route),field(2,|)] if { var(txn.route) -m found } { path /swagger.json }
+      http-request set-path %[var(txn.route),field(1,|)] if { var(txn.route) -m found } { path /score }
+      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]`,
+    holding(folder),
+    SENDING,
+  ].join('\n');
+}
+
+function authentication(folder: string): string {
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const unauthorized = `http-request return status 401 ${TEXT} string "The key or token is missing or not valid. Send it as: Authorization: Bearer KEY-OR-TOKEN" ${NOSNIFF} hdr www-authenticate Bearer`;
+  return lines`
+      http-request set-var(txn.token) http_auth_bearer unless { var(txn.flags) -m sub n }
+      http-request set-var(txn.digest) var(txn.token),sha2(256),hex if { var(txn.flags) -m sub k }
+      ${unauthorized} if { var(txn.flags) -m sub k } !{ var(txn.name),concat(:,txn.digest),${map('keys')} -m found }
+      http-request set-var(txn.subjects) var(txn.name),${map('keys')} if { var(txn.flags) -m sub t }
+      http-request set-var(txn.audience) var(txn.subjects),field(1,|) if { var(txn.flags) -m sub t }
+      http-request set-var(txn.subject) var(txn.subjects),field(2,|) if { var(txn.flags) -m sub t }
+      http-request set-var(txn.seen) var(txn.subject),concat(:,txn.name),concat(:,txn.token),sha2(256) if { var(txn.flags) -m sub t } { var(txn.token) -m found }
+      http-request set-var(txn.expiry) var(txn.seen),table_gpt0(tokens) if { var(txn.flags) -m sub t } { var(txn.seen) -m found }
+      http-request lua.verify_token if { var(txn.flags) -m sub t } !{ date,sub(txn.expiry) -m int lt 0 }
+      ${unauthorized} if { var(txn.flags) -m sub t } !{ date,sub(txn.expiry) -m int lt 0 }
+      http-request track-sc0 var(txn.seen) table tokens if { var(txn.flags) -m sub t }
+      http-request sc-set-gpt0(0) var(txn.expiry) if { var(txn.flags) -m sub t }`;
+}
+
+/** What waits, is copied, or is too large for a buffer, goes by way of the activator. */
+function holding(folder: string): string {
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  return lines`
+      http-request set-var(txn.reasons) str(body) if { req.fhdr(content-length) -m int gt ${BUFFERED_BODY} }
+      http-request set-var(txn.reasons) str(body) if { req.hdr(transfer-encoding) -m found }
+      http-request set-var(txn.reasons) str(body) if { req.ver 2.0 } METH_POST !{ req.hdr(content-length) -m found } !{ req.hdr(content-type) -m beg application/grpc }
+      http-request set-header x-aksml-hold %[var(txn.reasons)] if { var(txn.reasons) -m found }
+      http-request add-header x-aksml-hold cold if { var(txn.target),field(3,:) -m str cold }
+      http-request set-var(txn.mirror) var(txn.name),concat(//mirror),${map('routes')} if { var(txn.flags) -m sub m }
+      http-request set-var(txn.copied) rand(${PARTS}) if { var(txn.flags) -m sub m }
+      http-request add-header x-aksml-hold mirror=%[var(txn.mirror),field(2,|)] if { var(txn.flags) -m sub m } { var(txn.mirror),field(1,|),sub(txn.copied) -m int gt 0 }
+      http-request set-header x-aksml-limit %[var(txn.limit)] if { req.hdr(x-aksml-hold) -m found }
+      http-request set-header x-aksml-endpoint %[var(txn.name)] if { req.hdr(x-aksml-hold) -m found }
+      http-request set-header x-aksml-version %[var(txn.version)] if { req.hdr(x-aksml-hold) -m found }
+      use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }`;
+}
+
+/** To the owner, or to the version's own backend. */
+const SENDING = lines`
+      http-request wait-for-body time ${SLOWEST_REQUEST_S}s unless { req.hdr(x-aksml-hold) -m found } or { req.hdr(content-type) -m beg application/grpc } or { req.hdr(upgrade) -m found }
+      http-request del-header expect unless { req.hdr(x-aksml-hold) -m found }
+      http-request set-var(txn.backend) var(txn.target),field(1,:)
+      http-request set-var(txn.timeout) var(txn.target),field(4,:)
+      http-request set-var(txn.patience) var(txn.target),field(5,:)
+      http-request set-header x-aksml-twin %[var(txn.backend),regsub(^h,t)] if { var(txn.backend) -m beg h }
+      use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p }
+      use_backend %[var(txn.backend)]`;
+
+/**
+ * Requests that a router has looked at already: those of other routers, which know the secret, and over a socket that only this router's own
+ * programs can reach those that the activator passes on and those that leave a queue because their endpoint has another owner, or their version
+ * no replicas, by now. They say where they go by `x-aksml-route: ENDPOINT/VERSION`.
+ */
+function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  return [
+    'frontend inner from front',
+    `  bind ${address}:${hopPort} name hop`,
+    `  bind unix@${join(folder, SOCKETS.self)} mode 600 name self`,
+    lines`
+      http-request return status 404 unless { so_name -m str self } or { req.hdr(x-aksml-hop),${map('hop')} -m str in }
+      http-request set-var(txn.route) req.fhdr(x-aksml-route)
+      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.route),field(1,/)]" ${NOSNIFF} hdr retry-after 1 if { req.hdr_cnt(x-aksml-turn) gt 4 }
+      http-request add-header x-aksml-turn 1
+      http-request set-var(txn.passed) req.fhdr(x-aksml-version) if { req.hdr(x-aksml-pass) -m found }
+      http-request set-var(txn.name) var(txn.route),field(1,/)
+      http-request set-var(txn.route) var(txn.name),concat(/,txn.passed) if { var(txn.passed) -m found }
+      http-request set-var(txn.entry) var(txn.name),${map('endpoints')}
+      http-request return status 404 ${TEXT} string "There is no such service here." unless { var(txn.entry) -m found }
+      http-request set-var(txn.target) var(txn.route),${map('versions')}
+      http-request set-var(txn.target) var(txn.entry),field(4,|) unless { var(txn.target),field(3,:) -m str hot }
+      http-request set-var(txn.version) var(txn.target),field(2,:)
+      http-request set-var(txn.owner) var(txn.entry),field(2,|) unless { req.hdr(x-aksml-hop) -m found }
+      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]
+      http-request del-header x-aksml-hop
+      http-request del-header x-aksml-pass
+      http-request del-header x-aksml-endpoint
+      http-request del-header x-aksml-version
+      http-request del-header x-aksml-hold
+      http-request del-header x-aksml-limit
+      http-request del-header x-aksml-twin
+      http-after-response set-header x-aksml-version %[var(txn.version)] unless { res.hdr(x-aksml-version) -m found }`,
+    SENDING,
+  ].join('\n');
+}
+
+/** The second half of held backends: it sees only what the first half has let through. */
+function holdFrontend({ folder }: HaproxySettings): string {
+  return lines`
+    frontend hold from front
+      no log
+      bind unix@${join(folder, SOCKETS.hold)} mode 600
+      http-request set-var(txn.backend) req.fhdr(x-aksml-twin)
+      http-request set-var(txn.replica) req.fhdr(x-aksml-replica)
+      http-request set-var(txn.name) req.fhdr(x-aksml-route),field(1,/)
+      use_backend %[var(txn.backend)]`;
+}
+
+function activatorBackend({ folder }: HaproxySettings): string {
+  return lines`
+    backend activator from passing
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
+      server activator unix@${join(folder, SOCKETS.activator)}`;
+}
+
+/** Tokens that were found good, with the second until which they are; requests of each client to each endpoint that limits them. */
+const TABLES = lines`
+    backend tokens from passing
+      stick-table type binary len 32 size 200k expire 24h store gpt0
+
+    backend rates from passing
+      stick-table type string len 160 size 200k expire 10s store http_req_rate(1s)`;
+
+function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueClass): string[] {
+  const { plain, held } = poolNames(queueClass);
+  const self = `unix@${join(folder, SOCKETS.self)}`;
+  const queue = `  timeout queue ${queueClass.queueMs}`;
+  const elsewhere = `  server elsewhere ${self} disabled`;
+  const present = (name: string) => (servers.get(name) ?? []).map((line) => `  ${line}`);
+  return [
+    ...plain.map((name) => [`backend ${name} from version`, queue, elsewhere, ...present(name)].join('\n')),
+    ...held.flatMap((name) => {
+      const twin = twinOf(name);
+      return [
+        [`backend ${name} from held`, queue, elsewhere, ...present(name)].join('\n'),
+        [`backend ${twin} from twin`, '  use-server %[var(txn.replica)] if TRUE', ...present(twin)].join('\n'),
+      ];
+    }),
+  ];
+}
+
+function peerBackend({ folder, servers }: HaproxySettings, name: string): string {
+  const backend = lines`
+    backend ${name} from passing
+      retries 2
+      option redispatch 1
+      http-reuse always
+      http-request set-header x-aksml-hop %[str(out),map_str(${mapPath(folder, 'hop')})]
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
+      server itself unix@${join(folder, SOCKETS.self)} backup`;
+  return [backend, ...(servers.get(name) ?? []).map((line) => `  ${line}`)].join('\n');
+}
+
+/** Without the indentation of the source; what is below a section's line is indented by two. */
+function lines(strings: TemplateStringsArray, ...values: readonly (string | number)[]): string {
+  const text = strings.reduce((all, part, index) => `${all}${values[index - 1] ?? ''}${part}`);
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line, index, all) => line !== '' || (index > 0 && index < all.length - 1))
+    .map((line) => (/^(global|defaults|frontend|backend)\b/.test(line) || line === '' ? line : `  ${line}`))
+    .join('\n');
+}

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
+import { AksmlError } from '../../contract/error.ts';
+
+/** Commands of one connection; HAProxy takes lines of up to its buffer size. Characters. */
+const LONGEST_LINE = 15_000;
+
+/** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
+export class RuntimeApi {
+  readonly #socket: string;
+
+  constructor(socket: string) {
+    this.#socket = socket;
+  }
+
+  /**
+   * Carries the commands out, in their order, and tells what HAProxy said to each.
+   * @throws AksmlError `router.haproxyUnreachable`
+   */
+  async run(commands: readonly string[]): Promise<string[]> {
+    const answers: string[] = [];
+    for (const batch of batches(commands)) answers.push(...(await this.#ask(batch)));
+    return answers;
+  }
+
+  /** @throws AksmlError `router.haproxyRefused` where HAProxy says something of a command: those that change something are answered with nothing */
+  async change(commands: readonly string[]): Promise<void> {
+    const answers = await this.run(commands);
+    const at = answers.findIndex(
+      (answer) => answer !== '' && !/^(New server registered|Server deleted|Done|done)/.test(answer),
+    );
+    if (at < 0) return;
+    throw new AksmlError('router.haproxyRefused', `HAProxy refused "${verbOf(commands[at])}": ${answers[at]}`);
+  }
+
+  async #ask(commands: readonly string[]): Promise<string[]> {
+    const connection = createConnection(this.#socket);
+    connection.setEncoding('utf8');
+    let text = '';
+    connection.on('data', (part: string) => {
+      text += part;
+    });
+    try {
+      const ended = once(connection, 'end');
+      connection.write(`${commands.join(';')}\n`);
+      await ended;
+    } catch (error) {
+      throw new AksmlError('router.haproxyUnreachable', 'HAProxy does not answer on its run-time socket.', {
+        cause: error,
+      });
+    } finally {
+      connection.destroy();
+    }
+    return answersIn(text, commands.length);
+  }
+}
+
+/** Each answer ends with an empty line; one that says nothing is that line alone. */
+function answersIn(text: string, count: number): string[] {
+  const answers: string[] = [];
+  let answer: string[] = [];
+  for (const line of text.split('\n')) {
+    if (line !== '') answer.push(line);
+    else if (answers.length < count) {
+      answers.push(answer.join('\n'));
+      answer = [];
+    }
+  }
+  return answers;
+}
+
+/** Without what follows the names: values of maps can be hashes of keys. */
+function verbOf(command = ''): string {
+  return command.split(' ').slice(0, 3).join(' ');
+}
+
+function* batches(commands: readonly string[]): Generator<readonly string[]> {
+  let batch: string[] = [];
+  let length = 0;
+  for (const command of commands) {
+    if (length + command.length > LONGEST_LINE && batch.length > 0) {
+      yield batch;
+      batch = [];
+      length = 0;
+    }
+    batch.push(command);
+    length += command.length + 1;
+  }
+  if (batch.length > 0) yield batch;
+}
