@@ -148,7 +148,7 @@ export function streaming(world: () => World): void {
     assert.ok(replica);
     replica.server.on('upgrade', (request, socket) => {
       socket.write(
-        `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nx-saw: ${request.url}\r\n\r\n`,
+        `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-accept: ${acceptOf(request)}\r\nx-saw: ${request.url}\r\n\r\n`,
       );
       socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk}`));
       socket.on('end', () => socket.destroy());
@@ -157,7 +157,13 @@ export function streaming(world: () => World): void {
     const service = await world().serve([replica], { auth: { mode: 'key', keyHashes: [sha256(KEY)] } });
     const upgrade = (key: string) =>
       httpRequest(`${service}/ws?x=1`, {
-        headers: { connection: 'Upgrade', upgrade: 'websocket', authorization: `Bearer ${key}` },
+        headers: {
+          connection: 'Upgrade',
+          upgrade: 'websocket',
+          'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+          'sec-websocket-version': '13',
+          authorization: `Bearer ${key}`,
+        },
       }).end();
     const [response, socket] = await once(upgrade(KEY), 'upgrade');
     assert.equal(response.headers['x-saw'], '/ws?x=1');
@@ -178,4 +184,10 @@ export function streaming(world: () => World): void {
     assert.equal(reply.status, 200);
     assert.equal(JSON.parse(reply.text).body, 'x');
   });
+}
+
+/** By RFC 6455, 4.2.2. */
+function acceptOf({ headers }: IncomingMessage): string {
+  const text = `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
+  return createHash('sha1').update(text).digest('base64');
 }

@@ -86,7 +86,9 @@ export function haproxyConfig(settings: HaproxySettings): string {
     TABLES,
     ...settings.classes.flatMap((queueClass) => poolBackends(settings, queueClass)),
     ...peerNames(settings.peers).map((name) => peerBackend(settings, name)),
-  ].join('\n\n');
+  ]
+    .join('\n\n')
+    .concat('\n');
 }
 
 function globalSection({ folder, threads, maxConnections }: HaproxySettings): string {
@@ -113,7 +115,7 @@ const NOSNIFF = 'hdr x-content-type-options nosniff';
 /** What 503 says, by how HAProxy says that the request ended: it waited its time in the queue, or there was nowhere to send it. */
 export const REFUSALS = {
   'refused.map': endings('No ready replicas for service', 'Too many requests for service'),
-  'refused-why.map': endings('', ' (overloaded)'),
+  'refused-why.map': endings('', '- (overloaded)'),
 };
 
 function endings(connecting: string, queueing: string): ReadonlyMap<string, string> {
@@ -124,11 +126,13 @@ function endings(connecting: string, queueing: string): ReadonlyMap<string, stri
 
 function defaultsSections({ folder, logPort }: HaproxySettings): string {
   const reason = (name: keyof typeof REFUSALS) => `txn.sess_term_state,map_str(${join(folder, 'maps', name)})`;
+  // A map's values do not begin with a space.
+  const why = `${reason('refused-why.map')},bytes(1)`;
   const answers = lines`
       http-error status 400 ${TEXT} string "This is not a request that a service could be asked." ${NOSNIFF}
       http-error status 408 ${TEXT} string "The request was not sent in time." ${NOSNIFF}
       http-error status 502 ${TEXT} string "Replica closed connection before replying" ${NOSNIFF}
-      http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] %[var(txn.name)]%[${reason('refused-why.map')}]" ${NOSNIFF} hdr retry-after 1
+      http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] %[var(txn.name)]%[${why}]" ${NOSNIFF} hdr retry-after 1
       http-error status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.timeout)] ms" ${NOSNIFF}`;
   const common = lines`
       mode http
@@ -148,7 +152,6 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
     `defaults front`,
     common,
     '  timeout client 2m',
-    '  log-format "%b %s %ST %Tw %Ta %tsc"',
     answers,
     '',
     'defaults version',
@@ -188,7 +191,9 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       http-request del-header x-aksml-twin
       http-request del-header x-aksml-replica
       http-response del-header x-aksml- -m beg
-      http-response set-status 599 if { status 503 }`,
+      http-response set-var(txn.reached) bool(true)
+      http-response set-status 599 if { status 503 }
+      http-after-response lua.replica_down if { status 503 } !{ var(txn.reached) -m bool }`,
     '',
     'defaults passing',
     common,
@@ -196,6 +201,8 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
     '',
   ].join('\n');
 }
+
+const LOG_FORMAT = '  log-format "%b %s %ST %Tw %Ta %tsc"';
 
 /** Removes what belongs to a connection or to aksml alone. */
 const CLEAN_REQUEST = lines`
@@ -224,12 +231,12 @@ const RESPONSE_HEADERS = lines`
       http-after-response set-header x-ms-request-id %[var(txn.ms_id)]
       http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
       http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
-      http-after-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-after-response set-header access-control-allow-origin %[var(txn.origin)] if { var(txn.origin) -m found }
       http-after-response set-header access-control-expose-headers "azureml-model-deployment, x-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-run-function-failed, x-ms-run-fn-exec-ms" if { var(txn.origin) -m found }
       http-after-response set-header vary Origin if { var(txn.flags) -m sub c }`;
 
 const CLEAN_RESPONSE = lines`
+      http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
       http-response del-header x-aksml- -m beg`;
 
@@ -250,6 +257,7 @@ function publicFrontend(settings: HaproxySettings): string {
   });
   return [
     'frontend public from front',
+    LOG_FORMAT,
     `  bind ${address}:${port}`,
     ...(tlsPort === undefined
       ? []
@@ -281,8 +289,8 @@ function publicFrontend(settings: HaproxySettings): string {
       http-request track-sc1 var(txn.client) table rates if { var(txn.flags) -m sub r }
       http-request set-var(txn.rate) sc_http_req_rate(1,rates) if { var(txn.flags) -m sub r }
       http-request return status 429 ${TEXT} lf-string "Service %[var(txn.name)] is asked too often from this address." ${NOSNIFF} hdr retry-after 1 if { var(txn.flags) -m sub r } { var(txn.name),concat(//rate),${map('addresses')},sub(txn.rate) -m int lt 0 }
-      http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if { path,field(6,/) -m len 0 } METH_GET { var(txn.flags) -m sub h }
-      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.name)]" ${NOSNIFF} hdr retry-after 1 if { path,field(6,/) -m len 0 } METH_GET
+      http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if !{ path,field(6,/) -m len gt 0 } METH_GET { var(txn.flags) -m sub h }
+      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.name)]" ${NOSNIFF} hdr retry-after 1 if !{ path,field(6,/) -m len gt 0 } METH_GET
       http-request set-var(txn.limit) var(txn.entry),field(3,|)
       ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.hdr(content-length) -m found } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
       http-request set-var(txn.target) var(txn.entry),field(4,|)
@@ -339,11 +347,10 @@ function holding(folder: string): string {
       http-request add-header x-aksml-hold mirror=%[var(txn.mirror),field(2,|)] if { var(txn.flags) -m sub m } { var(txn.mirror),field(1,|),sub(txn.copied) -m int gt 0 }
       http-request set-header x-aksml-limit %[var(txn.limit)] if { req.hdr(x-aksml-hold) -m found }
       http-request set-header x-aksml-endpoint %[var(txn.name)] if { req.hdr(x-aksml-hold) -m found }
-      http-request set-header x-aksml-version %[var(txn.version)] if { req.hdr(x-aksml-hold) -m found }
-      use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }`;
+      http-request set-header x-aksml-version %[var(txn.version)] if { req.hdr(x-aksml-hold) -m found }`;
 }
 
-/** To the owner, or to the version's own backend. */
+/** To the activator, to the owner, or to the version's own backend. */
 const SENDING = lines`
       http-request wait-for-body time ${SLOWEST_REQUEST_S}s unless { req.hdr(x-aksml-hold) -m found } or { req.hdr(content-type) -m beg application/grpc } or { req.hdr(upgrade) -m found }
       http-request del-header expect unless { req.hdr(x-aksml-hold) -m found }
@@ -351,6 +358,7 @@ const SENDING = lines`
       http-request set-var(txn.timeout) var(txn.target),field(4,:)
       http-request set-var(txn.patience) var(txn.target),field(5,:)
       http-request set-header x-aksml-twin %[var(txn.backend),regsub(^h,t)] if { var(txn.backend) -m beg h }
+      use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }
       use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p }
       use_backend %[var(txn.backend)]`;
 
@@ -363,6 +371,7 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
   return [
     'frontend inner from front',
+    LOG_FORMAT,
     `  bind ${address}:${hopPort} name hop`,
     `  bind unix@${join(folder, SOCKETS.self)} mode 600 name self`,
     lines`
@@ -399,6 +408,7 @@ function holdFrontend({ folder }: HaproxySettings): string {
       no log
       bind unix@${join(folder, SOCKETS.hold)} mode 600
       http-request set-var(txn.backend) req.fhdr(x-aksml-twin)
+      http-request set-var(txn.held) req.fhdr(x-aksml-twin),regsub(^t,h)
       http-request set-var(txn.replica) req.fhdr(x-aksml-replica)
       http-request set-var(txn.name) req.fhdr(x-aksml-route),field(1,/)
       use_backend %[var(txn.backend)]`;
@@ -423,7 +433,8 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
   const { plain, held } = poolNames(queueClass);
   const self = `unix@${join(folder, SOCKETS.self)}`;
   const queue = `  timeout queue ${queueClass.queueMs}`;
-  const elsewhere = `  server elsewhere ${self} disabled`;
+  // With a limit: HAProxy gives what waits only to servers that have one.
+  const elsewhere = `  server elsewhere ${self} maxconn 100000 disabled`;
   const present = (name: string) => (servers.get(name) ?? []).map((line) => `  ${line}`);
   return [
     ...plain.map((name) => [`backend ${name} from version`, queue, elsewhere, ...present(name)].join('\n')),

@@ -3,25 +3,22 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
 import { SOCKETS } from './haproxy-config.ts';
 import { RuntimeApi } from './runtime-api.ts';
 
 const START_MS = 30_000;
-const POLL_MS = 10;
 
 /** HAProxy as a child: a master that outlives reloads, and workers. */
 export class HaproxyProcess {
-  readonly #program: readonly string[];
+  readonly #program: string;
   readonly #folder: string;
   readonly #log: (line: string) => void;
   readonly #master: RuntimeApi;
   #child: ChildProcess | undefined;
   #said: string[] = [];
 
-  /** `program`: the executable, and arguments that come before aksml's. */
-  constructor(program: readonly string[], folder: string, log: (line: string) => void) {
+  constructor(program: string, folder: string, log: (line: string) => void) {
     this.#program = program;
     this.#folder = folder;
     this.#log = log;
@@ -34,12 +31,11 @@ export class HaproxyProcess {
 
   /** Starts it with `haproxy.cfg` of its folder. @throws AksmlError `router.haproxyFailed` */
   async start(onExit: (code: number | null) => void): Promise<void> {
-    const [executable = '', ...before] = this.#program;
     await rm(join(this.#folder, SOCKETS.admin), { force: true });
     this.#said = [];
     const child = spawn(
-      executable,
-      [...before, '-W', '-db', '-S', `${join(this.#folder, SOCKETS.master)},mode,600`, '-f', this.#configuration],
+      this.#program,
+      ['-W', '-db', '-S', `${join(this.#folder, SOCKETS.master)},mode,600`, '-f', this.#configuration],
       { stdio: ['ignore', 'pipe', 'pipe'] },
     );
     this.#child = child;
@@ -96,8 +92,8 @@ export class HaproxyProcess {
       try {
         await admin.run(['show info']);
         return;
-      } catch {
-        await sleep(POLL_MS);
+      } catch (error) {
+        if (!AksmlError.is(error, 'router.haproxyUnreachable')) throw error;
       }
     }
     throw this.#failure('did not start', '');

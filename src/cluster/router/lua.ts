@@ -16,6 +16,13 @@ core.register_action("verify_token", { "http-req" }, function(txn)
   if expiry then txn:set_var("txn.expiry", tonumber(expiry)) end
 end, 0)
 
+-- A replica of a held backend that takes no connection is down at once, for the first half to look elsewhere.
+core.register_action("replica_down", { "http-after-res" }, function(txn)
+  local backend = core.backends[txn:get_var("txn.held")]
+  local server = backend and backend.servers[txn:get_var("txn.replica")]
+  if server then server:check_force_down() end
+end, 0)
+
 -- Headers that a Connection header names belong to the connection alone (RFC 9110, 7.6.1).
 local kept = { ["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["upgrade"] = true, ["close"] = true, ["keep-alive"] = true }
 local function drop_named(http, headers)

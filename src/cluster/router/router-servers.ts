@@ -13,6 +13,9 @@ export interface Server {
 
 /** Connections that nobody has used for so long are closed, before servers that are impatient do it over a request. */
 const IDLE = 'pool-purge-delay 1s';
+/** One that has refused a connection gets none until it takes one again; those that work are hardly ever asked. */
+const CHECK = 'check inter 15s fastinter 1s downinter 200ms rise 1 fall 3';
+const OBSERVE = 'observe layer4 error-limit 1 on-error mark-down';
 
 /** The servers of a version's backend and, where it has a twin, of that. Pure. */
 export function serversOf(
@@ -28,12 +31,14 @@ export function serversOf(
       maxConcurrent,
       state: replica.state,
     }));
-  const direct = ({ address, port }: RoutedReplica) =>
-    `${address.includes(':') ? `[${address}]` : address}:${port} maxconn ${maxConcurrent} ${IDLE}${http2 ? ' proto h2' : ''}`;
-  if (!ownServer) return new Map([[backend, servers(direct)]]);
-  const held = `unix@${join(folder, SOCKETS.hold)} maxconn ${maxConcurrent} ${IDLE}`;
+  const host = ({ address }: RoutedReplica) => (address.includes(':') ? `[${address}]` : address);
+  const direct = (replica: RoutedReplica) =>
+    `${host(replica)}:${replica.port} maxconn ${maxConcurrent} ${IDLE}${http2 ? ' proto h2' : ''}`;
+  if (!ownServer) return new Map([[backend, servers((replica) => `${direct(replica)} ${CHECK} ${OBSERVE}`)]]);
+  const held = (replica: RoutedReplica) =>
+    `unix@${join(folder, SOCKETS.hold)} maxconn ${maxConcurrent} ${IDLE} ${CHECK} addr ${replica.address} port ${replica.port}`;
   return new Map([
-    [backend, servers(() => held)],
+    [backend, servers(held)],
     [twinOf(backend), servers(direct)],
   ]);
 }

@@ -1,6 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Gate } from './gate.ts';
 import { haproxyConfig, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
@@ -16,8 +17,8 @@ export interface RouterSettings {
   readonly name: string;
   /** Private, and only this router's. */
   readonly folder: string;
-  /** The executable, and arguments that come before aksml's. */
-  readonly haproxy: readonly string[];
+  /** The executable. */
+  readonly haproxy: string;
   /** Such as `*`. */
   readonly address: string;
   readonly port: number;
@@ -43,6 +44,7 @@ const EMPTY: RoutingTable = { endpoints: [], routers: [] };
 const MOST_PEERS = 32;
 const POLL_MS = 10;
 const REMOVAL_MS = 2000;
+const RESTART_MS = 500;
 
 /** What is in force in HAProxy. */
 interface Present {
@@ -68,6 +70,7 @@ export class Router {
   readonly #leaving = new Map<string, Need>();
   #table: RoutingTable = EMPTY;
   #secrets: RouterSecrets = NOBODY;
+  #started = false;
   #stopping = false;
   /** Changes are made one after another. */
   #turn: Promise<void> = Promise.resolve();
@@ -95,6 +98,7 @@ export class Router {
   /** Starts HAProxy with what is known so far. @throws AksmlError `router.haproxyFailed` */
   async start(): Promise<void> {
     await this.#inTurn(() => this.#start());
+    this.#started = true;
   }
 
   /** Resolves once the table is in force. @throws AksmlError `router.haproxyFailed`, `router.haproxyUnreachable` */
@@ -148,9 +152,20 @@ export class Router {
 
   /** HAProxy is not to be without this router: whatever ended it, it comes back with what is in force. */
   #ended(code: number | null): void {
-    if (this.#stopping) return;
+    if (this.#stopping || !this.#started) return;
     this.#settings.log(`HAProxy has ended with ${code} and is started again`);
-    this.#inTurn(() => this.#start()).catch((error: unknown) => this.#settings.log(String(error)));
+    this.#inTurn(() => this.#startAgain()).catch((error: unknown) => this.#settings.log(String(error)));
+  }
+
+  async #startAgain(): Promise<void> {
+    while (!this.#stopping) {
+      try {
+        return await this.#start();
+      } catch (error) {
+        this.#settings.log(String(error));
+        await sleep(RESTART_MS);
+      }
+    }
   }
 
   #needs(): Need[] {
@@ -334,41 +349,61 @@ export class Router {
     }
   }
 
-  /** A larger pool. The old worker sends on what waits in it, and keeps the slots of what it still has until that is answered. */
+  /**
+   * A larger pool. What waits in the old worker, and what comes to it still, waits at a gate until the new one is there; what is at replicas
+   * keeps its places there until it is answered: no replica ever gets more than its limit.
+   */
   async #reload(): Promise<void> {
     this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
-    await this.#writeConfiguration(await this.busy());
-    await this.#process.reload();
+    const gate = await Gate.shut(join(this.#settings.folder, SOCKETS.self));
+    try {
+      await this.#api.change(this.#stateCommands('ready', 'drain'));
+      await this.#writeConfiguration(await this.busy());
+      await this.#process.reload();
+    } catch (error) {
+      await this.#api.change(this.#stateCommands('maint', 'ready'));
+      throw error;
+    } finally {
+      await gate.open();
+    }
     this.#assign();
-    await this.#takeOver();
+    void this.#giveSlots().catch((error: unknown) => this.#settings.log(String(error)));
   }
 
-  async #takeOver(): Promise<void> {
-    const paths = [...this.#present.servers].flatMap(([backend, servers]) =>
-      canQueue(backend) ? [...servers.values()].map((server) => ({ backend, server })) : [],
-    );
-    const backends = [...new Set(paths.map(({ backend }) => backend))];
-    await this.#process.askOldWorkers([
-      ...backends.map((backend) => `set server ${backend}/elsewhere state ready`),
-      ...paths.map(({ backend, server }) => `set server ${backend}/${server.name} state drain`),
-    ]);
-    void this.#giveSlots(paths).catch((error: unknown) => this.#settings.log(String(error)));
+  /** For every backend that has ready replicas: the states of the way out, and of those replicas. */
+  #stateCommands(elsewhere: string, replicas: string): string[] {
+    return [...this.#present.servers].flatMap(([backend, servers]) => {
+      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      if (!canQueue(backend) || ready.length === 0) return [];
+      return [
+        `set server ${backend}/elsewhere state ${elsewhere}`,
+        ...ready.map(({ name }) => `set server ${backend}/${name} state ${replicas}`),
+      ];
+    });
   }
 
   /** As requests of the old workers end, their places are for the new one's. */
-  async #giveSlots(paths: readonly { readonly backend: string; readonly server: Server }[]): Promise<void> {
-    for (let left = paths; left.length > 0; await sleep(POLL_MS)) {
+  async #giveSlots(): Promise<void> {
+    const taken = new Map<string, number>();
+    do {
       const old = (await this.#process.askOldWorkers(['show servers conn'])).map(([text = '']) =>
         usedConnections(text),
       );
-      const held = ({ backend, server }: (typeof paths)[number]) =>
-        old.reduce((sum, used) => sum + (used.get(`${backend}/${server.name}`) ?? 0), 0);
-      const present = left.filter(({ backend, server }) => this.#serversIn(backend).get(server.name) === server);
-      await this.#api.change(
-        present.flatMap((path) => slotCommands(`${path.backend}/${path.server.name}`, path.server, held(path))),
-      );
-      left = present.filter((path) => held(path) > 0);
-    }
+      const commands: string[] = [];
+      for (const [backend, servers] of this.#present.servers) {
+        if (!canQueue(backend)) continue;
+        for (const server of servers.values()) {
+          const path = `${backend}/${server.name}`;
+          const used = old.reduce((sum, counts) => sum + (counts.get(path) ?? 0), 0);
+          if (taken.get(path) === used || (used === 0 && !taken.has(path) && old.length > 0)) continue;
+          commands.push(...slotCommands(path, server, used));
+          if (used > 0) taken.set(path, used);
+          else taken.delete(path);
+        }
+      }
+      await this.#api.change(commands);
+      if (taken.size > 0) await sleep(POLL_MS);
+    } while (taken.size > 0);
   }
 
   async #writeConfiguration(busy: ReadonlyMap<string, number>): Promise<void> {

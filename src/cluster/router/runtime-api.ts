@@ -1,9 +1,11 @@
-import { once } from 'node:events';
 import { createConnection } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
 
 /** Commands of one connection; HAProxy takes lines of up to its buffer size. Characters. */
 const LONGEST_LINE = 15_000;
+const PATIENCE_MS = 2000;
+const POLL_MS = 10;
 
 /** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
 export class RuntimeApi {
@@ -33,26 +35,44 @@ export class RuntimeApi {
     throw new AksmlError('router.haproxyRefused', `HAProxy refused "${verbOf(commands[at])}": ${answers[at]}`);
   }
 
+  /** A master that begins anew with a reload, and a worker that is just starting, take no connection for a moment. */
   async #ask(commands: readonly string[]): Promise<string[]> {
+    const end = Date.now() + PATIENCE_MS;
+    for (;;) {
+      try {
+        return await this.#askOnce(commands);
+      } catch (error) {
+        if (!isRefusal(error) || Date.now() > end) {
+          throw new AksmlError('router.haproxyUnreachable', 'HAProxy does not answer on its run-time socket.', {
+            cause: error,
+          });
+        }
+        await sleep(POLL_MS);
+      }
+    }
+  }
+
+  async #askOnce(commands: readonly string[]): Promise<string[]> {
     const connection = createConnection(this.#socket);
     connection.setEncoding('utf8');
-    let text = '';
-    connection.on('data', (part: string) => {
-      text += part;
-    });
     try {
-      const ended = once(connection, 'end');
       connection.write(`${commands.join(';')}\n`);
-      await ended;
-    } catch (error) {
-      throw new AksmlError('router.haproxyUnreachable', 'HAProxy does not answer on its run-time socket.', {
-        cause: error,
-      });
+      let text = '';
+      for await (const part of connection) {
+        text += part;
+        // A master does not hang up.
+        const answers = answersIn(text, commands.length);
+        if (answers.length === commands.length) return answers;
+      }
+      throw new Error('it hung up');
     } finally {
       connection.destroy();
     }
-    return answersIn(text, commands.length);
   }
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT');
 }
 
 /** Each answer ends with an empty line; one that says nothing is that line alone. */
