@@ -4,6 +4,7 @@ import { replicasFor } from './replicas.ts';
 export type { LoadSample } from './demand.ts';
 
 export interface AutoscaleSettings {
+  /** 0: after a minute in which nothing was asked, there is no replica. */
   readonly minReplicas: number;
   readonly maxReplicas: number;
   /** Percent. */
@@ -113,7 +114,9 @@ function calmTarget(settings: AutoscaleSettings, state: AutoscaleState, replicas
   const minute = state.seconds.filter((past) => past.second * 1000 >= now - CALM_MS - 1000);
   if (minute.length < MIN_SECONDS_SEEN) return replicas;
   const busiest = Math.max(...minute.map((past) => past.sum / past.count));
-  return Math.min(replicas, within(settings, replicasAtTarget(settings, busiest)));
+  // A request that is over before a sample sees it is one all the same.
+  const least = minute.some((past) => past.completed > 0) ? 1 : 0;
+  return Math.min(replicas, within(settings, Math.max(least, replicasAtTarget(settings, busiest))));
 }
 
 /** Milliseconds that a request keeps a replica, lately; undefined while too few were seen. */
@@ -131,7 +134,7 @@ function progress(before: LoadSample | undefined, sample: LoadSample) {
 }
 
 function replicasAtTarget(settings: AutoscaleSettings, load: number): number {
-  return replicasFor(load, settings.targetUtilization, settings.maxConcurrentRequestsPerContainer);
+  return load === 0 ? 0 : replicasFor(load, settings.targetUtilization, settings.maxConcurrentRequestsPerContainer);
 }
 
 /** Replicas without which a request of the last moments would have had no place. */

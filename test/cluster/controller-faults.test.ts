@@ -81,8 +81,8 @@ describe('the controller with an API server of its own', { skip }, () => {
         if (found === undefined) break;
         assert.deepEqual(found, expected, `killed at write ${k} (${kind})`);
       }
-      // Ten objects and a status.
-      assert.equal(k, 12);
+      // Ten objects, what routers are told, their secret, and a status.
+      assert.equal(k, 14);
     }
 
     async function objectsAfter(kill: undefined): Promise<readonly unknown[]>;

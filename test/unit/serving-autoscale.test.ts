@@ -180,3 +180,20 @@ test('the simulator queues, refuses, scales and removes as the rule says', () =>
   const arrived = seconds.reduce((sum, second) => sum + second.arrived, 0);
   assert.ok(Math.abs(arrived - (50 * 40 + 130 * 2)) < 200, `arrived ${arrived}`);
 });
+
+test('autoscale: with a minimum of 0 the last replica goes after a minute in which nothing was asked, and no sooner', () => {
+  const none = { ...SETTINGS, minReplicas: 0 };
+  assert.deepEqual(
+    changes(() => 0, 90, 1, none),
+    [[60.1, 0]],
+  );
+  let state: AutoscaleState = NO_HISTORY;
+  for (let tick = 1; tick <= 1200; tick += 1) {
+    // Each request is over before a sample sees it.
+    const completed = Math.floor(tick / 300);
+    state = observe(state, { time: tick * 100, busy: 0, queued: 0, arrived: completed, completed });
+    const decision = decide(none, state, 1, tick * 100);
+    assert.equal(decision.replicas, 1, `after ${tick / 10} s`);
+    state = decision.state;
+  }
+});

@@ -4,9 +4,10 @@ import type { KubeObject } from '../../kube/object.ts';
 /** On every object of ours: what it was made from. It tells that something is no longer wanted, which a comparison cannot. */
 export const WANTED_ANNOTATION = 'aksml.dev/wanted';
 
-/** The object with the mark of what it is made from. */
+/** The object with the mark of what it is made from. The number of replicas, which is always there to be compared, leaves no mark. */
 export function marked<T extends KubeObject>(object: T): T {
-  const wanted = createHash('sha256').update(JSON.stringify(object)).digest('hex').slice(0, 16);
+  const text = JSON.stringify(object, (member, value: unknown) => (member === 'replicas' ? undefined : value));
+  const wanted = createHash('sha256').update(text).digest('hex').slice(0, 16);
   const annotations = { ...object.metadata.annotations, [WANTED_ANNOTATION]: wanted };
   return { ...object, metadata: { ...object.metadata, annotations } };
 }

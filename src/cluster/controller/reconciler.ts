@@ -18,7 +18,7 @@ import { isOwnedBy } from './labels.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { type Desired, desiredObjects, IN_PLACE_ANNOTATION, keysSecret, type Rollout } from './objects.ts';
 import type { PodDiagnosis } from './pod-diagnosis.ts';
-import { podTemplate, templateKey } from './pod-template.ts';
+import { podTemplate, TEMPLATE_ANNOTATION, templateKey } from './pod-template.ts';
 import { IN_PLACE_AFTER_MS, mustReplaceInPlace, unscheduled } from './scheduling.ts';
 import type { SpecHistory } from './spec-history.ts';
 import {
@@ -27,7 +27,7 @@ import {
   isOf,
   isReady,
   podToRead,
-  requiredReplicas,
+  startReplicas,
   type VersionFacts,
 } from './version-status.ts';
 
@@ -37,6 +37,8 @@ export interface ReconcilerParts {
   readonly diagnosis: PodDiagnosis;
   readonly history: SpecHistory;
   readonly clock: () => Date;
+  /** Of a version of `namespace/name`; undefined while nothing is known. */
+  readonly utilization: (endpoint: string, version: string) => number | undefined;
   readonly onStatus: (endpoint: StoredEndpoint, status: EndpointStatus) => void;
   /** Milliseconds; default {@link IN_PLACE_AFTER_MS}. */
   readonly inPlaceAfterMs?: number;
@@ -44,6 +46,9 @@ export interface ReconcilerParts {
 
 /** What a version that is gone leaves. */
 const PRUNED: readonly Resource<KubeObject>[] = [DEPLOYMENTS, SERVICES, POD_DISRUPTION_BUDGETS];
+
+/** In a status: when something was said, which by itself says nothing new. */
+const TIMES = new Set(['updatedTime', 'lastTransitionTime']);
 
 /** Everything is looked at again from time to time, whether or not a change was told. */
 const RESYNC_MS = 10 * 60_000;
@@ -128,6 +133,8 @@ export class Reconciler {
     const log = failed === undefined ? undefined : await diagnosis.readLog(failed, signal);
     const old = pods.filter((pod) => !isOf(pod, template) && pod.metadata.deletionTimestamp === undefined);
     const now = clock().getTime();
+    const before = endpoint.status?.versions.find((one) => one.name === version.name);
+    const utilization = this.#parts.utilization(keyOf(endpoint.metadata), version.name);
     const begun = deployment?.metadata.annotations?.[IN_PLACE_ANNOTATION] === template && old.length > 0;
     const afterMs = this.#parts.inPlaceAfterMs ?? IN_PLACE_AFTER_MS;
     return {
@@ -138,6 +145,8 @@ export class Reconciler {
       logs: new Map(failed !== undefined && log !== undefined ? [[failed.metadata.uid ?? '', log]] : []),
       scaleUp,
       inPlace: begun || mustReplaceInPlace(pods.filter(isNew), old.filter(isReady).length, scaleUp, now, afterMs),
+      ...(before === undefined ? {} : { before }),
+      ...(utilization === undefined ? {} : { utilization }),
       now,
     };
   }
@@ -168,7 +177,7 @@ export class Reconciler {
     const { cache } = this.#parts;
     const { name, namespace = '' } = endpoint.metadata;
     const rollouts = new Map(facts.map((fact) => [fact.version.name, rolloutOf(fact)]));
-    const inRest = (version: VersionSpec): Rollout => ({ replicas: requiredReplicas(version), inPlace: false });
+    const inRest = (version: VersionSpec): Rollout => ({ replicas: startReplicas(version), inPlace: false });
     const desired = desiredObjects(endpoint, (version) => rollouts.get(version.name) ?? inRest(version));
     const kept = new Set(desired.map(({ resource, object }) => `${resource.plural}/${object.metadata.name}`));
     const leftovers = PRUNED.flatMap((resource) =>
@@ -204,7 +213,7 @@ export class Reconciler {
   async #writeStatus(endpoint: StoredEndpoint, status: EndpointStatus, signal: AbortSignal): Promise<void> {
     if (status === endpoint.status) return;
     const { uid = '', resourceVersion } = endpoint.metadata;
-    const text = JSON.stringify({ ...status, updatedTime: '' });
+    const text = JSON.stringify(status, (member, value: unknown) => (TIMES.has(member) ? undefined : value));
     const last = this.#lastStatus.get(uid);
     // A custom resource of an older aksml has not kept all of it.
     if (last?.text === text && last.resourceVersion === resourceVersion) return;
@@ -223,12 +232,14 @@ export class Reconciler {
 }
 
 /** A fixed number is the user's; between the bounds of an autoscaled version, whoever scales the Deployment decides. */
-function rolloutOf({ version, deployment, inPlace }: VersionFacts): Rollout {
+function rolloutOf({ version, template, deployment, inPlace }: VersionFacts): Rollout {
   const { scale } = version;
   const rest = { inPlace, ...(deployment === undefined ? {} : { present: deployment }) };
   if (scale.kind === 'fixed') return { replicas: scale.replicas, ...rest };
-  const present = deployment?.spec?.replicas ?? scale.minReplicas;
-  return { replicas: Math.min(scale.maxReplicas, Math.max(scale.minReplicas, present)), ...rest };
+  const isNew = deployment?.spec?.template.metadata?.annotations?.[TEMPLATE_ANNOTATION] !== template;
+  const least = isNew ? startReplicas(version) : scale.minReplicas;
+  const present = deployment?.spec?.replicas ?? least;
+  return { replicas: Math.min(scale.maxReplicas, Math.max(least, present)), ...rest };
 }
 
 /** What the user or an administrator must mend; undefined for what mends itself. */

@@ -18,6 +18,10 @@ export interface VersionFacts {
   /** What an autoscaler of nodes does about pods that no node takes. */
   readonly scaleUp: ScaleUp;
   readonly inPlace: boolean;
+  /** What was said of it last. */
+  readonly before?: VersionStatus;
+  /** As far as the routers have told. */
+  readonly utilization?: number;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
@@ -49,7 +53,7 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
   const verdict = versionState({
     image: template,
     desiredReplicas: desired,
-    requiredReplicas: Math.min(desired, requiredReplicas(version)),
+    requiredReplicas: Math.min(desired, hasServed(facts) ? requiredReplicas(version) : startReplicas(version)),
     replicas: replicas.map(
       ({ pod, status }): ReplicaFacts => ({
         image: pod.metadata.annotations?.[TEMPLATE_ANNOTATION] ?? '',
@@ -64,13 +68,16 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
     ...(waiting === undefined ? [] : [Math.max(1000, Math.min(WAITING_RECHECK_MS, waiting.since + NOTICE_MS - now))]),
   ];
   const { servingImage: servingTemplate, ...counts } = verdict;
-  const servingImage = replicas.find(({ pod }) => isOf(pod, servingTemplate))?.status.image;
+  const servingImage =
+    replicas.find(({ pod }) => isOf(pod, servingTemplate))?.status.image ?? asleep(facts)?.servingImage;
+  const utilization = facts.utilization ?? facts.before?.utilization;
   return {
     status: {
       name: version.name,
       desiredReplicas: desired,
       ...counts,
       ...(servingImage === undefined ? {} : { servingImage }),
+      ...(utilization === undefined || counts.availableReplicas === 0 ? {} : { utilization }),
       replicas: shown(replicas.map(({ status }) => status)),
     },
     ...(rechecks.length === 0 ? {} : { recheckMs: Math.min(...rechecks) }),
@@ -83,6 +90,20 @@ function shown(replicas: readonly ReplicaStatus[]): readonly ReplicaStatus[] {
   const others = replicas.filter(({ state }) => state !== 'ready');
   const ready = replicas.filter(({ state }) => state === 'ready');
   return [...others, ...ready].slice(0, MAX_SHOWN);
+}
+
+/** Without requests there need be no replica: what served last is what will serve. */
+function asleep({ version, before }: VersionFacts): VersionStatus | undefined {
+  return requiredReplicas(version) === 0 ? before : undefined;
+}
+
+function hasServed({ version, before }: VersionFacts): boolean {
+  return before?.servingImage === version.image;
+}
+
+/** Those with which a version begins: also one that may have none must have shown that it runs. */
+export function startReplicas(version: VersionSpec): number {
+  return Math.max(1, requiredReplicas(version));
 }
 
 /** What the user asked for: the rest comes and goes with the load. */
