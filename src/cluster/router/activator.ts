@@ -38,6 +38,7 @@ const MOST_HELD_OF_ENDPOINT = 2048;
 const MOST_COPIES = 32;
 /** HAProxy gives up clients that say nothing; those that send ever so slowly end here. */
 const LONGEST_REQUEST_MS = 3_600_000;
+const KEEP_IDLE_MS = 4000;
 /** After a refusal the rest of a body is read for so long, so that the client comes to read the refusal. */
 const READ_ON_MS = 5000;
 
@@ -63,8 +64,10 @@ export class Activator {
     this.#self = new Pool('http://haproxy', {
       socketPath: options.self,
       connections: null,
-      // A connection each: one that is used again could be closed by HAProxy at that moment.
-      pipelining: 0,
+      pipelining: 1,
+      // Much shorter than HAProxy keeps an idle one, so that no request is written to a connection that is just being closed.
+      keepAliveTimeout: KEEP_IDLE_MS,
+      keepAliveMaxTimeout: KEEP_IDLE_MS,
       // HAProxy's own time-outs hold.
       headersTimeout: 0,
       bodyTimeout: 0,
