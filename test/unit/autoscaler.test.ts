@@ -34,7 +34,7 @@ test('a recorded curve, told by routers, gives the replicas that the simulator g
     cluster.set(present, present);
     tell(view, 'b', sample.time, []);
     for (const moment of tell(view, 'a', sample.time, [loadOf(sample)]))
-      cluster.autoscaler.moment(moment, cluster.signal);
+      cluster.autoscaler.moment(moment, cluster.endpoint, cluster.signal);
     await turn();
     assert.equal(cluster.replicas(), wanted, `at ${sample.time} ms with ${present}`);
     if (wanted !== present) changes += 1;
@@ -52,6 +52,7 @@ test('a request for a version without replicas gets the first one at once, and t
         sample: { time, busy, queued, arrived: queued + busy, completed: 0 },
         totals: { arrived: 0, completed: 0, failed: 0, latency: [] },
       },
+      cluster.endpoint,
       cluster.signal,
     );
   moment(0, 0);
@@ -79,6 +80,7 @@ test('a version that has never run keeps its first replica', async () => {
         sample: { time, busy: 0, queued: 0, arrived: 0, completed: 0 },
         totals: { arrived: 0, completed: 0, failed: 0, latency: [] },
       },
+      cluster.endpoint,
       cluster.signal,
     );
   }
@@ -144,7 +146,7 @@ function clusterOf(scale: Scale, replicas: number, { served = true } = {}) {
   } as const;
   const endpoint = clusterEndpoint({ versions: [version] }, { status });
   let live: Deployment = deploymentOf(endpoint, version, { replicas, inPlace: false });
-  const cache = { holderOfName: () => endpoint, find: () => live } as unknown as ClusterCache;
+  const cache = { find: () => live } as unknown as ClusterCache;
   const kube = {
     replace: async (_: unknown, wanted: Deployment) => {
       live = wanted;
@@ -161,6 +163,7 @@ function clusterOf(scale: Scale, replicas: number, { served = true } = {}) {
   });
   return {
     autoscaler,
+    endpoint,
     signal: new AbortController().signal,
     replicas: () => live.spec?.replicas,
     set(wanted: number, ready: number) {

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { EndpointStatus, RolloutStatus, VersionSpec, VersionStatus } from '../../src/contract/endpoint.ts';
-import { presentTraffic, rolloutKey } from '../../src/serving/rollout.ts';
+import type {
+  EndpointState,
+  EndpointStatus,
+  RolloutStatus,
+  VersionSpec,
+  VersionStatus,
+} from '../../src/contract/endpoint.ts';
+import {
+  NO_EVIDENCE,
+  nextRollout,
+  presentTraffic,
+  type RolloutEvidence,
+  rolloutKey,
+} from '../../src/serving/rollout.ts';
 import { effectiveShares } from '../../src/serving/traffic.ts';
 import { clusterVersion } from './cluster-samples.ts';
 
@@ -84,3 +96,77 @@ function statusOf(
     }),
   };
 }
+
+test('a rollout goes on while requests go well, goes back when they do not, and waits while nobody can know', () => {
+  const fine = { observedMs: 60_000, requests: 200, failed: 1, p99Ms: 80 };
+  const cases: readonly {
+    readonly what: string;
+    readonly version?: Partial<VersionSpec>;
+    readonly before?: Partial<RolloutStatus>;
+    readonly evidence?: Partial<RolloutEvidence>;
+    readonly state?: EndpointState;
+    readonly expected: readonly [RolloutStatus['phase'], number] | undefined;
+  }[] = [
+    { what: 'no policy', version: { rollout: undefined as never }, expected: undefined },
+    { what: 'not served yet', before: { key: 'none' }, state: 'Transitioning', expected: undefined },
+    { what: 'begins', before: { key: 'none' }, expected: ['Progressing', 0] },
+    {
+      what: 'a new spec begins anew',
+      before: { key: 'old', phase: 'Promoted', step: 1 },
+      expected: ['Progressing', 0],
+    },
+    { what: 'goes on', expected: ['Progressing', 1] },
+    { what: 'is done', before: { step: 1 }, expected: ['Promoted', 1] },
+    { what: 'has all that the spec gives', version: { trafficPercentile: 5 }, expected: ['Promoted', 0] },
+    { what: 'the interval is not over', evidence: { observedMs: 59_000 }, expected: ['Progressing', 0] },
+    { what: 'too few requests', evidence: { requests: 19, failed: 0 }, expected: ['Progressing', 0] },
+    { what: 'too many fail', evidence: { failed: 3 }, expected: ['RolledBack', 0] },
+    {
+      what: 'too many fail before the interval is over',
+      evidence: { observedMs: 0, failed: 3 },
+      expected: ['RolledBack', 0],
+    },
+    { what: 'one of few fails', evidence: { requests: 30, failed: 1 }, expected: ['Progressing', 0] },
+    { what: 'two of few fail', evidence: { requests: 30, failed: 2 }, expected: ['RolledBack', 0] },
+    { what: 'too slow', evidence: { p99Ms: 101 }, expected: ['RolledBack', 0] },
+    { what: 'a few are slow', evidence: { requests: 99, failed: 0, p99Ms: 101 }, expected: ['Progressing', 0] },
+    { what: 'the version fails', state: 'Failed', expected: ['RolledBack', 0] },
+    {
+      what: 'what was promoted stays',
+      before: { phase: 'Promoted' },
+      evidence: { failed: 200 },
+      expected: ['Promoted', 0],
+    },
+    { what: 'what went back stays back', before: { phase: 'RolledBack', step: 1 }, expected: ['RolledBack', 1] },
+  ];
+  const policy = { ...POLICY, maxP99Ms: 100 };
+  for (const { what, version: rest, before, evidence, state = 'Healthy', expected } of cases) {
+    const version = clusterVersion({ name: 'new', isDefault: false, trafficPercentile: 50, rollout: policy, ...rest });
+    const versions = [OLD, version];
+    const status = statusOf(versions, 'old', undefined);
+    const present = { phase: 'Progressing', step: 0, since: '', message: '', key: rolloutKey(version) } as const;
+    const next = nextRollout({
+      version,
+      spec: { versions },
+      status,
+      state,
+      before: { ...present, ...before },
+      evidence: { ...fine, ...evidence },
+      now: new Date(),
+    });
+    assert.deepEqual(next && [next.phase, next.step], expected, what);
+  }
+});
+
+test('a default version alone has all of its traffic at once', () => {
+  const version = clusterVersion({ rollout: POLICY });
+  const facts = {
+    version,
+    spec: { versions: [version] },
+    state: 'Healthy',
+    before: undefined,
+    now: new Date(),
+  } as const;
+  const status = statusOf([version], 'main', undefined);
+  assert.equal(nextRollout({ ...facts, status, evidence: NO_EVIDENCE })?.phase, 'Promoted');
+});

@@ -17,8 +17,9 @@ export class Announcer {
   }
 
   announce(endpoint: StoredEndpoint, status: EndpointStatus): void {
-    const event = stateEvent(endpoint, status, this.#clock());
-    this.#kube.create(EVENTS, event, { fieldManager: CONTROLLER_NAME }).catch(this.#onError);
+    for (const event of newsOf(endpoint, status, this.#clock())) {
+      this.#kube.create(EVENTS, event, { fieldManager: CONTROLLER_NAME }).catch(this.#onError);
+    }
   }
 }
 
@@ -27,23 +28,36 @@ export function isNews(before: EndpointStatus | undefined, status: EndpointStatu
   return before?.state !== status.state || before.error?.code !== status.error?.code;
 }
 
-export function stateEvent(
+/** What a status says that the one before did not. */
+export function newsOf(endpoint: StoredEndpoint, status: EndpointStatus, time: Date): readonly KubeEvent[] {
+  const { error } = status;
+  const rollouts = status.versions.flatMap(({ name, rollout }) => {
+    const before = endpoint.status?.versions?.find((version) => version.name === name)?.rollout;
+    if (rollout === undefined || (before?.key === rollout.key && before.since === rollout.since)) return [];
+    const type = rollout.phase === 'RolledBack' ? 'Warning' : 'Normal';
+    return [eventOf(endpoint, type, `Rollout${rollout.phase}`, `${name}: ${rollout.message}`, time)];
+  });
+  if (!isNews(endpoint.status, status)) return rollouts;
+  const message = error === undefined ? `The endpoint is ${status.state}.` : `${status.state}: ${error.message}`;
+  const type = error === undefined ? 'Normal' : 'Warning';
+  return [eventOf(endpoint, type, error?.code ?? status.state, message, time), ...rollouts];
+}
+
+function eventOf(
   { apiVersion, kind, metadata }: StoredEndpoint,
-  status: EndpointStatus,
+  type: 'Normal' | 'Warning',
+  reason: string,
+  message: string,
   time: Date,
 ): KubeEvent {
   const { name, namespace, uid, resourceVersion } = metadata;
-  const { error } = status;
   const stamp = time.toISOString().replace(/\.\d+Z$/, 'Z');
   return {
     metadata: { name: `${name}.${randomBytes(8).toString('hex')}`, ...(namespace === undefined ? {} : { namespace }) },
     involvedObject: { apiVersion, kind, name, ...defined({ namespace, uid, resourceVersion }) },
-    type: error === undefined ? 'Normal' : 'Warning',
-    reason: error?.code ?? status.state,
-    message: (error === undefined ? `The endpoint is ${status.state}.` : `${status.state}: ${error.message}`).slice(
-      0,
-      1000,
-    ),
+    type,
+    reason,
+    message: message.slice(0, 1000),
     source: { component: CONTROLLER_NAME },
     firstTimestamp: stamp,
     lastTimestamp: stamp,

@@ -65,11 +65,14 @@ export class Autoscaler {
   }
 
   /** Decides at once. The signal ends what is being written. */
-  moment({ endpoint: name, version: versionName, sample }: VersionMoment, signal: AbortSignal): void {
+  moment(
+    { endpoint: name, version: versionName, sample }: VersionMoment,
+    endpoint: StoredEndpoint,
+    signal: AbortSignal,
+  ): void {
     const { cache, onUtilization } = this.#parts;
-    const endpoint = cache.holderOfName(name);
-    const version = endpoint?.spec.versions.find((one) => one.name === versionName);
-    if (endpoint === undefined || version === undefined) return;
+    const version = endpoint.spec.versions.find((one) => one.name === versionName);
+    if (version === undefined) return;
     const deployment = cache.find(DEPLOYMENTS, endpoint.metadata.namespace ?? '', workloadName(name, versionName));
     if (deployment === undefined || !isOwnedBy(deployment, endpoint)) return;
     const watched = this.#of(endpoint, versionName);

@@ -8,14 +8,12 @@ import { PODS, SECRETS, type StoredEndpoint } from '../../kube/resource.ts';
 import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { Announcer, isNews } from './announcer.ts';
 import { AuthPublisher, hopSecret } from './auth-publisher.ts';
-import { Autoscaler } from './autoscaler.ts';
 import { ClusterCache } from './cluster-cache.ts';
-import { LoadView } from './load-view.ts';
+import { LoadFollower } from './load-follower.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { type BeforeWrite, ObjectWriter } from './object-writer.ts';
 import { PodDiagnosis } from './pod-diagnosis.ts';
 import { Reconciler } from './reconciler.ts';
-import { followRouters } from './router-streams.ts';
 import { SpecHistory } from './spec-history.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -56,7 +54,7 @@ export class Controller {
   readonly #announcer: Announcer;
   readonly #writer: ObjectWriter;
   readonly #publisher: AuthPublisher;
-  readonly #autoscaler: Autoscaler;
+  readonly #load: LoadFollower;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
@@ -87,17 +85,18 @@ export class Controller {
     };
     this.#writer = new ObjectWriter(kube, beforeWrite);
     this.#publisher = new AuthPublisher({ kube, cache: this.#cache, namespace: this.#namespace, beforeWrite, warn });
-    this.#autoscaler = new Autoscaler({
+    this.#load = new LoadFollower({
       kube,
       cache: this.#cache,
+      namespace: this.#namespace,
       beforeWrite,
       log: (message, { metadata }, version) =>
         options.log({ level: 'info', message, endpoint: keyOf(metadata), version }),
       warn,
-      onUtilization: (endpoint) => this.#queue?.add(endpoint),
+      onNews: (endpoint) => this.#queue?.add(endpoint),
     });
     this.#reconciler = new Reconciler({
-      utilization: (endpoint, version) => this.#autoscaler.utilization(endpoint, version),
+      load: this.#load,
       cache: this.#cache,
       writer: this.#writer,
       diagnosis: this.#diagnosis,
@@ -180,25 +179,7 @@ export class Controller {
     await this.#writer
       .createOnce({ resource: SECRETS, object: hopSecret(this.#namespace) }, signal)
       .catch((error: unknown) => this.#options.log({ level: 'warn', message: `the routers' secret: ${said(error)}` }));
-    await Promise.all([this.#publisher.run(signal), this.#followLoad(signal)]);
-  }
-
-  async #followLoad(signal: AbortSignal): Promise<void> {
-    const { kube, log } = this.#options;
-    const view = new LoadView();
-    this.#autoscaler.reset();
-    await followRouters(
-      {
-        kube,
-        namespace: this.#namespace,
-        onRouters: (names) => view.setRouters(names, performance.now()),
-        onLoad: (load) => {
-          for (const moment of view.heard(load, performance.now())) this.#autoscaler.moment(moment, signal);
-        },
-        warn: (error) => log({ level: 'warn', message: said(error) }),
-      },
-      signal,
-    );
+    await Promise.all([this.#publisher.run(signal), this.#load.run(signal)]);
   }
 
   #onEndpoint(change: InformerChange<StoredEndpoint>): void {
@@ -206,7 +187,7 @@ export class Controller {
     const { object } = change;
     if (change.type !== 'deleted') return;
     this.#reconciler.forget(object);
-    this.#autoscaler.forget(keyOf(object.metadata));
+    this.#load.forget(object);
     this.#queue?.forget(keyOf(object.metadata));
     for (const pod of this.#cache.belongingTo(PODS, object.metadata.namespace ?? '', object.metadata.name)) {
       this.#diagnosis.forget(pod.metadata.uid ?? '');
@@ -216,8 +197,8 @@ export class Controller {
   }
 
   #onStatus(endpoint: StoredEndpoint, status: EndpointStatus): void {
-    if (!isNews(endpoint.status, status)) return;
     this.#announcer.announce(endpoint, status);
+    if (!isNews(endpoint.status, status)) return;
     this.#options.log({
       level: status.error === undefined ? 'info' : 'warn',
       message:

@@ -1,6 +1,12 @@
-import type { Condition, ConditionType, EndpointStatus, VersionStatus } from '../../contract/endpoint.ts';
+import type {
+  Condition,
+  ConditionType,
+  EndpointStatus,
+  RolloutStatus,
+  VersionStatus,
+} from '../../contract/endpoint.ts';
 import type { StoredEndpoint } from '../../kube/resource.ts';
-import { presentTraffic } from '../../serving/rollout.ts';
+import { NO_EVIDENCE, nextRollout, presentTraffic, type RolloutEvidence } from '../../serving/rollout.ts';
 import { endpointState } from '../../serving/status.ts';
 import { effectiveShares } from '../../serving/traffic.ts';
 import type { DerivedVersion } from './version-status.ts';
@@ -17,6 +23,8 @@ export interface EndpointFacts {
   /** `namespace/name` of the endpoint that had the name first. */
   readonly nameTakenBy?: string;
   readonly obstacle?: Obstacle;
+  /** What was seen of a version's requests since the step that its status says. */
+  readonly evidence?: (version: string) => RolloutEvidence;
   readonly now: Date;
 }
 
@@ -26,8 +34,11 @@ export function deriveStatus(facts: EndpointFacts): EndpointStatus {
   const status = new StatusOf(endpoint, facts.now);
   if (endpoint.metadata.deletionTimestamp !== undefined) return status.deleting();
   if (facts.nameTakenBy !== undefined) return status.nameTaken(facts.nameTakenBy);
-  return status.of(facts.versions, facts.obstacle);
+  return status.of(facts.versions, facts.obstacle, facts.evidence ?? (() => NO_EVIDENCE));
 }
+
+/** What most needs attention first. */
+const PHASES: readonly (RolloutStatus['phase'] | undefined)[] = ['RolledBack', undefined, 'Progressing', 'Promoted'];
 
 /** Says things of an endpoint in words of the resource. */
 class StatusOf {
@@ -68,9 +79,18 @@ class StatusOf {
     });
   }
 
-  of(derived: readonly DerivedVersion[], obstacle: Obstacle | undefined): EndpointStatus {
-    const versions = derived.map(({ status }) => status);
-    const present = presentTraffic(this.#endpoint.spec, this.#known(versions));
+  of(
+    derived: readonly DerivedVersion[],
+    obstacle: Obstacle | undefined,
+    evidence: (version: string) => RolloutEvidence,
+  ): EndpointStatus {
+    const known = this.#known(derived.map(({ status }) => status));
+    const rollouts = this.#rollouts(known, evidence);
+    const versions = derived.map(({ status }) => ({ ...status, ...rollouts.get(status.name) }));
+    const present = presentTraffic(this.#endpoint.spec, {
+      ...known,
+      versions: known.versions.map((version) => ({ ...version, ...rollouts.get(version.name) })),
+    });
     const shares = effectiveShares(present);
     const defaultVersion = present.find(({ isDefault }) => isDefault)?.name;
     const { state, error } = endpointState(versions);
@@ -97,8 +117,39 @@ class StatusOf {
           ? this.#condition('Reconciled', 'True', 'Reconciled', 'Everything that the spec asks for is there.')
           : this.#condition('Reconciled', 'False', obstacle.reason, obstacle.message),
         this.#condition('NameConflict', 'False', 'NameIsUnique', 'No other endpoint of the cluster has this name.'),
+        ...this.#rolledOut(versions),
       ],
     });
+  }
+
+  #rollouts(
+    status: Pick<EndpointStatus, 'versions' | 'defaultVersion'>,
+    evidence: (version: string) => RolloutEvidence,
+  ): ReadonlyMap<string, Pick<VersionStatus, 'rollout'>> {
+    const { spec } = this.#endpoint;
+    const rollouts = spec.versions.flatMap((version) => {
+      const { name } = version;
+      const before = this.#before?.versions?.find((one) => one.name === name)?.rollout;
+      const state = status.versions.find((one) => one.name === name)?.state ?? 'Transitioning';
+      const facts = { version, spec, status, state, before, evidence: evidence(name), now: this.#now };
+      const rollout = nextRollout(facts);
+      return rollout === undefined ? [] : [[name, { rollout }] as const];
+    });
+    return new Map(rollouts);
+  }
+
+  #rolledOut(versions: readonly Pick<VersionStatus, 'name' | 'rollout'>[]): readonly Condition[] {
+    const told = this.#endpoint.spec.versions.flatMap(({ name, rollout }) => {
+      const status = versions.find((version) => version.name === name)?.rollout;
+      return rollout === undefined
+        ? []
+        : [{ name, phase: status?.phase, message: status?.message ?? 'Has not served yet.' }];
+    });
+    const [worst] = [...told].sort((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase));
+    if (worst === undefined) return [];
+    const message = told.map(({ name, message: text }) => `${name}: ${text}`).join(' ');
+    const isDone = worst.phase === 'Promoted';
+    return [this.#condition('RolledOut', isDone ? 'True' : 'False', worst.phase ?? 'Waiting', message)];
   }
 
   /** What was said before, but for how the versions are now. */

@@ -15,6 +15,7 @@ import { VERSION_LABEL, workloadName } from '../names.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { deriveStatus, type Obstacle } from './endpoint-status.ts';
 import { isOwnedBy } from './labels.ts';
+import type { LoadFollower } from './load-follower.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { type Desired, desiredObjects, IN_PLACE_ANNOTATION, keysSecret, type Rollout } from './objects.ts';
 import type { PodDiagnosis } from './pod-diagnosis.ts';
@@ -37,8 +38,7 @@ export interface ReconcilerParts {
   readonly diagnosis: PodDiagnosis;
   readonly history: SpecHistory;
   readonly clock: () => Date;
-  /** Of a version of `namespace/name`; undefined while nothing is known. */
-  readonly utilization: (endpoint: string, version: string) => number | undefined;
+  readonly load: Pick<LoadFollower, 'utilization' | 'evidence'>;
   readonly onStatus: (endpoint: StoredEndpoint, status: EndpointStatus) => void;
   /** Milliseconds; default {@link IN_PLACE_AFTER_MS}. */
   readonly inPlaceAfterMs?: number;
@@ -101,7 +101,13 @@ export class Reconciler {
     const obstacle = obstacleOf(failure);
     if (failure !== undefined && obstacle === undefined) throw failure;
     const versions = facts.map(deriveVersion);
-    const status = deriveStatus({ endpoint, versions, ...(obstacle === undefined ? {} : { obstacle }), now: clock() });
+    const status = deriveStatus({
+      endpoint,
+      versions,
+      ...(obstacle === undefined ? {} : { obstacle }),
+      evidence: (version) => this.#parts.load.evidence(endpoint, version),
+      now: clock(),
+    });
     await this.#writeStatus(endpoint, status, signal);
     if (failure !== undefined) throw failure;
     return Math.min(
@@ -134,7 +140,7 @@ export class Reconciler {
     const old = pods.filter((pod) => !isOf(pod, template) && pod.metadata.deletionTimestamp === undefined);
     const now = clock().getTime();
     const before = endpoint.status?.versions.find((one) => one.name === version.name);
-    const utilization = this.#parts.utilization(keyOf(endpoint.metadata), version.name);
+    const utilization = this.#parts.load.utilization(keyOf(endpoint.metadata), version.name);
     const begun = deployment?.metadata.annotations?.[IN_PLACE_ANNOTATION] === template && old.length > 0;
     const afterMs = this.#parts.inPlaceAfterMs ?? IN_PLACE_AFTER_MS;
     return {

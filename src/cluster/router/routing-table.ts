@@ -92,7 +92,10 @@ export interface VersionLoad {
   readonly completed: number;
   /** Of those, the ones that failed: 5xx, or without an answer. */
   readonly failed: number;
-  /** Milliseconds from arrival to the last byte, as a histogram: how many took at most each of {@link LATENCY_BOUNDS_MS}, and more than the last. */
+  /**
+   * Milliseconds from arrival to the last byte, as a histogram in which each request counts once: with the first of {@link LATENCY_BOUNDS_MS}
+   * that it does not exceed, or, beyond the last of them, in one more element.
+   */
   readonly latency: readonly number[];
 }
 
