@@ -78,9 +78,9 @@ export function readConda(
   value: SourceValue,
   at: CondaOrigin,
   report: Report,
-  { lenient = false }: CondaFileRules = {},
+  rules: CondaFileRules = {},
 ): CondaSpecification | undefined {
-  const reader = new CondaReader(at, report, lenient);
+  const reader = new CondaReader(at, report, rules);
   if (value.type !== 'dict') {
     const what = value.type === 'NoneType' ? 'is empty' : `is ${typeInWords(value)}`;
     report.error(
@@ -97,12 +97,12 @@ export function readConda(
 class CondaReader {
   readonly #at: CondaOrigin;
   readonly #report: Report;
-  readonly #lenient: boolean;
+  readonly #rules: CondaFileRules;
 
-  constructor(at: CondaOrigin, report: Report, lenient: boolean) {
+  constructor(at: CondaOrigin, report: Report, rules: CondaFileRules) {
     this.#at = at;
     this.#report = report;
-    this.#lenient = lenient;
+    this.#rules = rules;
   }
 
   origin(key: string, line: number): Origin {
@@ -131,7 +131,7 @@ class CondaReader {
     for (const { key, line } of map.entries.values()) {
       if (TOP_LEVEL_KEYS.includes(key)) continue;
       this.#report.add(
-        this.#lenient ? 'warning' : 'error',
+        this.#rules.lenient ? 'warning' : 'error',
         'condaDependencies.unknownKey',
         this.origin(key, line),
         `"${key}" is not a key of a conda specification; v1 allowed ${TOP_LEVEL_KEYS.join(', ')}.`,
@@ -154,7 +154,9 @@ class CondaReader {
       const isWalkable = value.type === 'str' || value.type === 'dict';
       const message = `dependencies must be a list, but is ${typeInWords(value)}.`;
       const at = this.origin('dependencies', line);
-      if (isWalkable)
+      if (isWalkable && this.#rules.pinPython)
+        this.#report.error('condaDependencies.notList', at, message, 'Write a list.');
+      else if (isWalkable)
         this.#report.warning('condaDependencies.invalid', at, `${message} It is ignored.`, 'Write a list.');
       else this.#report.error('type.TypeError', at, message, 'Write a list of packages.');
       return [];
@@ -192,7 +194,11 @@ class CondaReader {
 
   #texts(value: SourceValue | undefined, path: string): string[] {
     if (value === undefined || value.type === 'NoneType') return [];
-    if (isText(value)) return [value.value];
+    if (isText(value)) {
+      const message = `${path} is text, where a list is expected; it is taken as a list of one.`;
+      this.#report.warning('condaDependencies.invalid', this.origin(path, value.line), message, 'Write a list.');
+      return value.value === '' ? [] : [value.value];
+    }
     if (value.type !== 'list') {
       this.#wrongItem(value, path);
       return [];

@@ -130,6 +130,7 @@ export const DIFFERENCES: readonly Difference[] = [
     id: 'conda-file',
     kind: 'refused',
     codes: [
+      'condaDependencies.notList',
       'condaDependencies.notMapping',
       'condaDependencies.unknownKey',
       'condaFile.duplicateKey',
