@@ -51,7 +51,7 @@ function scriptFailure(exit: ReplicaExit): Cause | undefined {
     return {
       code: 'UserScriptImportError',
       message: `The scoring script could not be imported: ${raised}`,
-      remedy: importRemedy(raised),
+      remedy: importRemedy(raised, traceback),
       logTail: traceback,
       ...code,
     };
@@ -62,7 +62,14 @@ function scriptFailure(exit: ReplicaExit): Cause | undefined {
 const FUNCTION_PROBLEM =
   /UserScriptError: .*(does not have a (init|run)\(\)|run\(\) (cannot accept|needs to accept|cannot be decorated))/;
 
-function importRemedy(raised: string): string {
+const OLD_JOBLIB = /^\s*(?:from|import) sklearn\.externals\b/;
+
+function importRemedy(raised: string, traceback: readonly string[]): string {
+  if (traceback.some((line) => OLD_JOBLIB.test(line)))
+    return 'scikit-learn 0.23 dropped sklearn.externals: write "import joblib" instead, or ask for scikit-learn==0.22.2.post1.';
+  const library = /^(?:OSError|ImportError): (\S+\.so\S*): cannot open shared object file/.exec(raised)?.[1];
+  if (library)
+    return `The operating system lacks the library ${library}, which v1's base images may have brought: install it, or use a package that does without.`;
   const module = /No module named '([^']+)'/.exec(raised)?.[1];
   if (module)
     return `Add the package that contains "${module}" to the environment, or the missing file to the source directory.`;

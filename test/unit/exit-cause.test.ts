@@ -46,6 +46,15 @@ test('the traceback of init() is whole, and without the part of the scoring serv
   assert.equal(logTail?.at(-1), 'lines');
 });
 
+test('what has changed around an old script is named, with what to do', () => {
+  const imported = (...raised: string[]) =>
+    cause({ stdout: wrapped(raised, 'UserScriptImportException: Failed to import user script') }).remedy ?? '';
+  const joblib = ['    from sklearn.externals import joblib', "ImportError: cannot import name 'joblib'"];
+  assert.match(imported(...joblib), /scikit-learn==0\.22/);
+  const library = 'OSError: libcrypto.so.1.0.0: cannot open shared object file: No such file or directory';
+  assert.match(imported(library), /lacks the library libcrypto\.so\.1\.0\.0/);
+});
+
 test('a missing module is named, with what to do', () => {
   const { code, message, remedy } = cause({
     stdout: wrapped(
