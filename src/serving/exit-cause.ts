@@ -30,7 +30,7 @@ function scriptFailure(exit: ReplicaExit): Cause | undefined {
     return {
       code: 'UserScriptInitFailed',
       message: `init() of the scoring script failed: ${exceptionLine(traceback)}`,
-      remedy: 'Correct init() as the traceback shows, then deploy again.',
+      remedy: initRemedy(exceptionLine(traceback), traceback),
       logTail: traceback,
       ...code,
     };
@@ -59,6 +59,18 @@ function scriptFailure(exit: ReplicaExit): Cause | undefined {
   return undefined;
 }
 
+const UNPICKLING = /^ {2}File ".*\bpickle\.py", line|^ {2}File ".*\bjoblib\b.*", line/;
+
+function initRemedy(raised: string, traceback: readonly string[]): string {
+  if (
+    /^(?:ModuleNotFoundError|ImportError|AttributeError)/.test(raised) &&
+    traceback.some((line) => UNPICKLING.test(line))
+  )
+    return 'The model was saved with other versions of its packages: ask for those in the environment, or save the model anew with the ones that are installed.';
+  const module = missingModule(raised);
+  return module === undefined ? 'Correct init() as the traceback shows, then deploy again.' : addPackage(module);
+}
+
 const FUNCTION_PROBLEM =
   /UserScriptError: .*(does not have a (init|run)\(\)|run\(\) (cannot accept|needs to accept|cannot be decorated))/;
 
@@ -70,11 +82,18 @@ function importRemedy(raised: string, traceback: readonly string[]): string {
   const library = /^(?:OSError|ImportError): (\S+\.so\S*): cannot open shared object file/.exec(raised)?.[1];
   if (library)
     return `The operating system lacks the library ${library}, which v1's base images may have brought: install it, or use a package that does without.`;
-  const module = /No module named '([^']+)'/.exec(raised)?.[1];
-  if (module)
-    return `Add the package that contains "${module}" to the environment, or the missing file to the source directory.`;
+  const module = missingModule(raised);
+  if (module) return addPackage(module);
   if (raised.startsWith('FileNotFoundError')) return 'Check entryScript: no such file was deployed.';
   return 'Correct the script as the traceback shows, then deploy again.';
+}
+
+function missingModule(raised: string): string | undefined {
+  return /No module named '([^']+)'/.exec(raised)?.[1];
+}
+
+function addPackage(module: string): string {
+  return `Add the package that contains "${module}" to the environment, or the missing file to the source directory.`;
 }
 
 function serverFailure(exit: ReplicaExit): Cause | undefined {

@@ -146,7 +146,7 @@ test('garbage collection removes the unfinished content of a killed process, not
   await once(writer, 'exit');
   await writeFile(join(folder, `.index.json.${randomUUID()}.tmp`), 'half');
   assert.deepEqual((await gc(home, { folder }, collect(soon))).uploads, { count: 2, bytes: 2004 });
-  assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'index.json', 'oci-layout', 'uploads']);
+  assert.deepEqual((await readdir(folder)).sort(), ['blobs', 'index.copy.json', 'index.json', 'oci-layout', 'uploads']);
   assert.deepEqual(await readdir(layoutFolders(folder).uploads), []);
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { access, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -198,13 +198,27 @@ describe('processes that are killed, and commands that meet', () => {
     await assert.rejects(access(join(endpoints, 'broken.json')));
   });
 
-  test('a truncated index of the workspace is named, and nothing is written over it', async () => {
+  test('a truncated index of the workspace is read from its copy, and whole after the next change', async () => {
     const index = join(world.home, 'workspaces', 'default', 'index.json');
     const kept = await readFile(index, 'utf8');
     await writeFile(index, kept.slice(0, kept.length / 2));
+    succeeded(await world.aksml('model', 'show', '-i', 'weights:1'));
+    succeeded(await world.aksml('gc'));
+    succeeded(await world.aksml('model', 'register', '-n', 'other', '-p', 'model'));
+    JSON.parse(await readFile(index, 'utf8'));
+    await rm(index);
+    succeeded(await world.aksml('model', 'show', '-i', 'other:1'));
+    succeeded(await world.aksml('model', 'show', '-i', 'weights:1'));
+  });
+
+  test('an index that is damaged like its copy is named, nothing is written over it, and the remedy helps', async () => {
+    const folder = join(world.home, 'workspaces', 'default');
+    const files = ['index.json', 'index.copy.json'].map((name) => join(folder, name));
+    for (const file of files) await writeFile(file, '{"schemaVersion": 2, "mani');
     failedClearly(await world.aksml('model', 'list'), /index\.json is not the index/);
     failedClearly(await world.aksml('model', 'register', '-n', 'other', '-p', 'model'), /index\.json is not the index/);
-    await writeFile(index, kept);
+    await rename(folder, `${folder}-damaged`);
+    succeeded(await world.aksml('model', 'register', '-n', 'weights', '-p', 'model'));
     succeeded(await world.aksml('model', 'show', '-i', 'weights:1'));
   });
 

@@ -52,6 +52,15 @@ test('what has changed around an old script is named, with what to do', () => {
   const joblib = ['    from sklearn.externals import joblib', "ImportError: cannot import name 'joblib'"];
   assert.match(imported(...joblib), /scikit-learn==0\.22/);
   const library = 'OSError: libcrypto.so.1.0.0: cannot open shared object file: No such file or directory';
+  const pickled = [
+    '  File "/env/lib/joblib/numpy_pickle.py", line 632, in _unpickle',
+    "ModuleNotFoundError: No module named 'sklearn.linear_model.ridge'",
+  ];
+  const stdout = [
+    `${stamp} E [42] azmlinfsrv - User's init function failed`,
+    ...wrapped(pickled, 'UserScriptException: Caught'),
+  ];
+  assert.match(cause({ stdout }).remedy ?? '', /saved with other versions/);
   assert.match(imported(library), /lacks the library libcrypto\.so\.1\.0\.0/);
 });
 

@@ -67,32 +67,44 @@ export function without(entries: readonly IndexEntry[], repository: string, refe
   );
 }
 
-/** Reads and replaces `index.json`. Parsed once per file version: a replaced file has another inode and time. */
+/**
+ * Reads and replaces `index.json`. Parsed once per file version: a replaced file has another inode and time. Nothing else knows which
+ * content has which name, so there is a copy of it beside it, which is read when the index is damaged or gone.
+ */
 export class LayoutIndex {
   readonly #file: string;
+  readonly #copy: string;
   #known: { readonly identity: string; readonly view: IndexView } | undefined;
 
   constructor(folder: string) {
     this.#file = join(folder, 'index.json');
+    this.#copy = join(folder, 'index.copy.json');
   }
 
   async read(): Promise<IndexView> {
     try {
-      const { ino, mtimeNs, size } = await stat(this.#file, { bigint: true });
-      const identity = `${ino} ${mtimeNs} ${size}`;
-      if (this.#known?.identity === identity) return this.#known.view;
-      const view = toView(parse(await readFile(this.#file, 'utf8'), this.#file));
-      this.#known = { identity, view };
-      return view;
+      return await this.#read(this.#file);
     } catch (error) {
+      if (!isAbsent(error) && !AksmlError.is(error, 'registry.corrupt')) throw error;
+      const copy = await this.#read(this.#copy).catch(() => undefined);
+      if (copy) return copy;
       if (isAbsent(error)) return toView([]);
       throw error;
     }
   }
 
+  async #read(file: string): Promise<IndexView> {
+    const { ino, mtimeNs, size } = await stat(file, { bigint: true });
+    const identity = `${ino} ${mtimeNs} ${size}`;
+    if (this.#known?.identity === identity) return this.#known.view;
+    const view = toView(parse(await readFile(file, 'utf8'), this.#file));
+    this.#known = { identity, view };
+    return view;
+  }
+
   /** An image layout always has an index. To be called under the layout's lock. */
   async makeIfAbsent(): Promise<void> {
-    if (await this.isAbsent()) await this.replace([]);
+    if (await this.isAbsent()) await this.replace((await this.read()).entries);
   }
 
   async isAbsent(): Promise<boolean> {
@@ -101,7 +113,10 @@ export class LayoutIndex {
 
   async replace(entries: readonly IndexEntry[]): Promise<void> {
     const content = { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests: entries };
-    await writeFileAtomic(this.#file, `${JSON.stringify(content, undefined, 1)}\n`);
+    const text = `${JSON.stringify(content, undefined, 1)}\n`;
+    // The copy first: it must not know less than the index, or garbage collection would take the difference.
+    await writeFileAtomic(this.#copy, text);
+    await writeFileAtomic(this.#file, text);
   }
 }
 
@@ -132,6 +147,6 @@ function parse(text: string, file: string): IndexEntry[] {
   }
   throw new AksmlError('registry.corrupt', `${file} is not the index of an OCI image layout.`, {
     subject: file,
-    remedy: 'Restore the file from a backup, or delete the workspace and register its models again.',
+    remedy: 'Restore the file from a backup, or move the folder away and register its models again.',
   });
 }
