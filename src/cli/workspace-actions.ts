@@ -21,6 +21,7 @@ import { NOTHING, type Result, valueResult } from './result.ts';
 
 interface CreateOptions {
   readonly registry: string | undefined;
+  readonly globalRegistry: string | undefined;
   readonly existOk: boolean | undefined;
   readonly outputMetadataFile: string | undefined;
 }
@@ -28,10 +29,11 @@ interface CreateOptions {
 export async function createWorkspace(context: CommandContext, options: CreateOptions): Promise<Result> {
   const { resourceGroup, subscriptionId } = context.globals;
   const name = namedWorkspace(context, 'create');
-  if (options.registry !== undefined) parseRegistryAddress(options.registry);
-  const wanted = defined({ name, resourceGroup, subscriptionId, registry: options.registry });
+  const { registry, globalRegistry } = options;
+  for (const address of [registry, globalRegistry]) if (address !== undefined) parseRegistryAddress(address);
+  const wanted = defined({ name, resourceGroup, subscriptionId, registry, globalRegistry });
   const existing = options.existOk ? await find(context.home, name) : undefined;
-  if (existing) refuseOther(existing, options.registry);
+  if (existing) refuseOther(existing, options);
   else await create(context.home, wanted, registryOpener(context.host.environment));
   const made = await show(context.home, name);
   const value = asValue(made);
@@ -41,13 +43,24 @@ export async function createWorkspace(context: CommandContext, options: CreateOp
     facts: [
       ['Name', made.name],
       ['Content', made.registry ?? made.folder],
+      ...(made.globalRegistry === undefined ? [] : ([['Global registry', made.globalRegistry]] as const)),
     ],
     note: `Tie a project folder to it: aksml folder attach -w ${made.name}`,
   });
 }
 
 /** Content that is looked for in another place would not be found. */
-function refuseOther(existing: WorkspaceRecord, registry: string | undefined): void {
+function refuseOther(
+  existing: WorkspaceRecord,
+  { registry, globalRegistry }: Pick<CreateOptions, 'registry' | 'globalRegistry'>,
+): void {
+  if (globalRegistry !== undefined && existing.globalRegistry !== globalRegistry) {
+    throw new AksmlError(
+      'workspace.exists',
+      `There is a workspace ${existing.name} already, ${existing.globalRegistry === undefined ? 'without a global registry' : `with the global registry ${existing.globalRegistry}`}.`,
+      { fault: 'input', subject: '--global-registry', remedy: 'Choose another name, or leave --global-registry out.' },
+    );
+  }
   if (registry === undefined || existing.registry === registry) return;
   throw new AksmlError(
     'workspace.exists',
@@ -114,12 +127,14 @@ function namedWorkspace({ globals }: CommandContext, command: string): string {
   });
 }
 
-function asValue({ name, resourceGroup, subscriptionId, registry, folder }: WorkspaceRecord & { folder: string }) {
+function asValue(workspace: WorkspaceRecord & { folder: string }) {
+  const { name, resourceGroup, subscriptionId, registry, globalRegistry, folder } = workspace;
   return {
     workspaceName: name,
     resourceGroup: resourceGroup ?? null,
     subscriptionId: subscriptionId ?? null,
     registry: registry ?? null,
+    ...(globalRegistry === undefined ? {} : { globalRegistry }),
     folder,
   };
 }

@@ -35,6 +35,10 @@ export const WORKSPACE_COMMANDS: readonly Command[] = [
         placeholder: 'HOST/PREFIX',
         help: 'Keep the content in this registry instead of a folder.',
       }),
+      globalRegistry: text({
+        placeholder: 'HOST/PREFIX',
+        help: 'Take environment images that are in this registry over from it, instead of building them.',
+      }),
       existOk: flag({ help: 'Take the one that is there, if there is one.' }),
       ...METADATA_FILE,
       ...OF_AZURE,
@@ -42,6 +46,10 @@ export const WORKSPACE_COMMANDS: readonly Command[] = [
     examples: [
       { line: 'aksml workspace create -w team', what: 'On this machine' },
       { line: 'aksml workspace create -w team --registry registry.example.com/team', what: 'In a registry' },
+      {
+        line: 'aksml workspace create -w team --registry registry.example.com/team --global-registry registry.example.com/all',
+        what: 'With environments that others have built',
+      },
     ],
     run: async (context, options) => (await actions()).createWorkspace(context, options),
   }),

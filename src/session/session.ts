@@ -87,7 +87,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       const address = target.record?.registry ?? workspace.address;
       if (address === undefined) throw noRegistry(target.name);
       const registry = address === workspace.address ? workspace.registry : openRegistry(address);
-      return { registry, pullAddress: address };
+      const { globalRegistry } = workspace;
+      return {
+        registry,
+        pullAddress: address,
+        ...(globalRegistry === undefined ? {} : { global: openRegistry(globalRegistry) }),
+      };
     },
     environment,
     clock: () => new Date(),

@@ -11,6 +11,8 @@ import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
+import { createWorkspace } from '../../src/engine/workspace/workspace.ts';
+import { openSession, registryOpener } from '../../src/session/session.ts';
 import { joinTeam } from './deployment-world.ts';
 import { freePort, type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { environmentDefinition, SCORE } from './package-world.ts';
@@ -123,6 +125,26 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
       event.type === 'done' && event.stage === 'image' ? [event] : [],
     );
     assert.match(pushed?.detail ?? '', /, \d{1,2} kB sent, \d+ of \d+ layers reused$/);
+  });
+
+  test('what the global registry of a workspace has is taken over from there, not built', async (t) => {
+    const own = await startDockerRegistry(registryCommand);
+    t.after(() => own.stop());
+    const [registry, globalRegistry] = [`${own.host}/team`, `${running.host}/global`];
+    const { engine, build } = await joinTeam(t, registry, { environment: ENVIRONMENT, global: globalRegistry });
+    await createWorkspace(engine.home, { name: 'team', registry, globalRegistry }, registryOpener({}));
+    const session = await openSession({
+      home: engine.home,
+      environment: {},
+      version: engine.version,
+      supervisorCommand: [],
+      workspace: { projectFolder: engine.home.root, name: 'team' },
+    });
+    const store = await (await session.engine()).images?.();
+    assert.deepEqual([store?.pullAddress, store?.global?.location], [registry, globalRegistry]);
+    const { events } = await build({ ...(await project(engine.home.root)), models: [] });
+    const [environment] = events.filter((event) => event.type === 'done' && event.stage === 'environment');
+    assert.ok(JSON.stringify(environment).includes(`found in ${globalRegistry}`));
   });
 
   test('a bill of materials is attached to the image, and names packages, models and base', async (t) => {

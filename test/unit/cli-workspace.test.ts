@@ -84,6 +84,16 @@ test('workspace create refuses a registry that it could not use', async (t) => {
   assert.match(azure.error, /--registry HOST\/PREFIX/);
 });
 
+test('a workspace keeps its global registry, and refuses another one', async (t) => {
+  const { aksml } = await openShell(t);
+  const created = await aksml('workspace', 'create', '-w', 'team', '--global-registry', 'x.io/all');
+  assert.equal(JSON.parse(created.out).globalRegistry, 'x.io/all');
+  assert.equal((await aksml('workspace', 'create', '-w', 'team', '--exist-ok')).out, created.out);
+  const other = await aksml('workspace', 'create', '-w', 'team', '--exist-ok', '--global-registry', 'x.io/other');
+  assert.deepEqual([other.code, /with the global registry x\.io\/all/.test(other.error)], [2, true]);
+  assert.equal((await aksml('workspace', 'create', '-w', 'next', '--global-registry', 'not a host')).code, 2);
+});
+
 test('workspace show does not make what it looks for', async (t) => {
   const { folder, aksml } = await openShell(t);
   const missing = await aksml('workspace', 'show', '-w', 'ghost');

@@ -11,6 +11,8 @@ export interface WorkspaceFile {
   readonly subscriptionId?: string;
   /** Our own optional key: `HOST[:PORT][/PREFIX]` of the registry that is the workspace. */
   readonly registry?: string;
+  /** Our own optional key `global_registry`. */
+  readonly globalRegistry?: string;
   readonly notices: readonly Problem[];
 }
 
@@ -66,7 +68,12 @@ async function mentionsWorkspace(path: string): Promise<boolean> {
 export async function readWorkspaceFile(file: string): Promise<WorkspaceFile> {
   const { content, notices } = await readObject(file);
   const registry = textOf(content['registry']);
-  const shared = { file, ...(registry === undefined ? {} : { registry }) };
+  const globalRegistry = textOf(content['global_registry']);
+  const shared = {
+    file,
+    ...(registry === undefined ? {} : { registry }),
+    ...(globalRegistry === undefined ? {} : { globalRegistry }),
+  };
   if (content['Scope']) return { ...shared, ...fromScope(file, content['Scope']), notices };
   const name = textOf(content['workspace_name']);
   if (name === undefined) throw badFile(file, 'it has neither "Scope" nor a "workspace_name"');

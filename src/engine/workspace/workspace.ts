@@ -19,6 +19,8 @@ export interface WorkspaceRecord {
   readonly name: string;
   /** `HOST[:PORT][/PREFIX]`; without one, the folder itself is the registry. */
   readonly registry?: string;
+  /** `HOST[:PORT][/PREFIX]` of a registry whose environment images are taken over instead of being built. */
+  readonly globalRegistry?: string;
   readonly subscriptionId?: string;
   readonly resourceGroup?: string;
 }
@@ -64,9 +66,11 @@ export async function openWorkspace(home: Home, request: WorkspaceRequest): Prom
   const { wanted, origin, notices } = await chooseWorkspace(request);
   const { record, folder } = await ensureWorkspace(home, wanted);
   const address = wanted.registry ?? record.registry;
+  const globalRegistry = wanted.globalRegistry ?? record.globalRegistry;
   return {
     ...wanted,
     name: record.name,
+    ...given({ globalRegistry }),
     ...(address === undefined
       ? { registry: openLayout(home, folder) }
       : { registry: request.openRegistry(address), address }),
@@ -225,13 +229,19 @@ export async function attachFolder(folder: string, workspace: WorkspaceRecord): 
     () => true,
     () => false,
   );
-  const { Id: _id, Scope: _scope, registry: _registry, ...kept } = exists ? (await readObject(file)).content : {};
+  const {
+    Id: _id,
+    Scope: _scope,
+    registry: _registry,
+    global_registry: _global,
+    ...kept
+  } = exists ? (await readObject(file)).content : {};
   const content = {
     ...kept,
     subscription_id: workspace.subscriptionId ?? '',
     resource_group: workspace.resourceGroup ?? '',
     workspace_name: workspace.name,
-    ...given({ registry: workspace.registry }),
+    ...given({ registry: workspace.registry, global_registry: workspace.globalRegistry }),
   };
   try {
     await mkdir(join(folder, '.azureml'), { recursive: true });
@@ -255,8 +265,8 @@ async function ensureWorkspace(
     const folder = (await findFolder(home, name)) ?? join(home.workspaces, name);
     const made = await readRecord(folder);
     if (made) return { record: made, folder };
-    const { subscriptionId, resourceGroup, registry } = wanted;
-    const fresh = { name, ...given({ subscriptionId, resourceGroup, registry }) };
+    const { subscriptionId, resourceGroup, registry, globalRegistry } = wanted;
+    const fresh = { name, ...given({ subscriptionId, resourceGroup, registry, globalRegistry }) };
     await writeFileAtomic(join(folder, RECORD), `${JSON.stringify(fresh, undefined, 2)}\n`).catch((error: unknown) => {
       throw asStorageError(error, 'Making the workspace', folder);
     });
@@ -276,8 +286,8 @@ async function readRecord(folder: string): Promise<(WorkspaceRecord & { readonly
   const text = await readFile(join(folder, RECORD), 'utf8').catch(() => undefined);
   if (text === undefined) return undefined;
   try {
-    const { name, registry, subscriptionId, resourceGroup } = JSON.parse(text) as WorkspaceRecord;
-    return { name, ...given({ registry, subscriptionId, resourceGroup }), folder };
+    const { name, registry, globalRegistry, subscriptionId, resourceGroup } = JSON.parse(text) as WorkspaceRecord;
+    return { name, ...given({ registry, globalRegistry, subscriptionId, resourceGroup }), folder };
   } catch (cause) {
     throw new AksmlError('workspace.damaged', `${join(folder, RECORD)} cannot be read.`, {
       subject: folder,
