@@ -322,6 +322,7 @@ function container(): Schema {
       scoringRoute: route,
       livenessRoute: route,
       readinessRoute: route,
+      modelMountPath: text({ pattern: '^/', maxLength: 4096, description: 'Where the image has the models.' }),
       user: integer({ minimum: 1, maximum: 4_294_967_295 }),
       http2: flag({ description: 'It speaks HTTP/2 without TLS, as gRPC does.' }),
     },

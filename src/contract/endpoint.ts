@@ -203,6 +203,8 @@ export interface CustomContainer {
   readonly scoringRoute: string;
   readonly livenessRoute: string;
   readonly readinessRoute: string;
+  /** Absolute: where it finds the models in its image, instead of below the app root. Nothing on `local`. */
+  readonly modelMountPath?: string;
   /** Numeric user that it runs as on a cluster, not 0; default 1000. */
   readonly user?: number;
   /** It speaks HTTP/2 without TLS, as gRPC does. */

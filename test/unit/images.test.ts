@@ -16,7 +16,7 @@ import type { ImageConfig } from '../../src/engine/images/image-config.ts';
 import { findImage } from '../../src/engine/images/image-source.ts';
 import { type LayerEntry, packEntries, storeLayer } from '../../src/engine/images/layer.ts';
 import { planModelLayers, type StoredModelLayer, storeBucket } from '../../src/engine/images/model-layers.ts';
-import { modelLinks } from '../../src/engine/images/model-links.ts';
+import { modelDir, modelLinks } from '../../src/engine/images/model-links.ts';
 import { packageImage } from '../../src/engine/images/package.ts';
 import { consoleScripts, repairRecord } from '../../src/engine/images/venv-entries.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
@@ -56,18 +56,27 @@ test('models get the layout of v1 by relative links, and AZUREML_MODEL_DIR its m
     files: ['dir/a.bin', 'dir/b/c'],
   };
   const file = { name: 'n', version: 1, basename: 'x.pkl', treeDigest: `sha256:${HEX}`, files: ['x.pkl'] };
-  assert.deepEqual(modelLinks([model], true), {
-    modelDir: 'azureml-models/m/3',
-    links: [
-      { path: 'azureml-models/m/3/dir/a.bin', target: `../../../../.aksml/models/${HEX}/dir/a.bin` },
-      { path: 'azureml-models/m/3/dir/b/c', target: `../../../../../.aksml/models/${HEX}/dir/b/c` },
-    ],
-  });
-  const both = modelLinks([model, file], false);
-  assert.equal(both.modelDir, 'azureml-models');
-  assert.equal(both.links.at(-1)?.target, `../../../.aksml/models/${HEX}/x.pkl`);
+  const root = 'var/azureml-app';
+  assert.equal(modelDir([model]), `/${root}/azureml-models/m/3`);
+  assert.deepEqual(modelLinks([model], { single: true }), [
+    { path: `${root}/azureml-models/m/3/dir/a.bin`, target: `../../../../.aksml/models/${HEX}/dir/a.bin` },
+    { path: `${root}/azureml-models/m/3/dir/b/c`, target: `../../../../../.aksml/models/${HEX}/dir/b/c` },
+  ]);
+  assert.equal(modelDir([model, file]), `/${root}/azureml-models`);
+  const both = modelLinks([model, file], { single: false });
+  assert.equal(both.at(-1)?.target, `../../../.aksml/models/${HEX}/x.pkl`);
+
+  assert.deepEqual([modelDir([model], '/models'), modelDir([model, file], '/models')], ['/models', '/models']);
+  const mounted = modelLinks([model], { single: true, mountPath: '/models' });
+  assert.deepEqual(mounted[0], { path: 'models/dir/a.bin', target: `../../${root}/.aksml/models/${HEX}/dir/a.bin` });
+  const several = modelLinks([model, file], { single: false, mountPath: '/models' });
+  assert.equal(several.at(-1)?.path, 'models/n/1/x.pkl');
   for (const stray of ['../x', 'dir/../../x', 'other/x', 'dir//x']) {
-    assert.throws(() => modelLinks([{ ...model, files: [stray] }], true), isCode('registry.corrupt'), stray);
+    assert.throws(
+      () => modelLinks([{ ...model, files: [stray] }], { single: true }),
+      isCode('registry.corrupt'),
+      stray,
+    );
   }
 });
 

@@ -17,9 +17,10 @@ export function warnAboutRegistry(registry: string | undefined, name: string, or
   report.warning('v2.registryAsset', origin, message, `Register "${name}" in the workspace.`);
 }
 
-/** The routes of `environment.inference_config`; undefined without it. */
+/** The routes of `environment.inference_config`, and where the container wants its models; undefined without it. */
 export function readV2Container(source: V2Source, report: Report): CustomContainer | undefined {
   const config = ['environment', 'inference_config'];
+  const modelMountPath = readMountPath(source, report);
   if (!isTruthy(source.value(...config))) return undefined;
   const image = source.text('environment', 'image');
   const ports = ['scoring_route', 'liveness_route', 'readiness_route'].map((route) =>
@@ -39,11 +40,31 @@ export function readV2Container(source: V2Source, report: Report): CustomContain
   return {
     ...(image === undefined ? {} : { image }),
     ...(command === undefined ? {} : { command }),
+    ...(modelMountPath === undefined ? {} : { modelMountPath }),
     port: port ?? 0,
     scoringRoute: route('scoring_route', '/score'),
     livenessRoute: route('liveness_route', '/'),
     readinessRoute: route('readiness_route', '/'),
   };
+}
+
+/** As v2 had it: for containers alone, in which it takes the place of the models' folder in the app root. */
+function readMountPath(source: V2Source, report: Report): string | undefined {
+  const path = source.text('model_mount_path');
+  if (path === undefined) return undefined;
+  const origin = source.origin('model_mount_path');
+  if (!isTruthy(source.value('environment', 'inference_config'))) {
+    const message = 'model_mount_path has an effect only on containers, those with environment.inference_config.';
+    report.warning('v2.modelMountPath', origin, message, 'Leave it out: the models are in AZUREML_MODEL_DIR.');
+    return undefined;
+  }
+  const parts = path.replace(/\/+$/, '').split('/').slice(1);
+  if (path.startsWith('/') && parts.length > 0 && parts.every((part) => part !== '' && part !== '.' && part !== '..')) {
+    return `/${parts.join('/')}`;
+  }
+  const message = `model_mount_path "${path}" is not the absolute path of a folder in the image.`;
+  report.error('v2.modelMountPath', origin, message, 'Write it such as /models.');
+  return undefined;
 }
 
 /** aksml's own key, a list of texts. */

@@ -36,6 +36,7 @@ export const V2_DEPLOYMENT_KEYS: readonly V2Key[] = [
     'app_insights_enabled',
     'instance_count',
     'environment_variables',
+    'model_mount_path',
   ),
   ...used(
     'model.name',
@@ -114,10 +115,5 @@ export const V2_DEPLOYMENT_KEYS: readonly V2Key[] = [
     path: 'egress_public_network_access',
     reason: 'the network belongs to the compute target',
     remedy: 'Restrict it there.',
-  },
-  {
-    path: 'model_mount_path',
-    reason: 'models are always below AZUREML_MODEL_DIR',
-    remedy: 'Read the models from AZUREML_MODEL_DIR.',
   },
 ];

@@ -223,6 +223,7 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
       foundation: ground.foundation,
       place: ground.place,
       models: request.models,
+      ...mountPathOf(job),
       variables: ground.container ? containerSettings(job) : serverSettings(job),
       labels: { 'dev.aksml.endpoint': request.endpoint },
       ...(ground.start === undefined ? {} : { start: ground.start }),
@@ -330,12 +331,19 @@ function serverSettings({ request, variables, code }: ImageJob): Record<string, 
 }
 
 /** A server of the user's own finds its files as v2's containers did. */
-function containerSettings({ request, variables, code }: ImageJob): Record<string, string> {
+function containerSettings(job: ImageJob): Record<string, string> {
+  const { request, variables, code } = job;
   return containerVariables({
     models: request.models,
+    ...mountPathOf(job),
     variables: { AML_APP_ROOT: APP_ROOT, ...variables },
     ...(code === undefined ? {} : { code: code.reference }),
   });
+}
+
+function mountPathOf({ recipe }: ImageJob): { readonly modelMountPath?: string } {
+  const path = recipe.container?.modelMountPath;
+  return path === undefined ? {} : { modelMountPath: path };
 }
 
 function describePush(digest: string, { reused, sentBytes, reusedLayers }: PushedImage, layers: number): string {

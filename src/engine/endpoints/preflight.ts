@@ -146,6 +146,17 @@ const containerHasCommand: Check = ({ targetKind, deployment: { container } }) =
 
 const GIB = 1024 ** 3;
 
+const nothingIsMountedHere: Check = ({ targetKind, deployment: { container } }) =>
+  targetKind !== 'local' || container?.modelMountPath === undefined
+    ? undefined
+    : {
+        severity: 'warning',
+        code: 'container.modelMountPath',
+        path: 'model_mount_path',
+        message: `On this machine the models are in AZUREML_MODEL_DIR, not in ${container.modelMountPath}.`,
+        remedy: 'Let the command read AZUREML_MODEL_DIR, which on a cluster is that path.',
+      };
+
 const fitsThisMachine: Check = ({ targetKind, settings, machine }) => {
   if (targetKind !== 'local') return undefined;
   const replicas = settings.scale.kind === 'fixed' ? settings.scale.replicas : settings.scale.minReplicas;
@@ -245,6 +256,7 @@ const CHECKS: readonly Check[] = [
   modelNamedTwice,
   codeOrNoCode,
   containerHasCommand,
+  nothingIsMountedHere,
   fitsThisMachine,
   debuggedHere,
   namespaceHasNoEffect,

@@ -17,6 +17,8 @@ export interface DeploymentParts extends Pick<ImageParts, 'start' | 'variables' 
   /** Where the layers of the foundation are. */
   readonly place: Place;
   readonly models: readonly Model[];
+  /** See `CustomContainer`. */
+  readonly modelMountPath?: string;
   readonly code?: { readonly reference: CodeReference; readonly layer: Descriptor; readonly place: Place };
   readonly labels?: Readonly<Record<string, string>>;
 }
@@ -42,7 +44,8 @@ export async function assembleImage(
 ): Promise<AssembledImage> {
   const { foundation, place, code } = parts;
   const room = MAX_LAYERS - foundation.layers.length - OWN_LAYERS;
-  const models = await packModels(store, parts.models, registry, room, options);
+  const mountPath = parts.modelMountPath === undefined ? {} : { mountPath: parts.modelMountPath };
+  const models = await packModels(store, parts.models, registry, { room, ...mountPath }, options);
   const added: PlacedLayer[] = [
     ...models.layers,
     ...(code ? [{ descriptor: code.layer, diffId: code.layer.digest, title: 'code', ...code.place }] : []),
@@ -63,10 +66,9 @@ export async function assembleImage(
 
 /** The app root, which the container's user may write to, and the links that give each model its place there. */
 async function packPlaces(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
-  const appRoot = APP_ROOT.slice(1);
   const entries: LayerEntry[] = [
-    { kind: 'folder', path: appRoot, owner: CONTAINER_USER },
-    ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path: `${appRoot}/${path}`, target })),
+    { kind: 'folder', path: APP_ROOT.slice(1), owner: CONTAINER_USER },
+    ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path, target })),
   ];
   const layer = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, options.signal);
   return { ...layer, title: 'model folders', registry, repository: ENVIRONMENT_IMAGES };

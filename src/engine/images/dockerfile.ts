@@ -11,7 +11,7 @@ import { parsePipLine } from '../environments/requirement.ts';
 import { SETUP } from './docker-steps.ts';
 import { namedBaseImage, type PackageRequest } from './image-request.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
-import { MODELS_FOLDER, modelFolder } from './model-links.ts';
+import { modelDir } from './model-links.ts';
 
 /** First words of every Dockerfile of ours: a folder that begins so may be replaced. */
 export const DOCKERFILE_MARK = '# Written by aksml';
@@ -62,17 +62,17 @@ export function dockerfile(parts: DockerfileParts): string {
  */
 export function containerVariables({
   models,
+  modelMountPath,
   variables,
   code,
 }: {
   readonly models: readonly Pick<Model, 'name' | 'version'>[];
+  readonly modelMountPath?: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly code?: CodeReference;
 }): Record<string, string> {
-  const [only] = models;
-  const folder = only && models.length === 1 ? modelFolder(only) : MODELS_FOLDER;
   return {
-    ...(only === undefined ? {} : { AZUREML_MODEL_DIR: `${APP_ROOT}/${folder}` }),
+    ...(models.length === 0 ? {} : { AZUREML_MODEL_DIR: modelDir(models, modelMountPath) }),
     ...variables,
     ...(code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: code.entryScript }),
     ...(code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: code.sourceDirectory }),

@@ -18,12 +18,12 @@ export interface PackedModels {
   readonly links: readonly ModelLink[];
 }
 
-/** The models' layers, in at most `room` of them, and the links that give each its v1 place. Shared layers are made in `buckets`. */
+/** The models' layers, in at most `room` of them, and the links that give each its place. Shared layers are made in `buckets`. */
 export async function packModels(
   store: PackageStore,
   models: readonly Model[],
   buckets: Registry,
-  room: number,
+  { room, mountPath }: { readonly room: number; readonly mountPath?: string },
   options: RunOptions,
 ): Promise<PackedModels> {
   if (models.length === 0) return { layers: [], links: [] };
@@ -55,9 +55,9 @@ export async function packModels(
         layers.push({ ...bucket, title: `${plan.models.length} models`, registry: buckets, repository: MODEL_BUCKETS });
       }
     }
-    const { links } = modelLinks(
+    const links = modelLinks(
       found.map(({ linked }) => linked),
-      models.length === 1,
+      { single: models.length === 1, ...(mountPath === undefined ? {} : { mountPath }) },
     );
     return { value: { layers, links }, reused: true, detail: `${models.length} in ${layers.length} layers` };
   });

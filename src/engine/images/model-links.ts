@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+import { APP_ROOT } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
 
 /** v1's place of the registered files below the app root. */
@@ -15,26 +17,40 @@ export interface LinkedModel {
   readonly files: readonly string[];
 }
 
-/** A relative symbolic link at `path`; both below the app root, `/`-separated. */
+/** A relative symbolic link at `path`; both below the root of the image, `/`-separated, without a leading one. */
 export interface ModelLink {
   readonly path: string;
   readonly target: string;
 }
 
+/** Where a deployment has its models. */
+export interface ModelPlace {
+  /** It has one model, and `AZUREML_MODEL_DIR` is that model's own folder. */
+  readonly single: boolean;
+  /** Absolute; instead of v1's place in the app root. */
+  readonly mountPath?: string;
+}
+
 /**
  * v1's layout of models made of real folders and links to files, so that a script that walks the tree finds everything and equal models
- * are there once. `single`: the deployment has one model, and `AZUREML_MODEL_DIR` is its own folder.
+ * are there once.
  * @throws AksmlError `registry.corrupt` for a listing that would leave the folder
  */
-export function modelLinks(
-  models: readonly LinkedModel[],
-  single: boolean,
-): { readonly links: readonly ModelLink[]; readonly modelDir: string } {
+export function modelLinks(models: readonly LinkedModel[], place: ModelPlace): readonly ModelLink[] {
+  return models.flatMap((model) => linksOf(model, folderOf(model, place).slice(1)));
+}
+
+/** `AZUREML_MODEL_DIR`, absolute. */
+export function modelDir(models: readonly Pick<LinkedModel, 'name' | 'version'>[], mountPath?: string): string {
   const [only] = models;
-  return {
-    links: models.flatMap(linksOf),
-    modelDir: single && only ? modelFolder(only) : MODELS_FOLDER,
-  };
+  if (only && models.length === 1) return folderOf(only, { single: true, ...(mountPath ? { mountPath } : {}) });
+  return mountPath ?? `${APP_ROOT}/${MODELS_FOLDER}`;
+}
+
+/** A mount path has one model itself, as v2 had it, and several by name and version. */
+function folderOf(model: Pick<LinkedModel, 'name' | 'version'>, { single, mountPath }: ModelPlace): string {
+  if (mountPath === undefined) return `${APP_ROOT}/${modelFolder(model)}`;
+  return single ? mountPath : `${mountPath}/${model.name}/${model.version}`;
 }
 
 /** `azureml-models/<name>/<version>` */
@@ -42,14 +58,12 @@ export function modelFolder(model: { readonly name: string; readonly version: nu
   return `${MODELS_FOLDER}/${model.name}/${model.version}`;
 }
 
-function linksOf(model: LinkedModel): ModelLink[] {
-  const folder = modelFolder(model);
-  const tree = `${TREES_FOLDER}/${model.treeDigest.slice('sha256:'.length)}`;
+function linksOf(model: LinkedModel, folder: string): ModelLink[] {
+  const tree = `${APP_ROOT.slice(1)}/${TREES_FOLDER}/${model.treeDigest.slice('sha256:'.length)}`;
   return model.files.map((file) => {
     if (!isBelow(file, model.basename)) throw strayFile(model, file);
     const path = `${folder}/${file}`;
-    const up = '../'.repeat(path.split('/').length - 1);
-    return { path, target: `${up}${tree}/${file}` };
+    return { path, target: posix.relative(`/${posix.dirname(path)}`, `/${tree}/${file}`) };
   });
 }
 
