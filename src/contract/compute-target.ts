@@ -1,5 +1,6 @@
 import type { ComputeTargetRecord, ComputeTargetStatus } from './compute-record.ts';
 import type { Endpoint } from './endpoint.ts';
+import type { AksmlError } from './error.ts';
 import type { EndpointCounters } from './metrics.ts';
 
 /** What the engine asks of the place where endpoints run. `local` and a cluster implement it alike. */
@@ -26,8 +27,15 @@ export interface ComputeTarget {
    * @throws AksmlError `service.notFound`
    */
   deleteEndpoint(name: string, signal?: AbortSignal, namespace?: string): Promise<void>;
-  /** The present state first, then every change; ends only with the signal or an error. */
-  watchEndpoints(filter: { readonly name?: string }, signal: AbortSignal): AsyncIterable<EndpointChange>;
+  /**
+   * The present state first, then every change; ends only with the signal or an error. `onInterruption` is told why changes do not arrive at
+   * present, and undefined once they do again.
+   */
+  watchEndpoints(
+    filter: { readonly name?: string },
+    signal: AbortSignal,
+    onInterruption?: (cause: AksmlError | undefined) => void,
+  ): AsyncIterable<EndpointChange>;
 
   readLogs(name: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
 

@@ -83,7 +83,7 @@ export class Informer<T extends KubeObject> {
       this.#interruptedBy = undefined;
       if (event.type === 'listed') this.#replaceAll(event.objects);
       else if (event.type === 'changed') this.#put(event.object);
-      else this.#drop(keyOf(event.object.metadata));
+      else if (event.type === 'deleted') this.#drop(keyOf(event.object.metadata));
     }
   }
 

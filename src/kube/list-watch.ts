@@ -13,7 +13,9 @@ export type ListWatchEvent<T> =
   | { readonly type: 'changed'; readonly object: T }
   | { readonly type: 'deleted'; readonly object: T }
   /** Changes do not arrive at present; it is being tried again. */
-  | { readonly type: 'interrupted'; readonly error: unknown };
+  | { readonly type: 'interrupted'; readonly error: unknown }
+  /** After an interruption: they arrive again. */
+  | { readonly type: 'resumed' };
 
 /** The server ends a watch after this; the next one takes up where it ended. Seconds. */
 const WATCH_SECONDS = 290;
@@ -37,6 +39,7 @@ export async function* listWatch<T extends KubeObject>(
   const now = ports.now ?? Date.now;
   let resourceVersion: string | undefined;
   let failures = 0;
+  let interrupted = false;
   while (!signal.aborted) {
     const begun = now();
     try {
@@ -46,6 +49,11 @@ export async function* listWatch<T extends KubeObject>(
         resourceVersion = listed;
       }
       for await (const change of watch(kube, resource, query, resourceVersion, signal)) {
+        if (change.type === 'begun') {
+          if (interrupted) yield { type: 'resumed' };
+          interrupted = false;
+          continue;
+        }
         resourceVersion = change.object.metadata.resourceVersion ?? resourceVersion;
         if (change.type !== 'bookmark') yield { type: change.type, object: change.object };
       }
@@ -57,6 +65,7 @@ export async function* listWatch<T extends KubeObject>(
       failures += 1;
       // The server has forgotten what came after: only a new list bridges that.
       if (AksmlError.is(error, 'kube.gone')) resourceVersion = undefined;
+      interrupted = true;
       yield { type: 'interrupted', error };
       await pause(ports, failures, retryAfterOf(error), signal);
       continue;
@@ -77,6 +86,8 @@ async function pause(
 }
 
 type WatchEvent<T> =
+  /** The server has taken the question. */
+  | { readonly type: 'begun' }
   | { readonly type: 'changed' | 'deleted'; readonly object: T }
   | { readonly type: 'bookmark'; readonly object: KubeObject };
 
@@ -105,6 +116,7 @@ async function* watch<T extends KubeObject>(
     doing: attempt.doing,
     signal,
   });
+  yield { type: 'begun' };
   for await (const line of readLines(answer.body)) {
     const event: { type: string; object: T & ApiStatus } = JSON.parse(line);
     switch (event.type) {

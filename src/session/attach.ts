@@ -26,6 +26,7 @@ import { checkComputeName, listComputeRecords, putComputeRecord } from '../engin
 import { keepConnection } from '../engine/compute/connection.ts';
 import { sizeProblems } from '../engine/compute/size.ts';
 import { type RunOptions, runStage } from '../engine/endpoints/stages.ts';
+import { interruptionTeller } from '../engine/endpoints/waiting.ts';
 import type { CredentialSource } from '../engine/registry/credentials.ts';
 import { parseImageReference, parseRegistryAddress } from '../engine/registry/image-reference.ts';
 import type { Workspace } from '../engine/workspace/workspace.ts';
@@ -315,6 +316,7 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
         const progress = { type: 'progress', stage: 'watch', done: ready, total: wanted, unit: 'replicas' } as const;
         options.onProgress?.({ ...progress, ...(detail === undefined ? {} : { detail }) });
       },
+      interruptionTeller(options),
       signal,
     );
     return { value: undefined, reused: false, detail: 'ready' };

@@ -102,7 +102,6 @@ function servers(cluster: Cluster, baseImage: string, controllerBase: string): v
         await well('model', 'deploy', '-ct', 'prod', '-n', server, '--v2-deployment', `${server}/deployment.yml`);
         const scored = await well('service', 'run', '-n', server, '-d', '{}', '-o', 'json');
         assert.deepEqual(scored.json(), answer);
-        await well('service', 'delete', '-n', server, '--yes');
       });
     }
   });

@@ -74,6 +74,11 @@ export class ClusterCache {
     return this.#all().every(({ synced }) => synced);
   }
 
+  /** Changes of some kind do not arrive until somebody gives the right to see them. */
+  get lacksRights(): boolean {
+    return this.#all().some(({ interruptedBy }) => AksmlError.is(interruptedBy, 'kube.forbidden'));
+  }
+
   /** Those endpoints of a name that are in namespaces that are served. */
   named(name: string): readonly StoredEndpoint[] {
     return this.endpoints.group(name).filter(({ metadata }) => this.serves(metadata.namespace));
@@ -113,7 +118,7 @@ export class ClusterCache {
     await Promise.all(this.#all().map((informer) => informer.run(signal)));
   }
 
-  #all(): readonly { readonly synced: boolean; run(signal: AbortSignal): Promise<void> }[] {
+  #all(): readonly Pick<Informer<KubeObject>, 'synced' | 'interruptedBy' | 'run'>[] {
     return [this.endpoints, ...[...this.#owned.values()].flatMap((kinds) => [...kinds.values()])];
   }
 

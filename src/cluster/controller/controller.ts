@@ -107,9 +107,9 @@ export class Controller {
     });
   }
 
-  /** Whether it knows what is there, so that it could lead at once. */
+  /** Whether it knows what is there and is told what changes, so that it could lead at once. */
   get ready(): boolean {
-    return this.#cache.synced;
+    return this.#cache.synced && !this.#cache.lacksRights;
   }
 
   get leading(): boolean {

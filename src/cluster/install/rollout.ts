@@ -9,6 +9,7 @@ import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 /** A node that has to be added first takes minutes. */
 const PATIENCE_MS = 10 * 60_000;
 const LOG_LINES = 20;
+const LOG_MS = 10_000;
 /** One failed pull may be a passing trouble of the registry. */
 const REFUSED_PULLS = ['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull'];
 const REFUSED_STARTS = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
@@ -22,31 +23,39 @@ export interface RolloutProgress {
 }
 
 /**
- * Waits until the cluster serves endpoints and the controller runs, from the image that was installed last.
+ * Waits until the cluster serves endpoints and the controller runs, from the image that was installed last. `onInterruption` is told why
+ * the cluster cannot be asked at present, and undefined once it can be again.
  * @throws AksmlError `computeTarget.notReady` with the cause
  */
 export async function waitForController(
   kube: KubeClient,
   image: string,
   onProgress: (progress: RolloutProgress) => void,
+  onInterruption: (cause: AksmlError | undefined) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   const late = AbortSignal.timeout(PATIENCE_MS);
   const leave = new AbortController();
   const waiting = AbortSignal.any([...(signal ? [signal] : []), late, leave.signal]);
   let detail: string | undefined;
+  let newest: Pod | undefined;
   const failure = Promise.withResolvers<never>();
-  void watchPods(kube, image, waiting, (seen) => {
-    detail = seen;
+  void watchPods(kube, image, waiting, (pod, trouble) => {
+    newest = pod;
+    detail = trouble ?? detail;
   }).catch((error: unknown) => failure.reject(error));
   const ready = async () => {
     await untilServed(kube, waiting);
-    await untilRolledOut(kube, waiting, (progress) => onProgress({ ...progress, ...(detail ? { detail } : {}) }));
+    const tell = (progress: RolloutProgress) => onProgress({ ...progress, ...(detail ? { detail } : {}) });
+    await untilRolledOut(kube, waiting, tell, onInterruption);
   };
   try {
     await Promise.race([ready(), failure.promise]);
     signal?.throwIfAborted();
-    if (late.aborted) throw notReady(`it did not become ready within ${PATIENCE_MS / 60_000} minutes`, detail);
+    if (late.aborted) {
+      const lines = newest ? await lastLines(kube, newest, signal ?? AbortSignal.timeout(LOG_MS)) : [];
+      throw notReady(`it did not become ready within ${PATIENCE_MS / 60_000} minutes`, detail, lines);
+    }
   } finally {
     leave.abort();
   }
@@ -65,9 +74,12 @@ async function untilRolledOut(
   kube: KubeClient,
   signal: AbortSignal,
   onProgress: (progress: RolloutProgress) => void,
+  onInterruption: (cause: AksmlError | undefined) => void,
 ): Promise<void> {
   const query = { namespace: SYSTEM_NAMESPACE, fieldSelector: `metadata.name=${CONTROLLER_NAME}` };
   for await (const event of listWatch(kube, DEPLOYMENTS, query, signal)) {
+    if (event.type === 'interrupted' && AksmlError.is(event.error)) onInterruption(event.error);
+    if (event.type === 'resumed') onInterruption(undefined);
     const [deployment] = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
     if (deployment === undefined) continue;
     const { ready, wanted, done } = rollout(deployment);
@@ -88,19 +100,19 @@ async function watchPods(
   kube: KubeClient,
   image: string,
   signal: AbortSignal,
-  onDetail: (detail: string) => void,
+  onPod: (pod: Pod, trouble: string | undefined) => void,
 ): Promise<void> {
   const query = { namespace: SYSTEM_NAMESPACE, labelSelector: `app.kubernetes.io/name=${CONTROLLER_NAME}` };
   for await (const event of listWatch(kube, PODS, query, signal)) {
     const pods = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
     for (const pod of pods) {
       // Those of an earlier attempt are on their way out.
-      const trouble = pod.spec?.containers[0]?.image === image ? troubleOf(pod) : undefined;
-      if (trouble === undefined) continue;
+      if (pod.spec?.containers[0]?.image !== image) continue;
+      const trouble = troubleOf(pod);
       // What was found so may be about to mend: the cause of an earlier attempt is removed, and the node has not tried again yet.
-      if (trouble.final && event.type === 'changed')
+      if (trouble?.final && event.type === 'changed')
         throw notReady(trouble.reason, undefined, await lastLines(kube, pod, signal));
-      onDetail(trouble.reason);
+      onPod(pod, trouble?.reason);
     }
   }
 }

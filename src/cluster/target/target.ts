@@ -150,6 +150,7 @@ class ClusterTarget implements ComputeTarget {
   async *watchEndpoints(
     filter: { readonly name?: string },
     signal: AbortSignal,
+    onInterruption: (cause: AksmlError | undefined) => void = () => undefined,
   ): AsyncGenerator<EndpointChange, void, undefined> {
     const watched = new WatchedEndpoints();
     const namespace = await this.#objects.scope(signal);
@@ -170,6 +171,10 @@ class ClusterTarget implements ComputeTarget {
           break;
         case 'interrupted':
           throwUnlessPassing(event.error);
+          if (AksmlError.is(event.error)) onInterruption(event.error);
+          break;
+        case 'resumed':
+          onInterruption(undefined);
       }
     }
   }

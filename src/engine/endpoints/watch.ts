@@ -2,6 +2,7 @@ import type { Cause, Endpoint, VersionStatus } from '../../contract/endpoint.ts'
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine } from '../engine.ts';
 import { type RunOptions, runStage } from './stages.ts';
+import { interruptionTeller, tellWhenNobodyWorks } from './waiting.ts';
 
 /**
  * Waits until a version serves its newest image with all replicas, while its log streams to the progress.
@@ -16,9 +17,14 @@ export async function waitUntilHealthy(
   return runStage('watch', `Waiting for ${wanted.metadata.name} to become Healthy`, options, async () => {
     const leave = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
+    let heard = performance.now();
     void streamLog(engine, wanted.metadata.name, versionName, options, signal);
+    // Ends with the signal.
+    void tellWhenNobodyWorks(engine, () => heard, options, signal).catch(() => undefined);
     try {
-      const endpoint = await follow(engine, wanted, versionName, options, signal);
+      const endpoint = await follow(engine, wanted, versionName, options, signal, () => {
+        heard = performance.now();
+      });
       const status = versionStatus(endpoint, versionName);
       const replicas = status?.availableReplicas ?? 0;
       return {
@@ -38,10 +44,12 @@ async function follow(
   versionName: string,
   options: RunOptions,
   signal: AbortSignal,
+  onChange: () => void,
 ): Promise<Endpoint> {
   const name = wanted.metadata.name;
   let told = '';
-  for await (const change of engine.target.watchEndpoints({ name }, signal)) {
+  for await (const change of engine.target.watchEndpoints({ name }, signal, interruptionTeller(options))) {
+    onChange();
     if (change.type === 'deleted' && change.name === name) {
       throw new AksmlError('deployment.deleted', `${name} was deleted while it was being deployed.`, { subject: name });
     }
