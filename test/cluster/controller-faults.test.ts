@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControllerOptions } from '../../src/cluster/controller/controller.ts';
 import { endpointDefinition } from '../../src/cluster/crd.ts';
 import { CLUSTER_RULES, NAMESPACE_RULES } from '../../src/cluster/manifests.ts';
@@ -186,17 +187,21 @@ describe('the controller with an API server of its own', { skip }, () => {
     await eventually('it knows that it leads no more', async () => !paused.controller.leading);
   });
 
-  test('after the API server was away, what was asked for meanwhile and since is done', async () => {
+  test('after the API server was away for a minute, what was asked for before and since is done', async () => {
     const namespace = await newNamespace();
     const { log, controller } = await start(namespace);
     await put(namespace, twoVersions('before'));
     await untilReconciled(namespace, 'before');
+    await put(namespace, twoVersions('during'));
     await plane.stopApiServer();
+    const away = sleep(60_000);
     await eventually(
       'the controller has noticed',
       async () => log.some(({ level }) => level === 'warn') && !controller.leading,
     );
+    await away;
     await plane.startApiServer();
+    await untilReconciled(namespace, 'during');
     await put(namespace, twoVersions('after'));
     await untilReconciled(namespace, 'after');
     await put(namespace, twoVersions('before', 50));

@@ -5,11 +5,15 @@ import { after, before, describe, test } from 'node:test';
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { ENDPOINT_LABEL } from '../../src/cluster/names.ts';
+import type { StoredEndpoint } from '../../src/kube/resource.ts';
 import { ANSWER, type Outcome, outcomeOf } from '../local/world.ts';
+import { openApiProxy } from './api-proxy.ts';
 import { openAttachWorld } from './attach-world.ts';
 import { DEPLOY_TO_CLUSTER, writeClusterProject } from './project.ts';
 import { openTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 import { type ClusterWorld, eventually, testCluster } from './world.ts';
+
+const CONTROLLER = 'app.kubernetes.io/name=aksml-controller';
 
 const cluster = await testCluster();
 const base = await debianBaseImage();
@@ -50,6 +54,16 @@ function faults(cluster: Cluster, controllerBase: string): void {
     const deploy = () => [...DEPLOY_TO_CLUSTER, '-n', 'sturdy', '-m', 'weights:1', '--overwrite'];
     const answer = async () =>
       (await well('service', 'run', '-n', 'sturdy', '-d', '{}', '-o', 'json')).json()['answer'];
+    const startDeploy = () => {
+      const child = world.start(...deploy());
+      let said = '';
+      child.stderr?.on('data', (text) => {
+        said += text;
+      });
+      const says = (pattern: RegExp) =>
+        eventually(`it says ${pattern}`, async () => pattern.test(said), { describe: async () => said });
+      return { says, ended: outcomeOf(child) };
+    };
     const revisions = async () => {
       const history = (await well('service', 'history', '-n', 'sturdy', '-o', 'json')).json<{ number: number }[]>();
       return history.map(({ number }) => number);
@@ -97,6 +111,42 @@ function faults(cluster: Cluster, controllerBase: string): void {
       assert.deepEqual(await revisions(), before);
       await well(...deploy());
       assert.equal(await answer(), 1000);
+    });
+
+    test('a cluster that goes away while it is waited for is told of, and so is that it has done its work meanwhile', async (t) => {
+      const proxy = await openApiProxy(t, world);
+      const connect = ['computetarget', 'attach', 'kubernetes', '-n', 'prod', '--kubeconfig'];
+      await well(...connect, proxy.kubeconfig);
+      await world.write('source/score.py', ANSWER(2000));
+      const deploying = startDeploy();
+      await deploying.says(/^Waiting for sturdy/m);
+      proxy.judge = () => ({ kind: 'drop' });
+      proxy.cut();
+      await deploying.says(/could not be reached/);
+      await eventually('the cluster has done what was asked of it', async () => {
+        const found = await world.get<StoredEndpoint>('endpoint.aksml.dev', 'sturdy');
+        return found?.status?.state === 'Healthy' && found.status.observedGeneration === found.metadata.generation;
+      });
+      proxy.judge = () => undefined;
+      const { code, stderr } = await deploying.ended;
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /The cluster answers again/);
+      await well(...connect, world.kubeconfig);
+      assert.equal(await answer(), 2000);
+    });
+
+    test('a controller that is gone is told of, and one that comes finishes what was asked for', async () => {
+      const scale = (replicas: number) =>
+        world.kubectl('scale', 'deployment/aksml-controller', '-n', 'aksml-system', `--replicas=${replicas}`);
+      await scale(0);
+      await world.kubectl('wait', 'pod', '-n', 'aksml-system', '-l', CONTROLLER, '--for=delete', '--timeout=60s');
+      await world.write('source/score.py', ANSWER(3000));
+      const deploying = startDeploy();
+      await deploying.says(/^Waiting for sturdy[\s\S]*The controller in the cluster of prod does not run/m);
+      await scale(1);
+      const { code, stderr } = await deploying.ended;
+      assert.equal(code, 0, stderr);
+      assert.equal(await answer(), 3000);
     });
 
     test('an image that somebody has deleted from the registry is pushed again by the next deployment', async () => {
