@@ -2,13 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Refusal as AdmissionRefusal, Slot, Ticket } from '../serving/admission.ts';
-import { type FlatHeaders, headersForReplica, requestIds, single, VERSION_HEADER } from '../serving/headers.ts';
+import { headerLines, headersForReplica, requestIds, single, VERSION_HEADER } from '../serving/headers.ts';
 import {
   noReadyReplicas,
   overloaded,
   REPLICA_CLOSED,
-  type Refusal,
-  refusalHeaders,
+  refuseUpgrade,
   unknownPath,
   unknownVersion,
 } from '../serving/refusal.ts';
@@ -73,17 +72,5 @@ function join(client: Duplex, replica: Socket, slot: Slot, requestHead: string, 
 function upgradeHead(request: IncomingMessage, path: string): string {
   const headers = headersForReplica(request, requestIds(request.headers));
   headers.push('connection', 'Upgrade', 'upgrade', 'websocket');
-  return `GET ${path} HTTP/1.1\r\n${lines(headers)}\r\n`;
-}
-
-function refuseUpgrade(client: Duplex, refusal: Refusal): void {
-  const headers = [...refusalHeaders(refusal), 'connection', 'close'];
-  client.end(`HTTP/1.1 ${refusal.status} \r\n${lines(headers)}\r\n${refusal.message}`);
-}
-
-/** Values came through Node's strict parser, which lets no line end pass. */
-function lines(headers: FlatHeaders): string {
-  let text = '';
-  for (let at = 0; at + 1 < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
-  return text;
+  return `GET ${path} HTTP/1.1\r\n${headerLines(headers)}\r\n`;
 }

@@ -141,3 +141,10 @@ export function preflightHeaders(allowedOrigins: readonly string[], request: Inc
   if (asked !== undefined) cors.push('access-control-allow-headers', asked);
   return cors;
 }
+
+/** As they stand in a message. Values come from Node's strict parser, which lets no line end pass. */
+export function headerLines(headers: FlatHeaders): string {
+  let text = '';
+  for (let at = 0; at + 1 < headers.length; at += 2) text += `${headers[at]}: ${headers[at + 1]}\r\n`;
+  return text;
+}

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
-import type { FlatHeaders } from './headers.ts';
+import type { Duplex } from 'node:stream';
+import { type FlatHeaders, headerLines } from './headers.ts';
 
 /** An answer of a data plane's own. The texts of 502 and 503 are v1's: clients look for them. */
 export interface Refusal {
@@ -73,4 +74,10 @@ export function refusalHeaders({ status, message }: Refusal): FlatHeaders {
 export function refuse(response: ServerResponse, refusal: Refusal, more: FlatHeaders): void {
   response.writeHead(refusal.status, [...refusalHeaders(refusal), ...more]);
   response.end(refusal.message);
+}
+
+/** The same to who asked for another protocol on the connection. */
+export function refuseUpgrade(client: Duplex, refusal: Refusal): void {
+  const headers = [...refusalHeaders(refusal), 'connection', 'close'];
+  client.end(`HTTP/1.1 ${refusal.status} \r\n${headerLines(headers)}\r\n${refusal.message}`);
 }

@@ -414,3 +414,36 @@ test('activator: nobody but HAProxy is served, and what is held ends in order', 
   assert.equal((await last).text, 'done');
   await closed;
 });
+
+test('activator: a websocket waits for a first replica, too, and then passes both ways', async (t) => {
+  const world = await openWorld(t);
+  world.self.on('upgrade', (request, socket) => {
+    const said = `x-saw: ${request.url} ${request.headers['x-aksml-pass']} ${request.headers['x-aksml-version']}`;
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n${said}\r\n\r\n`);
+    socket.on('data', (chunk: Buffer) => socket.write(`echo ${chunk}`));
+    socket.on('end', () => socket.destroy());
+    socket.on('error', () => socket.destroy());
+  });
+  const upgrade = () =>
+    httpRequest(
+      requestOptions(join(world.spool, '..', 'activator'), {
+        hold: 'cold',
+        path: '/ws?x=1',
+        headers: { connection: 'Upgrade', upgrade: 'websocket' },
+      }),
+    ).end();
+  world.activator.update(table(0, 30));
+  const [late] = await once(upgrade(), 'response');
+  late.resume();
+  assert.equal(late.statusCode, 503);
+  world.activator.update(table(0));
+  const opened = once(upgrade(), 'upgrade');
+  await until(() => world.activator.waiting().get('web/main') === 1, 'it waits');
+  world.activator.update(table(1));
+  const [response, socket] = await opened;
+  assert.equal(response.headers['x-saw'], '/ws?x=1 cold main');
+  socket.write('hello');
+  assert.equal(String((await once(socket, 'data'))[0]), 'echo hello');
+  socket.end();
+  await once(socket, 'close');
+});

@@ -43,6 +43,9 @@ const DRAIN_SECONDS = 330;
 /** Of the pod's own, kept in memory: sockets, and configuration with hashes of keys. */
 const RUN_FOLDER = '/run/aksml';
 const RUN_SIZE = '64Mi';
+/** Of the pod's own, on disk: request bodies that are too large for memory, until they are passed on. */
+const SPOOL_FOLDER = '/var/spool/aksml';
+const SPOOL_GIB = 8;
 /** Every part of the image is below this folder. */
 const PROGRAM = ['/opt/aksml/bin/node', '/opt/aksml/router.js'];
 const HAPROXY = '/opt/aksml/haproxy/bin/haproxy';
@@ -157,6 +160,9 @@ function deployment(settings: ClusterSettings, { image, routers }: FrontEndSetti
                 { name: 'AKSML_NAMESPACES', value: settings.namespaces.join(',') },
                 { name: 'AKSML_HAPROXY', value: HAPROXY },
                 { name: 'AKSML_RUN_FOLDER', value: RUN_FOLDER },
+                { name: 'AKSML_SPOOL_FOLDER', value: SPOOL_FOLDER },
+                { name: 'AKSML_SPOOL_BYTES', value: String(SPOOL_GIB * 2 ** 30) },
+                { name: 'AKSML_LEAVING_SECONDS', value: String(LEAVING_SECONDS) },
                 fromPod('POD_NAME', 'metadata.name'),
                 fromPod('POD_IP', 'status.podIP'),
               ],
@@ -174,11 +180,18 @@ function deployment(settings: ClusterSettings, { image, routers }: FrontEndSetti
               readinessProbe: { ...probe('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
               lifecycle: { preStop: { sleep: { seconds: LEAVING_SECONDS } } },
               securityContext: RESTRICTED_CONTAINER,
-              volumeMounts: [{ name: 'run', mountPath: RUN_FOLDER }],
+              volumeMounts: [
+                { name: 'run', mountPath: RUN_FOLDER },
+                { name: 'spool', mountPath: SPOOL_FOLDER },
+              ],
               terminationMessagePolicy: 'FallbackToLogsOnError',
             },
           ],
-          volumes: [{ name: 'run', emptyDir: { medium: 'Memory', sizeLimit: RUN_SIZE } }],
+          volumes: [
+            { name: 'run', emptyDir: { medium: 'Memory', sizeLimit: RUN_SIZE } },
+            // What is over the router's own limit by a moment must not have the pod evicted.
+            { name: 'spool', emptyDir: { sizeLimit: `${SPOOL_GIB + 1}Gi` } },
+          ],
         },
       },
     },

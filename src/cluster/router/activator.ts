@@ -4,8 +4,9 @@ import { Pool } from 'undici';
 import type { FlatHeaders } from '../../serving/headers.ts';
 import { NO_DISK_ROOM, noReadyReplicas, overloaded, type Refusal, refuse, tooLarge } from '../../serving/refusal.ts';
 import { BodyStore, bodyContent, type ReceivedBody } from '../../serving/request-body.ts';
+import { passUpgrade } from './activator-upgrade.ts';
 import { type Arrival, ColdQueue, versionKey } from './cold-queue.ts';
-import { HOLD_HEADERS, type Hold, parseHold, passedHeaders } from './hold.ts';
+import { HOLD_HEADERS, type Hold, NOT_OURS, parseHold, passedHeaders } from './hold.ts';
 import { Passage, Unheard } from './passage.ts';
 import type { RoutingTable } from './routing-table.ts';
 
@@ -42,8 +43,6 @@ const KEEP_IDLE_MS = 4000;
 /** After a refusal the rest of a body is read for so long, so that the client comes to read the refusal. */
 const READ_ON_MS = 5000;
 
-const NOT_OURS: Refusal = { status: 400, message: 'Only HAProxy sends requests here.' };
-
 /**
  * Holds requests for HAProxy, which cannot: until their body is here whole, until a version has its first replica, until a copy of them is made.
  * Then it passes them on to HAProxy's own listener, and brings the answer back as it is made.
@@ -75,6 +74,9 @@ export class Activator {
     this.#server = createServer({ requestTimeout: LONGEST_REQUEST_MS, keepAliveTimeout: 0, maxHeaderSize: 128 * 1024 });
     this.#server.on('request', (request, response) => this.#take(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#take(request, response, true));
+    this.#server.on('upgrade', (request, socket, head) => {
+      passUpgrade(request, socket, head, { self: options.self, cold: this.#cold }).catch(() => socket.destroy());
+    });
   }
 
   static async open(options: ActivatorOptions): Promise<Activator> {

@@ -1,4 +1,4 @@
-import type { RoutingTable } from './routing-table.ts';
+import { LATENCY_BOUNDS_MS, type RouterLoad, type RoutingTable, type VersionLoad } from './routing-table.ts';
 
 /** How a wait ended: `go`: pass it on; `late`: no replica in time; `left`: the client has gone. */
 export type WaitEnd = 'go' | 'late' | 'left';
@@ -107,6 +107,25 @@ export class ColdQueue {
 /** What a version is called where endpoints and versions meet. Names have no `/`. */
 export function versionKey(endpoint: string, version: string): string {
   return `${endpoint}/${version}`;
+}
+
+/** A load with those that wait for a first replica, by {@link versionKey}. */
+export function withWaiting(load: RouterLoad, waiting: ReadonlyMap<string, number>): RouterLoad {
+  if (waiting.size === 0) return load;
+  const left = new Map(waiting);
+  const versions = load.versions.map((version) => {
+    const key = versionKey(version.endpoint, version.version);
+    const more = left.get(key) ?? 0;
+    left.delete(key);
+    return { ...version, queued: version.queued + more, arrived: version.arrived + more };
+  });
+  return { ...load, versions: [...versions, ...[...left].map(([key, count]) => onlyWaiting(key, count))] };
+}
+
+function onlyWaiting(key: string, count: number): VersionLoad {
+  const [endpoint = '', version = ''] = key.split('/');
+  const latency = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
+  return { endpoint, version, busy: 0, queued: count, arrived: count, completed: 0, failed: 0, latency };
 }
 
 function queueUp(state: ColdVersion, came: number, signal: AbortSignal): Promise<WaitEnd> {

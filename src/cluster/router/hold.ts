@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { type FlatHeaders, single } from '../../serving/headers.ts';
+import type { Refusal } from '../../serving/refusal.ts';
 
 /** Why HAProxy sends a request by way of the activator, and what it says of it. */
 export interface Hold {
@@ -26,6 +27,8 @@ export const HOLD_HEADERS = {
   /** On copies. */
   mirror: 'x-aksml-mirror',
 } as const;
+
+export const NOT_OURS: Refusal = { status: 400, message: 'Only HAProxy sends requests here.' };
 
 /** Undefined for what HAProxy does not send. */
 export function parseHold(headers: IncomingHttpHeaders): Hold | undefined {
