@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { authSecretKey, authSecretName, HOP_SECRET, HOP_SECRET_KEY } from '../../src/cluster/names.ts';
-import { SECRETS, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
+import { authSecretKey, authSecretName, FRONT_END_NAME, HOP_SECRET, HOP_SECRET_KEY } from '../../src/cluster/names.ts';
+import { SECRETS, SERVICE_ACCOUNTS, SERVICES } from '../../src/kube/resource.ts';
 import { type ControllerWorld, openControllerWorld, pythonVersion } from './controller-world.ts';
 import { eventually, testCluster } from './world.ts';
 
@@ -46,6 +46,24 @@ function publishingSuite(cluster: Cluster): void {
     assert.equal(Buffer.from(hop.data?.[HOP_SECRET_KEY] ?? '', 'base64').length, 43);
     await world.kubectl('delete', 'aep', 'web', '--wait=false');
     await untilTold(world, 'web', (entry) => entry === undefined);
+  });
+
+  test('the status says where clients reach an endpoint as soon as the front end has an address', async (t) => {
+    const world = await openControllerWorld(t, cluster);
+    const { kube, namespace } = world;
+    await world.startController();
+    await world.put({ name: 'web', spec: { versions: [pythonVersion(cluster)] } });
+    assert.equal((await world.untilState('web', 'Healthy')).status?.scoringUri, undefined);
+    const ports = [{ name: 'http', port: 80, protocol: 'TCP' }];
+    const service = await kube.create(
+      SERVICES,
+      { metadata: { name: FRONT_END_NAME, namespace }, spec: { type: 'ClusterIP', ports } },
+      { fieldManager: 'test' },
+    );
+    const uri = `http://${service.spec?.clusterIP}:80/api/v1/service/web/score`;
+    await eventually('the scoring URI is said', async () => (await world.endpoint('web'))?.status?.scoringUri === uri);
+    await kube.remove(SERVICES, { namespace, name: FRONT_END_NAME });
+    await eventually('it is said no more', async () => (await world.endpoint('web'))?.status?.scoringUri === undefined);
   });
 
   test('routers are told the subject of tokens, and its successor as soon as it is replaced', async (t) => {

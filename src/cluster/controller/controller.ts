@@ -9,6 +9,7 @@ import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { Announcer, isNews } from './announcer.ts';
 import { AuthPublisher, hopSecret } from './auth-publisher.ts';
 import { ClusterCache } from './cluster-cache.ts';
+import { FrontEndView } from './front-end-view.ts';
 import { LoadFollower } from './load-follower.ts';
 import type { ControllerMetrics } from './metrics.ts';
 import { type BeforeWrite, ObjectWriter } from './object-writer.ts';
@@ -54,6 +55,7 @@ export class Controller {
   readonly #announcer: Announcer;
   readonly #writer: ObjectWriter;
   readonly #publisher: AuthPublisher;
+  readonly #frontEnd: FrontEndView;
   readonly #load: LoadFollower;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
@@ -85,6 +87,7 @@ export class Controller {
     };
     this.#writer = new ObjectWriter(kube, beforeWrite);
     this.#publisher = new AuthPublisher({ kube, cache: this.#cache, namespace: this.#namespace, beforeWrite, warn });
+    this.#frontEnd = new FrontEndView(kube, this.#namespace, () => this.#lookAtAll(), warn);
     this.#load = new LoadFollower({
       kube,
       cache: this.#cache,
@@ -97,6 +100,7 @@ export class Controller {
     });
     this.#reconciler = new Reconciler({
       load: this.#load,
+      frontEnd: this.#frontEnd,
       cache: this.#cache,
       writer: this.#writer,
       diagnosis: this.#diagnosis,
@@ -120,7 +124,7 @@ export class Controller {
   async run(signal: AbortSignal): Promise<void> {
     const { kube, identity, log, leaseMs, renewMs, retryMs } = this.#options;
     const watching = this.#cache.run(signal);
-    const publishing = this.#publisher.watch(signal);
+    const watchingRouters = [this.#publisher.watch(signal), this.#frontEnd.run(signal)];
     const namespace = this.#namespace;
     await electLeader(
       kube,
@@ -136,7 +140,7 @@ export class Controller {
       },
       signal,
     );
-    await Promise.all([watching, publishing]);
+    await Promise.all([watching, ...watchingRouters]);
   }
 
   get #namespace(): string {
@@ -166,12 +170,16 @@ export class Controller {
     metrics?.observe(() => ({ leading: this.#leading, depth: queue.depth, endpoints: this.#states() }));
     try {
       await Promise.race([this.#cache.endpoints.whenSynced, aborted(signal)]);
-      for (const endpoint of this.#cache.endpoints.list()) queue.add(keyOf(endpoint.metadata));
+      this.#lookAtAll();
       await Promise.all([queue.run(signal), this.#serveRouters(signal)]);
     } finally {
       this.#leading = false;
       this.#queue = undefined;
     }
+  }
+
+  #lookAtAll(): void {
+    for (const endpoint of this.#cache.endpoints.list()) this.#queue?.add(keyOf(endpoint.metadata));
   }
 
   /** What the routers need of the leader. */

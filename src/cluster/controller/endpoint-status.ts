@@ -9,6 +9,7 @@ import type { StoredEndpoint } from '../../kube/resource.ts';
 import { NO_EVIDENCE, nextRollout, presentTraffic, type RolloutEvidence } from '../../serving/rollout.ts';
 import { endpointState } from '../../serving/status.ts';
 import { effectiveShares } from '../../serving/traffic.ts';
+import type { EndpointUris } from './front-end-view.ts';
 import type { DerivedVersion } from './version-status.ts';
 
 /** What keeps the cluster's objects from being what the spec asks for. */
@@ -25,6 +26,8 @@ export interface EndpointFacts {
   readonly obstacle?: Obstacle;
   /** What was seen of a version's requests since the step that its status says. */
   readonly evidence?: (version: string) => RolloutEvidence;
+  /** Undefined: what was said before stays. */
+  readonly uris?: EndpointUris;
   readonly now: Date;
 }
 
@@ -34,7 +37,7 @@ export function deriveStatus(facts: EndpointFacts): EndpointStatus {
   const status = new StatusOf(endpoint, facts.now);
   if (endpoint.metadata.deletionTimestamp !== undefined) return status.deleting();
   if (facts.nameTakenBy !== undefined) return status.nameTaken(facts.nameTakenBy);
-  return status.of(facts.versions, facts.obstacle, facts.evidence ?? (() => NO_EVIDENCE));
+  return status.of(facts);
 }
 
 /** What most needs attention first. */
@@ -79,11 +82,12 @@ class StatusOf {
     });
   }
 
-  of(
-    derived: readonly DerivedVersion[],
-    obstacle: Obstacle | undefined,
-    evidence: (version: string) => RolloutEvidence,
-  ): EndpointStatus {
+  of({
+    versions: derived,
+    obstacle,
+    evidence = () => NO_EVIDENCE,
+    uris = this.#uris(),
+  }: EndpointFacts): EndpointStatus {
     const known = this.#known(derived.map(({ status }) => status));
     const rollouts = this.#rollouts(known, evidence);
     const versions = derived.map(({ status }) => ({ ...status, ...rollouts.get(status.name) }));
@@ -99,6 +103,7 @@ class StatusOf {
     const shown = obstacle !== undefined && state === 'Healthy' ? 'Unhealthy' : state;
     return this.#finish({
       state: shown,
+      ...uris,
       ...(error === undefined ? {} : { error }),
       versions: versions.map((version) => ({ ...version, effectiveTraffic: shares.get(version.name) ?? 0 })),
       ...(defaultVersion === undefined ? {} : { defaultVersion }),
@@ -120,6 +125,11 @@ class StatusOf {
         ...this.#rolledOut(versions),
       ],
     });
+  }
+
+  #uris(): EndpointUris {
+    const { scoringUri, swaggerUri } = this.#before ?? {};
+    return { ...(scoringUri === undefined ? {} : { scoringUri }), ...(swaggerUri === undefined ? {} : { swaggerUri }) };
   }
 
   #rollouts(

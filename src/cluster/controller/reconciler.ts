@@ -14,6 +14,7 @@ import {
 import { VERSION_LABEL, workloadName } from '../names.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { deriveStatus, type Obstacle } from './endpoint-status.ts';
+import type { FrontEndView } from './front-end-view.ts';
 import { isOwnedBy } from './labels.ts';
 import type { LoadFollower } from './load-follower.ts';
 import type { ObjectWriter } from './object-writer.ts';
@@ -38,6 +39,7 @@ export interface ReconcilerParts {
   readonly diagnosis: PodDiagnosis;
   readonly history: SpecHistory;
   readonly clock: () => Date;
+  readonly frontEnd: Pick<FrontEndView, 'urisOf'>;
   readonly load: Pick<LoadFollower, 'utilization' | 'evidence'>;
   readonly onStatus: (endpoint: StoredEndpoint, status: EndpointStatus) => void;
   /** Milliseconds; default {@link IN_PLACE_AFTER_MS}. */
@@ -101,9 +103,11 @@ export class Reconciler {
     const obstacle = obstacleOf(failure);
     if (failure !== undefined && obstacle === undefined) throw failure;
     const versions = facts.map(deriveVersion);
+    const uris = this.#parts.frontEnd.urisOf(endpoint);
     const status = deriveStatus({
       endpoint,
       versions,
+      ...(uris === undefined ? {} : { uris }),
       ...(obstacle === undefined ? {} : { obstacle }),
       evidence: (version) => this.#parts.load.evidence(endpoint, version),
       now: clock(),

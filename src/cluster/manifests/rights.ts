@@ -47,7 +47,7 @@ const AUTH_SECRETS = [...'0123456789abcdef'].map((digit) => `${FRONT_END_NAME}-a
 export const SYSTEM_RULES: readonly PolicyRule[] = [
   rule('v1', ['secrets'], ['list', 'watch', 'create']),
   { ...rule('v1', ['secrets'], ['get', 'patch']), resourceNames: [HOP_SECRET, ...AUTH_SECRETS] },
-  rule('v1', ['pods', 'services', 'configmaps'], ['list', 'watch']),
+  rule('v1', ['pods', 'services'], ['list', 'watch']),
 ];
 
 /** What a router may do in a namespace that is served: see where requests go. */

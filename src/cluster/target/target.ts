@@ -11,6 +11,7 @@ import type {
 } from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
+import type { EndpointCounters } from '../../contract/metrics.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { listWatch } from '../../kube/list-watch.ts';
 import { ENDPOINTS, PODS, type StoredEndpoint } from '../../kube/resource.ts';
@@ -20,7 +21,8 @@ import { ENDPOINT_LABEL } from '../names.ts';
 import { readEndpointLogs } from './logs.ts';
 import { EndpointObjects, exists, published, versionOf } from './objects.ts';
 import { type PullCredentialSource, withPullSecret } from './pull-secret.ts';
-import { requestThroughApiServer } from './request.ts';
+import { requestEndpoint } from './request.ts';
+import { readRouterCounters } from './routers.ts';
 import { EndpointSecretObjects } from './secrets.ts';
 import { clusterStatus } from './status.ts';
 
@@ -206,7 +208,11 @@ class ClusterTarget implements ComputeTarget {
   }
 
   request(endpoint: Endpoint, request: EndpointRequest, signal?: AbortSignal): Promise<Response> {
-    return requestThroughApiServer(this.#kube, endpoint, request, signal);
+    return requestEndpoint(this.#kube, endpoint, request, signal);
+  }
+
+  readCounters(name: string, signal?: AbortSignal): Promise<EndpointCounters> {
+    return readRouterCounters(this.#kube, name, signal);
   }
 
   /** The namespace of an endpoint that authenticates so. */
