@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { ClusterPurpose } from '../contract/compute-record.ts';
+import type { ClusterPurpose, FrontEndService } from '../contract/compute-record.ts';
 import type { AttachPlanView } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { DetachPlan } from '../session/detach.ts';
@@ -9,7 +9,14 @@ import { defined } from './defined.ts';
 import { printable } from './printable.ts';
 import { NOTHING, type Result } from './result.ts';
 
-export interface AttachCommandOptions {
+export interface FrontEndOptions {
+  readonly serviceType: FrontEndService['type'] | undefined;
+  readonly loadBalancerType: 'PublicIp' | 'InternalLoadBalancer' | undefined;
+  readonly loadBalancerSubnet: string | undefined;
+  readonly routers: number | undefined;
+}
+
+export interface AttachCommandOptions extends FrontEndOptions {
   readonly name: string;
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
@@ -18,6 +25,7 @@ export interface AttachCommandOptions {
   readonly registry: string | undefined;
   readonly controllerImage: string | undefined;
   readonly controllerBase: string | undefined;
+  readonly frontEndImage: string | undefined;
   readonly yes: boolean | undefined;
 }
 
@@ -35,6 +43,8 @@ export async function attachKubernetes(context: CommandContext, options: AttachC
       registry,
       controllerImage,
       controllerBase,
+      frontEndImage: options.frontEndImage,
+      ...frontEndOptions(options),
     }),
   };
   const session = await context.session();
@@ -44,6 +54,10 @@ export async function attachKubernetes(context: CommandContext, options: AttachC
     throw AksmlError.isCancelled(error) ? interrupted(name) : error;
   }
   return showComputeTarget(context, name);
+}
+
+function frontEndOptions({ serviceType, loadBalancerType, loadBalancerSubnet, routers }: FrontEndOptions) {
+  return { serviceType, loadBalancerType, loadBalancerSubnet, routers };
 }
 
 async function confirmAttach(context: CommandContext, plan: AttachPlanView, yes: boolean | undefined): Promise<void> {
@@ -56,6 +70,7 @@ async function confirmAttach(context: CommandContext, plan: AttachPlanView, yes:
     `In the cluster ${plan.server} (Kubernetes ${plan.kubernetesVersion}) it installs:`,
     ...plan.objects.map((object) => `  ${object}`),
     `It runs the image ${plan.image}.`,
+    ...(plan.frontEnd === undefined ? [] : [`Requests reach ${plan.frontEnd}.`]),
     `Services go into ${plan.namespaces.length === 1 ? 'the namespace' : 'the namespaces'} ${plan.namespaces.join(', ')}; their images come from ${plan.registry}.`,
   ];
   for (const line of lines) context.say(printable(line, unicode));

@@ -133,6 +133,9 @@ function targetFacts(
     ...(free === undefined ? [] : ([['Free', resources(free)]] as const)),
     ...component('Controller', status.controller),
     ...component('Front end', status.frontEnd),
+    ...((status.frontEnd?.addresses ?? []).length === 0
+      ? []
+      : ([['Scoring address', status.frontEnd?.addresses?.join(', ')]] as const)),
   ];
 }
 

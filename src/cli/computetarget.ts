@@ -1,6 +1,6 @@
 import { type Command, command } from './command.ts';
 import { CONFIRMATION } from './deploy-options.ts';
-import { choice, flag, text, texts } from './option.ts';
+import { choice, flag, integer, text, texts } from './option.ts';
 
 const actions = () => import('./computetarget-actions.ts');
 const attaching = () => import('./attach-actions.ts');
@@ -13,6 +13,17 @@ const NAME = {
     completes: 'computeTarget',
     help: 'Name of the compute target.',
   }),
+};
+
+const FRONT_END = {
+  serviceType: choice(['LoadBalancer', 'NodePort', 'ClusterIP'], {
+    help: 'How the front end is reached: at an address of its own, at a port of every node, or in the cluster alone. Default: LoadBalancer.',
+  }),
+  loadBalancerType: choice(['PublicIp', 'InternalLoadBalancer'], {
+    help: 'On AKS: whether the load balancer has a public address, or one of the virtual network. Default: PublicIp.',
+  }),
+  loadBalancerSubnet: text({ placeholder: 'SUBNET', help: 'On AKS: where an internal load balancer has its address.' }),
+  routers: integer({ help: 'Routers of the front end. Default: 3 for FastProd, 1 for DevTest.' }),
 };
 
 export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
@@ -77,6 +88,11 @@ export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
       controllerBase: text({
         placeholder: 'IMAGE',
         help: 'What that image starts from: a name, or the path of an image layout. It needs glibc.',
+      }),
+      ...FRONT_END,
+      frontEndImage: text({
+        placeholder: 'IMAGE',
+        help: 'Image of the routers. Default: that of what else runs in the cluster.',
       }),
       computeResourceId: text({
         aliases: ['i'],

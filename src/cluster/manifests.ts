@@ -1,3 +1,4 @@
+import type { FrontEndService } from '../contract/compute-record.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES } from '../kube/resource.ts';
 import { endpointDefinition } from './crd.ts';
@@ -38,20 +39,10 @@ export interface FrontEndSettings {
   /** Routers at a time, on different nodes where there are nodes. 3 for FastProd, 1 for DevTest. */
   readonly routers: number;
   readonly service: FrontEndService;
-  /** A certificate is there, so that port 443 answers. */
-  readonly https: boolean;
+  /** Port 443 answers; host names that there are certificates for. */
+  readonly https?: { readonly hosts: readonly string[] };
   /** What every router keeps to. */
   readonly routing: RouterSettings;
-}
-
-export interface FrontEndService {
-  readonly type: 'LoadBalancer' | 'NodePort' | 'ClusterIP';
-  /** On AKS: the load balancer has an address of the virtual network alone. */
-  readonly internal: boolean;
-  /** On AKS: the subnet of that address. */
-  readonly subnet?: string;
-  /** On AKS: the first label of the name `LABEL.REGION.cloudapp.azure.com` that the public address gets. */
-  readonly dnsLabel?: string;
 }
 
 /** Everything that aksml installs in a cluster, in the order in which it must be there; removed in the opposite one. Pure. */

@@ -23,6 +23,44 @@ export interface ComputeTargetRecord {
   readonly attachedTime: string;
   readonly attachedBy: string;
   readonly aksmlVersion: string;
+  /** Absent where it was attached before there was a front end. */
+  readonly frontEnd?: FrontEndRecord;
+}
+
+/** How the front end of a cluster is to be. */
+export interface FrontEndRecord {
+  readonly service: FrontEndService;
+  /** Default: 3 for FastProd, 1 for DevTest. */
+  readonly routers?: number;
+  /** Default: the one that the controller has. */
+  readonly image?: string;
+  readonly tls?: TlsRecord;
+}
+
+export interface FrontEndService {
+  readonly type: 'LoadBalancer' | 'NodePort' | 'ClusterIP';
+  /** On AKS: the load balancer has an address of the virtual network alone. */
+  readonly internal: boolean;
+  /** On AKS: the subnet of that address. */
+  readonly subnet?: string;
+  /** On AKS: the first label of the name `LABEL.REGION.cloudapp.azure.com` that the public address gets. */
+  readonly dnsLabel?: string;
+}
+
+export interface TlsRecord {
+  /** Host names that it is for. */
+  readonly hosts: readonly string[];
+  /** Whether plain HTTP is answered, too, instead of being redirected. */
+  readonly allowInsecureConnections: boolean;
+  /** Certificates are got, and renewed, from an ACME server. Absent: they were given as files. */
+  readonly acme?: AcmeRecord;
+}
+
+export interface AcmeRecord {
+  /** URL of the server's directory. */
+  readonly directory: string;
+  /** Whom the server may write to. */
+  readonly email?: string;
 }
 
 /** Where this machine finds the credentials for a cluster. They are never copied. */
@@ -77,4 +115,8 @@ export interface ComponentHealth {
   readonly image?: string;
   /** Why it is not healthy. */
   readonly message?: string;
+  /** Of aksml. */
+  readonly version?: string;
+  /** Of the front end: where requests go, such as `http://20.1.2.3`. */
+  readonly addresses?: readonly string[];
 }

@@ -10,8 +10,9 @@ import {
 } from '../cluster/install/install.ts';
 import { type Attachment, attachedElsewhere, claimCluster, isSame, readAttachment } from '../cluster/install/marker.ts';
 import { neededRights, rehearse, requireRights, rightsToDeploy } from '../cluster/install/rights.ts';
-import { waitForController } from '../cluster/install/rollout.ts';
+import { type RolloutProgress, waitForPart } from '../cluster/install/rollout.ts';
 import type { ClusterSettings } from '../cluster/manifests.ts';
+import { CONTROLLER_NAME, FRONT_END_NAME } from '../cluster/names.ts';
 import { clusterStatus } from '../cluster/target/status.ts';
 import type {
   ClusterConnection,
@@ -33,8 +34,9 @@ import type { Workspace } from '../engine/workspace/workspace.ts';
 import type { KubeClient } from '../kube/kube.ts';
 import { NAMESPACES } from '../kube/resource.ts';
 import { type ClusterAccess, chooseConnection, clusterIdOf, connectCluster, pullCredentialsOf } from './clusters.ts';
+import { clusterSettings, type FrontEndRequest, frontEndRecord, frontEndView } from './front-end.ts';
 
-export interface AttachRequest {
+export interface AttachRequest extends FrontEndRequest {
   readonly name: string;
   /** Where relative paths start. */
   readonly cwd: string;
@@ -110,10 +112,10 @@ export async function attachCluster(
   }
 }
 
-function checkRequest({ name, namespaces = [], registry, controllerImage }: AttachRequest): void {
+function checkRequest({ name, namespaces = [], registry, controllerImage, frontEndImage }: AttachRequest): void {
   checkComputeName(name);
   if (registry !== undefined) parseRegistryAddress(registry);
-  if (controllerImage !== undefined) parseImageReference(controllerImage);
+  for (const image of [controllerImage, frontEndImage]) if (image !== undefined) parseImageReference(image);
   for (const namespace of namespaces) {
     if (followsRule(NAMESPACE, namespace)) continue;
     throw new AksmlError('namespace.invalid', `${JSON.stringify(namespace)} is not a valid namespace name.`, {
@@ -142,9 +144,9 @@ async function check(
   const record = recordOf(host, asked, known, clusterId, kube);
   const namespaces = namespacesOf(record) ?? [];
   // Whoever may not look into aksml's namespace takes it for well.
-  const works = status.controller === undefined || status.controller.state === 'Healthy';
+  const works = [status.controller, status.frontEnd].every((part) => part === undefined || part.state === 'Healthy');
   const action = known && present && works && isUntouched(request) ? 'connect' : 'install';
-  const settings = { version: host.version, namespaces, controllers: record.purpose === 'FastProd' ? 2 : 1 };
+  const settings = clusterSettings(record, host.version);
   if (action === 'connect') {
     await requireRights(kube, namespaces.flatMap(rightsToDeploy), signal);
   } else {
@@ -221,6 +223,7 @@ function recordOf(
     attachedTime: known?.attachedTime ?? clock().toISOString(),
     attachedBy: known?.attachedBy ?? user,
     aksmlVersion: version,
+    frontEnd: frontEndRecord(request, known?.frontEnd),
   };
 }
 
@@ -267,6 +270,7 @@ function planOf(
     action,
     objects: manifests.map(nameOf),
     image: request.controllerImage ?? `composed by aksml and pushed to ${registry}`,
+    ...(settings.frontEnd === undefined ? {} : { frontEnd: frontEndView(settings.frontEnd) }),
     registry,
     namespaces: settings.namespaces,
     problems: action === 'install' ? sizeProblems(record.purpose, status) : [],
@@ -308,19 +312,24 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
     await installObjects(kube, manifests, onObject, signal);
     return { value: undefined, reused: false, detail: `${manifests.length} objects` };
   });
-  await runStage('watch', 'Waiting for the controller', options, async () => {
-    await waitForController(
-      kube,
-      image,
-      ({ ready, wanted, detail }) => {
+  await untilReady(kube, image, settings.frontEnd?.image ?? image, options);
+}
+
+async function untilReady(kube: KubeClient, image: string, routerImage: string, options: AttachOptions): Promise<void> {
+  const parts = [
+    { name: CONTROLLER_NAME, title: 'controller', image },
+    { name: FRONT_END_NAME, title: 'front end', image: routerImage },
+  ];
+  for (const part of parts) {
+    await runStage('watch', `Waiting for the ${part.title}`, options, async () => {
+      const onProgress = ({ ready, wanted, detail }: RolloutProgress) => {
         const progress = { type: 'progress', stage: 'watch', done: ready, total: wanted, unit: 'replicas' } as const;
         options.onProgress?.({ ...progress, ...(detail === undefined ? {} : { detail }) });
-      },
-      interruptionTeller(options),
-      signal,
-    );
-    return { value: undefined, reused: false, detail: 'ready' };
-  });
+      };
+      await waitForPart(kube, part, onProgress, interruptionTeller(options), options.signal);
+      return { value: undefined, reused: false, detail: 'ready' };
+    });
+  }
 }
 
 async function controllerImage(

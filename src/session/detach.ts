@@ -11,6 +11,7 @@ import { type RunOptions, runStage } from '../engine/endpoints/stages.ts';
 import type { KubeClient } from '../kube/kube.ts';
 import { type AttachHost, contentOf } from './attach.ts';
 import { connectCluster, openClusterWith } from './clusters.ts';
+import { clusterSettings, frontEndSettings } from './front-end.ts';
 
 export interface DetachRequest {
   readonly name: string;
@@ -114,7 +115,13 @@ async function detachFrom(
   }
   if (deleteEndpoints) await removeEndpoints(target, endpoints, options);
   const left = await runStage('apply', `Removing aksml from ${kube.server}`, options, async () => {
-    const manifests = installedManifests({ version: host.version, image: 'unknown', namespaces, controllers: 2 });
+    const manifests = installedManifests({
+      ...clusterSettings(record, host.version),
+      image: 'unknown',
+      // Whatever it was at first.
+      controllers: 2,
+      frontEnd: { ...frontEndSettings(record), routers: 3 },
+    });
     let done = 0;
     await removeObjects(kube, manifests, {
       keepEndpoints: deleteEndpoints ? all.length > endpoints.length : all.length > 0,

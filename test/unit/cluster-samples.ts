@@ -90,7 +90,6 @@ export function frontEndSettings(settings: Partial<FrontEndSettings> = {}): Fron
   return {
     routers: 3,
     service: { type: 'LoadBalancer', internal: false },
-    https: false,
     routing: DEFAULT_ROUTER_SETTINGS,
     ...settings,
   };

@@ -39,12 +39,12 @@ const services: readonly (readonly [what: string, Partial<FrontEndSettings>, exp
   ],
   [
     'a public name and a certificate',
-    { service: { type: 'LoadBalancer', internal: false, dnsLabel: 'team' }, https: true },
+    { service: { type: 'LoadBalancer', internal: false, dnsLabel: 'team' }, https: { hosts: ['score.example.com'] } },
     {
       type: 'LoadBalancer',
       ports: [80, 443],
       policy: 'Local',
-      annotations: { [`${AZURE}-dns-label-name`]: 'team' },
+      annotations: { [`${AZURE}-dns-label-name`]: 'team', 'aksml.dev/hosts': 'score.example.com' },
     },
   ],
   [

@@ -4,7 +4,7 @@ import { listWatch } from '../../kube/list-watch.ts';
 import { readPodLog } from '../../kube/pod-log.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, type Deployment, PODS, type Pod } from '../../kube/resource.ts';
 import { ENDPOINT_CRD } from '../crd.ts';
-import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
+import { SYSTEM_NAMESPACE } from '../names.ts';
 
 /** A node that has to be added first takes minutes. */
 const PATIENCE_MS = 10 * 60_000;
@@ -22,14 +22,23 @@ export interface RolloutProgress {
   readonly detail?: string;
 }
 
+/** A Deployment of aksml's own namespace. */
+export interface Part {
+  readonly name: string;
+  /** For people. */
+  readonly title: string;
+  /** That was installed last. */
+  readonly image: string;
+}
+
 /**
- * Waits until the cluster serves endpoints and the controller runs, from the image that was installed last. `onInterruption` is told why
+ * Waits until the cluster serves endpoints and all pods of the part run, from its newest image. `onInterruption` is told why
  * the cluster cannot be asked at present, and undefined once it can be again.
  * @throws AksmlError `computeTarget.notReady` with the cause
  */
-export async function waitForController(
+export async function waitForPart(
   kube: KubeClient,
-  image: string,
+  part: Part,
   onProgress: (progress: RolloutProgress) => void,
   onInterruption: (cause: AksmlError | undefined) => void,
   signal?: AbortSignal,
@@ -40,21 +49,21 @@ export async function waitForController(
   let detail: string | undefined;
   let newest: Pod | undefined;
   const failure = Promise.withResolvers<never>();
-  void watchPods(kube, image, waiting, (pod, trouble) => {
+  void watchPods(kube, part, waiting, (pod, trouble) => {
     newest = pod;
     detail = trouble ?? detail;
   }).catch((error: unknown) => failure.reject(error));
   const ready = async () => {
     await untilServed(kube, waiting);
     const tell = (progress: RolloutProgress) => onProgress({ ...progress, ...(detail ? { detail } : {}) });
-    await untilRolledOut(kube, waiting, tell, onInterruption);
+    await untilRolledOut(kube, part, waiting, tell, onInterruption);
   };
   try {
     await Promise.race([ready(), failure.promise]);
     signal?.throwIfAborted();
     if (late.aborted) {
       const lines = newest ? await lastLines(kube, newest, signal ?? AbortSignal.timeout(LOG_MS)) : [];
-      throw notReady(`it did not become ready within ${PATIENCE_MS / 60_000} minutes`, detail, lines);
+      throw notReady(part, `it did not become ready within ${PATIENCE_MS / 60_000} minutes`, detail, lines);
     }
   } finally {
     leave.abort();
@@ -72,11 +81,12 @@ async function untilServed(kube: KubeClient, signal: AbortSignal): Promise<void>
 
 async function untilRolledOut(
   kube: KubeClient,
+  { name }: Part,
   signal: AbortSignal,
   onProgress: (progress: RolloutProgress) => void,
   onInterruption: (cause: AksmlError | undefined) => void,
 ): Promise<void> {
-  const query = { namespace: SYSTEM_NAMESPACE, fieldSelector: `metadata.name=${CONTROLLER_NAME}` };
+  const query = { namespace: SYSTEM_NAMESPACE, fieldSelector: `metadata.name=${name}` };
   for await (const event of listWatch(kube, DEPLOYMENTS, query, signal)) {
     if (event.type === 'interrupted' && AksmlError.is(event.error)) onInterruption(event.error);
     if (event.type === 'resumed') onInterruption(undefined);
@@ -98,20 +108,20 @@ export function rollout({ metadata, spec, status }: Deployment): RolloutProgress
 
 async function watchPods(
   kube: KubeClient,
-  image: string,
+  part: Part,
   signal: AbortSignal,
   onPod: (pod: Pod, trouble: string | undefined) => void,
 ): Promise<void> {
-  const query = { namespace: SYSTEM_NAMESPACE, labelSelector: `app.kubernetes.io/name=${CONTROLLER_NAME}` };
+  const query = { namespace: SYSTEM_NAMESPACE, labelSelector: `app.kubernetes.io/name=${part.name}` };
   for await (const event of listWatch(kube, PODS, query, signal)) {
     const pods = event.type === 'listed' ? event.objects : event.type === 'changed' ? [event.object] : [];
     for (const pod of pods) {
       // Those of an earlier attempt are on their way out.
-      if (pod.spec?.containers[0]?.image !== image) continue;
+      if (pod.spec?.containers[0]?.image !== part.image) continue;
       const trouble = troubleOf(pod);
       // What was found so may be about to mend: the cause of an earlier attempt is removed, and the node has not tried again yet.
       if (trouble?.final && event.type === 'changed')
-        throw notReady(trouble.reason, undefined, await lastLines(kube, pod, signal));
+        throw notReady(part, trouble.reason, undefined, await lastLines(kube, pod, signal));
       onPod(pod, trouble?.reason);
     }
   }
@@ -152,10 +162,15 @@ async function lastLines(kube: KubeClient, pod: Pod, signal: AbortSignal): Promi
   return lines.slice(-LOG_LINES);
 }
 
-function notReady(reason: string, detail: string | undefined, logTail: readonly string[] = []): AksmlError {
+function notReady(
+  { name, title }: Part,
+  reason: string,
+  detail: string | undefined,
+  logTail: readonly string[] = [],
+): AksmlError {
   const last = detail === undefined ? '' : ` (${detail})`;
-  return new AksmlError('computeTarget.notReady', `The controller in the cluster does not run: ${reason}${last}.`, {
-    subject: CONTROLLER_NAME,
+  return new AksmlError('computeTarget.notReady', `The ${title} in the cluster does not run: ${reason}${last}.`, {
+    subject: name,
     remedy: `Mend the cause and run the same command again; see "kubectl -n ${SYSTEM_NAMESPACE} get pods". To give up: aksml computetarget detach.`,
     logTail,
   });

@@ -17,6 +17,7 @@ import {
   FRONT_END_NAME,
   FRONT_END_PEERS,
   FRONT_END_SETTINGS_KEY,
+  HOSTS_ANNOTATION,
   partLabels,
   ROUTER_CONTAINER,
   ROUTER_PORTS,
@@ -118,6 +119,7 @@ function service({ service: { type, internal, dnsLabel, subnet }, https }: Front
     ...(internal ? { 'service.beta.kubernetes.io/azure-load-balancer-internal': 'true' } : {}),
     ...(subnet === undefined ? {} : { 'service.beta.kubernetes.io/azure-load-balancer-internal-subnet': subnet }),
     ...(dnsLabel === undefined ? {} : { 'service.beta.kubernetes.io/azure-dns-label-name': dnsLabel }),
+    ...(https === undefined ? {} : { [HOSTS_ANNOTATION]: https.hosts.join(',') }),
   };
   return {
     metadata: { ...named(FRONT_END_NAME, SYSTEM_NAMESPACE), annotations },
@@ -126,7 +128,7 @@ function service({ service: { type, internal, dnsLabel, subnet }, https }: Front
       selector: LABELS,
       ports: [
         { name: 'http', port: 80, protocol: 'TCP', targetPort: 'http' },
-        ...(https ? [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 'https' }] : []),
+        ...(https === undefined ? [] : [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 'https' }]),
       ],
       // A load balancer leaves out nodes without a router, so that the client's own address is kept, which limits and allow-lists go by.
       ...(type === 'LoadBalancer' ? { externalTrafficPolicy: 'Local' } : {}),

@@ -1,7 +1,8 @@
 import type { ComponentHealth, ComputeResources, ComputeTargetStatus } from '../../contract/compute-record.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
-import { DEPLOYMENTS, type KubeNode, NODES, PODS, type Pod } from '../../kube/resource.ts';
+import { DEPLOYMENTS, type KubeNode, NODES, PODS, type Pod, SERVICES } from '../../kube/resource.ts';
+import { frontEndAddresses } from '../front-end-address.ts';
 import { CONTROLLER_NAME, FRONT_END_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { quantity } from '../quantity.ts';
 
@@ -10,20 +11,23 @@ const GPU = 'nvidia.com/gpu';
 
 /** What the cluster has, and how aksml's own parts in it are. What one may not look at is left out. @throws what keeps it from being reached */
 export async function clusterStatus(kube: KubeClient, signal?: AbortSignal): Promise<ComputeTargetStatus> {
-  const [kubernetesVersion, nodes, pods, controller, frontEnd] = await Promise.all([
+  const own = { namespace: SYSTEM_NAMESPACE, name: FRONT_END_NAME };
+  const [kubernetesVersion, nodes, pods, controller, frontEnd, service] = await Promise.all([
     kube.version(signal),
     ifAllowed(kube.list(NODES, {}, signal)),
     ifAllowed(kube.list(PODS, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' }, signal)),
     ifAllowed(componentHealth(kube, CONTROLLER_NAME, signal)),
     ifAllowed(componentHealth(kube, FRONT_END_NAME, signal)),
+    ifAllowed(kube.find(SERVICES, own, signal)),
   ]);
   return {
     reachable: true,
     kubernetesVersion,
     ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
     ...(controller === undefined ? {} : { controller }),
-    // Until it is part of aksml, there is nothing to say of it.
-    ...(frontEnd === undefined || frontEnd.state === 'Missing' ? {} : { frontEnd }),
+    ...(frontEnd === undefined
+      ? {}
+      : { frontEnd: { ...frontEnd, addresses: service ? frontEndAddresses(service, nodes?.items ?? []) : [] } }),
   };
 }
 
@@ -112,12 +116,14 @@ async function componentHealth(kube: KubeClient, name: string, signal?: AbortSig
   const readyReplicas = deployment.status?.readyReplicas ?? 0;
   const image = deployment.spec?.template.spec?.containers[0]?.image;
   const healthy = replicas > 0 && readyReplicas >= replicas;
+  const version = deployment.metadata.labels?.['app.kubernetes.io/version'];
   const failing = deployment.status?.conditions?.find(({ status, message }) => status === 'False' && message);
   return {
     state: healthy ? 'Healthy' : 'Unhealthy',
     replicas,
     readyReplicas,
     ...(image === undefined ? {} : { image }),
+    ...(version === undefined ? {} : { version }),
     ...(healthy || failing?.message === undefined ? {} : { message: failing.message }),
   };
 }

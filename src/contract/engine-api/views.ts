@@ -40,6 +40,8 @@ export interface AttachPlanView {
   readonly action: 'install' | 'connect';
   readonly objects: readonly string[];
   readonly image: string;
+  /** How requests reach the cluster, such as `3 routers behind a load balancer`. */
+  readonly frontEnd?: string;
   readonly registry: string;
   readonly namespaces: readonly string[];
   readonly problems: readonly Problem[];
