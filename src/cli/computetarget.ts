@@ -1,8 +1,9 @@
 import { type Command, command } from './command.ts';
 import { CONFIRMATION } from './deploy-options.ts';
-import { choice, flag, integer, text, texts } from './option.ts';
+import { boolean, choice, flag, integer, text, texts } from './option.ts';
 
 const actions = () => import('./computetarget-actions.ts');
+const updating = () => import('./update-target-actions.ts');
 const attaching = () => import('./attach-actions.ts');
 
 const NAME = {
@@ -15,7 +16,7 @@ const NAME = {
   }),
 };
 
-const FRONT_END = {
+const REACHED = {
   serviceType: choice(['LoadBalancer', 'NodePort', 'ClusterIP'], {
     help: 'How the front end is reached: at an address of its own, at a port of every node, or in the cluster alone. Default: LoadBalancer.',
   }),
@@ -23,7 +24,44 @@ const FRONT_END = {
     help: 'On AKS: whether the load balancer has a public address, or one of the virtual network. Default: PublicIp.',
   }),
   loadBalancerSubnet: text({ placeholder: 'SUBNET', help: 'On AKS: where an internal load balancer has its address.' }),
+};
+
+const FRONT_END = {
+  ...REACHED,
   routers: integer({ help: 'Routers of the front end. Default: 3 for FastProd, 1 for DevTest.' }),
+};
+
+const TLS = {
+  sslCertFile: text({ completes: 'file', placeholder: 'FILE', help: 'Certificate with its chain, PEM.' }),
+  sslKeyFile: text({
+    completes: 'file',
+    placeholder: 'FILE',
+    help: 'Private key of the certificate, PEM, without a passphrase.',
+  }),
+  sslCname: texts({ placeholder: 'HOST', help: 'Host name that the certificate is for; several may be given.' }),
+  sslAuto: flag({
+    help: 'Get the certificate, and its renewals, from an ACME server. It must reach port 80 of the host names.',
+  }),
+  acmeServer: text({ placeholder: 'URL', help: "Directory of the ACME server. Default: Let's Encrypt." }),
+  acmeEmail: text({ placeholder: 'ADDRESS', help: 'Whom the ACME server may write to.' }),
+  sslLeafDomainLabel: text({
+    placeholder: 'LABEL',
+    help: 'On AKS: LABEL.REGION.cloudapp.azure.com becomes the name of the load balancer, with a certificate as by --ssl-auto.',
+  }),
+  sslOverwriteDomain: flag({ help: 'Take that label although the load balancer has another one.' }),
+  sslRenew: flag({
+    effect: {
+      kind: 'noEffect',
+      reason: 'certificates of --ssl-auto are renewed by themselves when two thirds of their life are over',
+    },
+    help: 'Renew the certificate.',
+  }),
+  sslDisable: flag({ help: 'Back to plain HTTP.' }),
+  allowInsecureConnections: boolean({ help: 'Answer plain HTTP, too, instead of redirecting it to HTTPS.' }),
+  noWait: flag({
+    effect: { kind: 'noEffect', reason: 'the command only waits until the cluster has taken the change' },
+    help: 'Do not wait.',
+  }),
 };
 
 export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
@@ -111,6 +149,27 @@ export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
     ],
     run: async (context, options) => (await attaching()).attachKubernetes(context, options),
   }),
+  ...(['aks', 'kubernetes'] as const).map((kind) =>
+    command({
+      name: `update ${kind}`,
+      summary: 'Change how the services of a cluster are reached: certificate, load balancer',
+      description:
+        'A certificate takes effect at once and without a lost connection; to renew it, run the same command with the new files.',
+      options: { ...NAME, ...REACHED, ...TLS },
+      examples: [
+        {
+          line: `aksml computetarget update ${kind} -n prod --ssl-cert-file cert.pem --ssl-key-file key.pem --ssl-cname score.example.com`,
+          what: 'HTTPS with your certificate; plain HTTP is redirected',
+        },
+        {
+          line: `aksml computetarget update ${kind} -n prod --ssl-auto --ssl-cname score.example.com --acme-email ops@example.com`,
+          what: "HTTPS with a certificate of Let's Encrypt, which is renewed by itself",
+        },
+        { line: `aksml computetarget update ${kind} -n prod --ssl-disable`, what: 'Plain HTTP again' },
+      ],
+      run: async (context, options) => (await updating()).updateComputeTarget(context, options),
+    }),
+  ),
   command({
     name: 'detach',
     summary: 'Remove what attach installed in a cluster, and forget it',

@@ -7,6 +7,7 @@ import type { Problem } from '../contract/problem.ts';
 import { findComputeRecord, listComputeRecords } from '../engine/compute/compute.ts';
 import { readConnection } from '../engine/compute/connection.ts';
 import { listEverywhere, locateEndpoint, type TargetSource, untilAborted } from '../engine/endpoints/locate.ts';
+import type { RunOptions } from '../engine/endpoints/stages.ts';
 import type { Engine } from '../engine/engine.ts';
 import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
@@ -18,6 +19,7 @@ import { type LocalTarget, openLocalTarget } from '../local/client.ts';
 import type { AttachHost, AttachOptions, AttachRequest } from './attach.ts';
 import type { ClusterAccess } from './clusters.ts';
 import type { DetachOptions, DetachRequest, DetachResult } from './detach.ts';
+import type { UpdateRequest } from './update-target.ts';
 
 export interface SessionOptions {
   readonly home: Home;
@@ -56,6 +58,8 @@ export interface Session {
   }>;
   /** Makes a cluster a compute target. @throws see {@link attachCluster} */
   attach(request: AttachRequest, options: AttachOptions): Promise<ComputeTargetRecord>;
+  /** Changes how an attached cluster's front end is reached. @throws see {@link updateCluster} */
+  update(request: UpdateRequest, options: RunOptions): Promise<ComputeTargetRecord>;
   /** @throws see {@link detachCluster} */
   detach(request: DetachRequest, options: DetachOptions): Promise<DetachResult>;
 }
@@ -188,6 +192,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       const { attachCluster } = await import('./attach.ts');
       opened.delete(request.name.toLowerCase());
       return attachCluster(attaching, request, wishes);
+    },
+    update: async (request, wishes) => {
+      const { updateCluster } = await import('./update-target.ts');
+      opened.delete(request.name.toLowerCase());
+      return updateCluster(attaching, request, wishes);
     },
     detach: async (request, wishes) => {
       const { detachCluster } = await import('./detach.ts');

@@ -1,38 +1,30 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
+import { haproxyProgram } from '../../scripts/haproxy.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import { haproxyFiles, haproxyKey } from '../../src/engine/images/haproxy.ts';
-import type { LayerEntry } from '../../src/engine/images/layer.ts';
 import { openHome } from '../../src/home/home.ts';
 import { eventually } from '../cluster/world.ts';
 import { ARCHITECTURE } from './package-world.ts';
 
 const run = promisify(execFile);
 const PLATFORM = { os: 'linux', architecture: ARCHITECTURE };
-const skip = process.platform === 'linux' ? false : 'HAProxy is one for Linux';
+const haproxy = await haproxyProgram();
+const skip = typeof haproxy === 'string' ? false : haproxy.skip;
 
 async function openFolder(t: TestContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'aksml-haproxy-'));
   t.after(() => rm(folder, { recursive: true, force: true }));
   return folder;
-}
-
-async function put(entries: readonly LayerEntry[]): Promise<void> {
-  for (const entry of entries) {
-    if (entry.kind !== 'file' || !(entry.content instanceof Uint8Array)) assert.fail(entry.path);
-    const path = `/${entry.path}`;
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, entry.content, { mode: entry.executable ? 0o755 : 0o644 });
-  }
 }
 
 async function command(socket: string, line: string): Promise<string> {
@@ -45,10 +37,8 @@ test('HAProxy runs with its own C library alone, and so does the process that it
   skip,
 }, async (t) => {
   const folder = await openFolder(t);
-  const home = openHome({ AKSML_HOME: join(folder, 'home') });
-  const prefix = join(folder, 'haproxy');
-  await put(await haproxyFiles({ home, environment: process.env, fetch }, PLATFORM, prefix));
-  const haproxy = join(prefix, 'bin', 'haproxy');
+  if (typeof haproxy !== 'string') return;
+  const prefix = join(haproxy, '..', '..');
   const { stdout } = await run(haproxy, ['-vv']);
   assert.match(stdout, /^HAProxy version 3\.0\./);
   assert.match(stdout, /Built with Lua version/);
