@@ -312,13 +312,18 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
     await installObjects(kube, manifests, onObject, signal);
     return { value: undefined, reused: false, detail: `${manifests.length} objects` };
   });
-  await untilReady(kube, image, settings.frontEnd?.image ?? image, options);
+  await untilReady(kube, image, settings, options);
 }
 
-async function untilReady(kube: KubeClient, image: string, routerImage: string, options: AttachOptions): Promise<void> {
+async function untilReady(
+  kube: KubeClient,
+  image: string,
+  { frontEnd }: Facts['settings'],
+  options: AttachOptions,
+): Promise<void> {
   const parts = [
     { name: CONTROLLER_NAME, title: 'controller', image },
-    { name: FRONT_END_NAME, title: 'front end', image: routerImage },
+    ...(frontEnd === undefined ? [] : [{ name: FRONT_END_NAME, title: 'front end', image: frontEnd.image ?? image }]),
   ];
   for (const part of parts) {
     await runStage('watch', `Waiting for the ${part.title}`, options, async () => {

@@ -49,7 +49,7 @@ export async function startRouter(options: Partial<RouterSettings> = {}): Promis
 }
 
 /** Ports that nobody had a moment ago. */
-async function freePorts(count: number, address: string): Promise<number[]> {
+export async function freePorts(count: number, address: string): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createTcpServer());
   const ports = await Promise.all(
     servers.map(

@@ -4,7 +4,7 @@ import type { KubeObject } from '../../kube/object.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, LEASES, NAMESPACES, type Resource, SECRETS } from '../../kube/resource.ts';
 import { ENDPOINT_CRD } from '../crd.ts';
 import { type ClusterSettings, clusterManifests, type Manifest } from '../manifests.ts';
-import { CONTROLLER_NAME, MANAGED_BY, SYSTEM_NAMESPACE } from '../names.ts';
+import { CONTROLLER_NAME, MANAGED_BY, ROUTER_SECRET_LABEL, SYSTEM_NAMESPACE } from '../names.ts';
 import { dockerConfig, type PullCredentials } from '../target/pull-secret.ts';
 import { markerRights } from './marker.ts';
 import { isOurs } from './ours.ts';
@@ -113,7 +113,9 @@ export async function removeObjects(
     onObject(nameOf(manifest));
     await remove(kube, manifest.resource, present, signal);
   }
-  // The Lease is the controller's, which has ended now.
+  const published = await kube.list(SECRETS, { ...namespaced, labelSelector: ROUTER_SECRET_LABEL }, signal);
+  // Those of the controller, which has ended now.
+  for (const object of published.items) leftovers.push({ resource: SECRETS, object });
   for (const { resource, object } of leftovers) {
     await kube.remove(resource, object.metadata, signal === undefined ? {} : { signal });
   }

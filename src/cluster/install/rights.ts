@@ -27,8 +27,16 @@ export function neededRights(manifests: readonly Manifest[], namespaces: readonl
   const waiting = [DEPLOYMENTS, PODS].flatMap((resource) =>
     ['list', 'watch'].map((verb) => ({ verb, resource, namespace: SYSTEM_NAMESPACE })),
   );
+  const clearing = [{ verb: 'list', resource: SECRETS, namespace: SYSTEM_NAMESPACE }];
   const deploying = namespaces.flatMap(rightsToDeploy);
-  return unique([{ verb: 'get', resource: NAMESPACES }, ...installing, ...marking, ...waiting, ...deploying]);
+  return unique([
+    { verb: 'get', resource: NAMESPACES },
+    ...installing,
+    ...marking,
+    ...waiting,
+    ...clearing,
+    ...deploying,
+  ]);
 }
 
 /** What working with endpoints of a namespace takes. */

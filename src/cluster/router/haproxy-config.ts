@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { CERTIFICATE_LIST } from './certificates.ts';
 
 /** A value of `timeout queue` that some versions have: backends have it fixed, so each value has a pool of its own. */
 export interface QueueClass {
@@ -16,8 +17,8 @@ export interface HaproxySettings {
   /** Such as `*`. */
   readonly address: string;
   readonly port: number;
-  /** Absent: no TLS. */
-  readonly tlsPort?: number;
+  /** Absent: no certificate is there. `redirects`: plain HTTP is sent on to HTTPS. */
+  readonly tls?: { readonly port: number; readonly redirects: boolean };
   readonly hopPort: number;
   readonly threads: number;
   /** Connections in all. */
@@ -245,7 +246,7 @@ const CLEAN_RESPONSE = lines`
  * largest body in bytes, and of each version its backend and name `B`, then the cumulative threshold `T` below which it gets a request.
  */
 function publicFrontend(settings: HaproxySettings): string {
-  const { folder, address, port, tlsPort } = settings;
+  const { folder, address, port, tls } = settings;
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
   const refuse = (status: number, text: string) =>
     `http-request return status ${status} ${TEXT} lf-string "${text}" ${NOSNIFF}`;
@@ -259,10 +260,13 @@ function publicFrontend(settings: HaproxySettings): string {
     'frontend public from front',
     LOG_FORMAT,
     `  bind ${address}:${port}`,
-    ...(tlsPort === undefined
+    ...(tls === undefined
       ? []
-      : [`  bind ${address}:${tlsPort} ssl crt-list ${join(folder, 'certificates.list')} alpn h2,http/1.1`]),
+      : [`  bind ${address}:${tls.port} ssl crt-list ${join(folder, CERTIFICATE_LIST)} alpn h2,http/1.1`]),
     `  http-request return status 200 content-type text/plain lf-string "%[path,field(4,/),${map('challenges')}]" if { path_beg /.well-known/acme-challenge/ } { path,field(4,/),${map('challenges')} -m found }`,
+    ...(tls?.redirects
+      ? ['  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq] unless { ssl_fc }']
+      : []),
     CLEAN_REQUEST,
     REQUEST_IDS,
     RESPONSE_HEADERS,

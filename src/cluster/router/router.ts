@@ -1,6 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
 import { haproxyConfig, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
@@ -9,8 +10,10 @@ import { ownerOf } from './owners.ts';
 import { type Need, needOf, Pool, roomFor } from './pool.ts';
 import { type MapEntries, routeMaps } from './route-maps.ts';
 import { type Server, serverName, serversOf } from './router-servers.ts';
+import { type RouterSettings as AdministratorSettings, DEFAULT_ROUTER_SETTINGS } from './router-settings.ts';
 import type { RoutedVersion, RouterPeer, RoutingTable } from './routing-table.ts';
 import { RuntimeApi } from './runtime-api.ts';
+import type { RouterSecrets } from './table-facts.ts';
 
 export interface RouterSettings {
   /** Of its pod. */
@@ -22,6 +25,7 @@ export interface RouterSettings {
   /** Such as `*`. */
   readonly address: string;
   readonly port: number;
+  /** Where it listens once there is a certificate. */
   readonly tlsPort?: number;
   readonly hopPort: number;
   readonly logPort: number;
@@ -30,15 +34,7 @@ export interface RouterSettings {
   readonly log: (line: string) => void;
 }
 
-/** What a router is told beside its table. */
-export interface RouterSecrets {
-  /** By which routers know one another, the present one first. */
-  readonly hop: readonly string[];
-  /** Answers to an ACME server's questions, by their tokens. */
-  readonly challenges: ReadonlyMap<string, string>;
-}
-
-const NOBODY: RouterSecrets = { hop: [], challenges: new Map() };
+const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
 const EMPTY: RoutingTable = { endpoints: [], routers: [] };
 /** HAProxy has backends for so many other routers. */
 const MOST_PEERS = 32;
@@ -70,6 +66,9 @@ export class Router {
   readonly #leaving = new Map<string, Need>();
   #table: RoutingTable = EMPTY;
   #secrets: RouterSecrets = NOBODY;
+  /** Whether plain HTTP is redirected, once there is a certificate. */
+  #redirects = !DEFAULT_ROUTER_SETTINGS.allowInsecureConnections;
+  readonly #certificates: Certificates;
   #started = false;
   #stopping = false;
   /** Changes are made one after another. */
@@ -78,6 +77,7 @@ export class Router {
   constructor(settings: RouterSettings) {
     this.#settings = settings;
     this.#process = new HaproxyProcess(settings.haproxy, settings.folder, settings.log);
+    this.#certificates = new Certificates(settings.folder, settings.log);
     this.#api = new RuntimeApi(join(settings.folder, SOCKETS.admin));
   }
 
@@ -102,10 +102,14 @@ export class Router {
   }
 
   /** Resolves once the table is in force. @throws AksmlError `router.haproxyFailed`, `router.haproxyUnreachable` */
-  async configure(table: RoutingTable, secrets: RouterSecrets = this.#secrets): Promise<void> {
+  async configure(
+    table: RoutingTable,
+    secrets: RouterSecrets = this.#secrets,
+    { allowInsecureConnections }: Pick<AdministratorSettings, 'allowInsecureConnections'> = DEFAULT_ROUTER_SETTINGS,
+  ): Promise<void> {
     this.#table = table;
     this.#secrets = secrets;
-    await this.#inTurn(() => this.#apply());
+    await this.#inTurn(() => this.#apply(!allowInsecureConnections));
   }
 
   /** Answers what it has, takes nothing new, and ends. */
@@ -146,6 +150,7 @@ export class Router {
     await this.#write('aksml.lua', LUA);
     for (const [name, entries] of Object.entries(REFUSALS)) await this.#write(join('maps', name), mapText(entries));
     this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
+    await this.#certificates.write(this.#secrets.certificates);
     await this.#writeConfiguration(new Map());
     await this.#process.start((code) => this.#ended(code));
   }
@@ -172,10 +177,14 @@ export class Router {
     return this.#table.endpoints.flatMap(({ versions }) => versions.map(needOf));
   }
 
-  async #apply(): Promise<void> {
+  async #apply(redirects: boolean): Promise<void> {
+    const { certificates } = this.#secrets;
+    const isOtherwise = redirects !== this.#redirects || this.#certificates.needReload(certificates);
+    this.#redirects = redirects;
     const lost = this.#endpointsLost();
     const moved = this.#releaseMoved();
-    if (!this.#assign()) await this.#reload();
+    if (!this.#assign() || isOtherwise) await this.#reload();
+    else await this.#certificates.change(certificates, this.#api);
     this.#assignPeers();
     const wanted = this.#wantedServers();
     await this.#add(wanted);
@@ -358,6 +367,7 @@ export class Router {
     const gate = await Gate.shut(join(this.#settings.folder, SOCKETS.self));
     try {
       await this.#api.change(this.#stateCommands('ready', 'drain'));
+      await this.#certificates.write(this.#secrets.certificates);
       await this.#writeConfiguration(await this.busy());
       await this.#process.reload();
     } catch (error) {
@@ -418,12 +428,19 @@ export class Router {
     );
     await this.#write(
       'haproxy.cfg',
-      haproxyConfig({ ...this.#settings, classes: this.#pool.classes, peers: MOST_PEERS, servers }),
+      haproxyConfig({ ...this.#listening(), classes: this.#pool.classes, peers: MOST_PEERS, servers }),
     );
     for (const name of MAPS) {
       const text = mapText(this.#present.maps.get(name) ?? new Map());
       await this.#write(mapPath(folder, name).slice(folder.length + 1), text);
     }
+  }
+
+  /** Without a certificate HAProxy cannot listen for TLS. */
+  #listening() {
+    const { tlsPort, ...settings } = this.#settings;
+    if (tlsPort === undefined || !this.#certificates.any) return settings;
+    return { ...settings, tls: { port: tlsPort, redirects: this.#redirects } };
   }
 
   async #write(name: string, text: string): Promise<void> {

@@ -25,7 +25,8 @@ export async function clusterStatus(kube: KubeClient, signal?: AbortSignal): Pro
     kubernetesVersion,
     ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
     ...(controller === undefined ? {} : { controller }),
-    ...(frontEnd === undefined
+    // Until it is part of aksml, there is nothing to say of it.
+    ...(frontEnd === undefined || frontEnd.state === 'Missing'
       ? {}
       : { frontEnd: { ...frontEnd, addresses: service ? frontEndAddresses(service, nodes?.items ?? []) : [] } }),
   };

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkCertificate } from '../../src/cluster/install/certificate.ts';
+import { AksmlError } from '../../src/contract/error.ts';
+import { selfSigned } from '../router/self-signed.ts';
+
+const HOSTS = ['score.example.com'];
+const good = await selfSigned(['score.example.com', '*.team.example.com']);
+const other = await selfSigned(HOSTS);
+const short = await selfSigned(HOSTS, 3);
+const now = new Date();
+const inDays = (days: number) => new Date(now.getTime() + days * 24 * 3600_000);
+
+const refused: readonly (readonly [
+  what: string,
+  given: object,
+  hosts: readonly string[],
+  when: Date,
+  subject: string,
+])[] = [
+  ['a file without a certificate', { certificate: 'x' }, HOSTS, now, '--ssl-cert-file'],
+  [
+    'a broken certificate',
+    { certificate: good.certificate.replace(/\n[^\n]+\n/, '\n') },
+    HOSTS,
+    now,
+    '--ssl-cert-file',
+  ],
+  ['a file without a key', { key: 'x' }, HOSTS, now, '--ssl-key-file'],
+  ['the key of another certificate', { key: other.key }, HOSTS, now, '--ssl-key-file'],
+  ['another host', {}, ['other.example.com'], now, '--ssl-cname'],
+  ['a host two levels below a wildcard', {}, ['a.b.team.example.com'], now, '--ssl-cname'],
+  ['a certificate that has ended', {}, HOSTS, inDays(31), '--ssl-cert-file'],
+  ['a certificate that has not begun', {}, HOSTS, inDays(-1), '--ssl-cert-file'],
+  ['a chain that does not hold', { certificate: good.certificate + other.certificate }, HOSTS, now, '--ssl-cert-file'],
+];
+
+for (const [what, given, hosts, when, subject] of refused) {
+  test(`clients are never shown ${what}, and the refusal does not tell the key`, () => {
+    assert.throws(
+      () => checkCertificate({ ...good, ...given }, hosts, when),
+      (error: unknown) =>
+        AksmlError.is(error, 'certificate.invalid') &&
+        error.subject === subject &&
+        !JSON.stringify(error.toJSON()).includes(good.key.slice(40, 60)),
+    );
+  });
+}
+
+test('a certificate of nobody known, or one that ends soon, is taken with a warning', () => {
+  const said = (given: typeof good) => checkCertificate(given, HOSTS, now).map(({ code }) => code);
+  assert.deepEqual(said(good), ['certificate.short']);
+  assert.deepEqual(said(short), ['certificate.short', 'certificate.endsSoon']);
+  assert.doesNotThrow(() => checkCertificate(good, ['x.team.example.com'], now));
+});
