@@ -20,6 +20,10 @@ export async function openTcpProxy(
   const open = new Set<Socket>();
   let room = Number.POSITIVE_INFINITY;
   let departures = 0;
+  const leave = () => {
+    departures += 1;
+    for (const each of open) each.destroy();
+  };
   const server = createServer((socket) => {
     if (room <= 0) {
       socket.destroy();
@@ -39,9 +43,7 @@ export async function openTcpProxy(
     }
     socket.on('data', (chunk) => {
       room -= chunk.length;
-      if (room > 0) return;
-      departures += 1;
-      for (const each of open) each.destroy();
+      if (room <= 0) leave();
     });
     socket.pipe(onward).pipe(socket);
   });
@@ -56,6 +58,7 @@ export async function openTcpProxy(
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
     goAwayAfter: (bytes) => {
       room = bytes;
+      if (room <= 0) leave();
     },
     comeBack: () => {
       room = Number.POSITIVE_INFINITY;

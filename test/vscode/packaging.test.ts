@@ -20,6 +20,7 @@ const PROGRAMS = [
   'extension.cjs',
   'gateway.js',
   'hash-worker.js',
+  'router.js',
   'supervisor.js',
 ];
 

@@ -17,6 +17,8 @@ export async function fetchClusterKeys(kube: KubeClient, signal?: AbortSignal): 
     kube.transport.json<T>({
       method: 'GET',
       path,
+      // The keys are application/jwk-set+json, and nothing else.
+      accept: '*/*',
       subject: path,
       doing,
       ...(signal === undefined ? {} : { signal }),
