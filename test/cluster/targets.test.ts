@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import type { EndpointChange } from '../../src/contract/compute-target.ts';
+import type { Endpoint } from '../../src/contract/endpoint.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { ENDPOINTS } from '../../src/kube/resource.ts';
+import { type ControllerRevision, ENDPOINTS } from '../../src/kube/resource.ts';
 import { endpoint, openTargetWorld, version } from './target-world.ts';
 import { openClusterWorld, testCluster } from './world.ts';
 
@@ -44,6 +45,25 @@ function suite(cluster: Cluster): void {
     await target.deleteEndpoint(name);
     await assert.rejects(target.getEndpoint(name), isCode('service.notFound'));
     await assert.rejects(target.applyEndpoint(changed), isCode('endpoint.conflict'), 'nor comes back by a late change');
+  });
+
+  test('a specification that is replaced before any controller has seen it stays in the history', async (t) => {
+    const world = await openClusterWorld(t, cluster);
+    const { target } = await openTargetWorld(t, world);
+    const name = uniqueName();
+    const first = await target.applyEndpoint(endpoint(name, { tags: { of: 'first' } }));
+    const second = await target.applyEndpoint({ ...first, spec: { ...first.spec, tags: { of: 'second' } } });
+    await target.applyEndpoint({ ...second, spec: { ...second.spec, tags: { of: 'third' } } });
+    const kept = await world.list<ControllerRevision>('controllerrevision', `aksml.dev/endpoint=${name}`);
+    const tags = kept.map(({ revision, data }) => [revision, (data as Pick<Endpoint, 'spec'>).spec.tags['of']]);
+    assert.deepEqual(
+      tags.sort(([a], [b]) => Number(a) - Number(b)),
+      [
+        [1, 'first'],
+        [2, 'second'],
+      ],
+    );
+    await target.deleteEndpoint(name);
   });
 
   test('two people who change an endpoint at the same moment do not overwrite each other', async (t) => {

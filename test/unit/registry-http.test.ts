@@ -269,6 +269,22 @@ test('a chunk that is lost is sent again from where the registry stands; a commi
   assert.match(seen.findLast(({ method }) => method === 'PUT')?.url ?? '', /\?_state=x%3D&digest=sha256%3A/);
 });
 
+test('a registry that knows referrers is asked for them, and gets no list of them under a tag', async () => {
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const subject = { mediaType, digest: DIGEST, size: 7 } as const;
+  const bill = { ...subject, digest: sha256('bill'), artifactType: 'application/vnd.cyclonedx+json' };
+  const { registry, seen } = scripted('x.io/team', ({ method }) =>
+    method === 'PUT' ? status(201, { 'oci-subject': DIGEST }) : json({ schemaVersion: 2, manifests: [bill] }),
+  );
+  const manifest = { schemaVersion: 2, mediaType, config: subject, layers: [] } as const;
+  const { digest } = await registry.putReferrer('images/a', { ...manifest, subject });
+  assert.deepEqual(await registry.listReferrers('images/a', DIGEST), [bill]);
+  assert.deepEqual(
+    seen.map(({ method, url }) => `${method} ${new URL(url).pathname}`),
+    [`PUT /v2/team/images/a/manifests/${digest}`, `GET /v2/team/images/a/referrers/${DIGEST}`],
+  );
+});
+
 test('an abort ends the wait between two attempts', async () => {
   const controller = new AbortController();
   const registry = new DistributionRegistry('r.example', {

@@ -17,9 +17,11 @@ import { listWatch } from '../../kube/list-watch.ts';
 import { ENDPOINTS, PODS, type StoredEndpoint } from '../../kube/resource.ts';
 import { WatchedEndpoints } from '../../serving/watched-endpoints.ts';
 import { wrongAuth } from '../../serving/wrong-auth.ts';
+import { specRevision } from '../controller/objects.ts';
 import { ENDPOINT_LABEL } from '../names.ts';
 import { readEndpointLogs } from './logs.ts';
 import { EndpointObjects, exists, published, versionOf } from './objects.ts';
+import { FIELD_MANAGER } from './ownership.ts';
 import { type PullCredentialSource, withPullSecret } from './pull-secret.ts';
 import { requestEndpoint } from './request.ts';
 import { readRouterCounters } from './routers.ts';
@@ -77,6 +79,7 @@ class ClusterTarget implements ComputeTarget {
     const current = resourceVersion === undefined ? undefined : this.#requireCurrent(endpoint, found);
     const namespace = current?.metadata.namespace ?? endpoint.metadata.namespace ?? this.record.namespace;
     await this.#secrets.store(endpoint, namespace, secrets, signal);
+    if (current) await this.#keepUnseen(current, signal);
     const revised = await this.#secrets.withRevisions(endpoint, namespace, signal);
     const wanted = await withPullSecret(this.#kube, revised, namespace, this.#options.pullCredentials, signal);
     const stored = current
@@ -84,6 +87,21 @@ class ClusterTarget implements ComputeTarget {
       : await this.#objects.create(asNew(wanted, namespace), signal);
     await this.#secrets.settle(stored, current, signal);
     return published(stored);
+  }
+
+  /** A specification that no controller has seen is kept for the history before it is replaced: nobody else would know of it. */
+  async #keepUnseen(current: StoredEndpoint, signal?: AbortSignal): Promise<void> {
+    if ((current.status?.observedGeneration ?? 0) >= (current.metadata.generation ?? 0)) return;
+    const { resource, object } = specRevision(current);
+    try {
+      await this.#kube.create(resource, object, {
+        fieldManager: FIELD_MANAGER,
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      // It is there, or not for this user to write: the change matters more than its history.
+      if (!AksmlError.is(error, 'kube.alreadyExists') && !AksmlError.is(error, 'kube.forbidden')) throw error;
+    }
   }
 
   /** Again and again where only the status has changed, which the controller writes at any time. */
