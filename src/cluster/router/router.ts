@@ -85,14 +85,44 @@ export class Router {
     return this.#api;
   }
 
-  /** Endpoint and version of a backend of the pool: what counters of HAProxy's are about. */
-  versionsByBackend(): ReadonlyMap<string, { readonly endpoint: string; readonly version: string }> {
-    return new Map(
-      this.#pool.versions.map((key) => {
-        const [endpoint = '', version = ''] = key.split('/');
-        return [this.#pool.find(key) ?? '', { endpoint, version }];
-      }),
-    );
+  get name(): string {
+    return this.#settings.name;
+  }
+
+  /** By their backends: the versions of endpoints whose requests wait in this router. */
+  ownedVersions(): ReadonlyMap<string, { readonly endpoint: string; readonly version: string }> {
+    const owned = this.#present.owned;
+    const versions = this.#pool.versions.map((key) => {
+      const [endpoint = '', version = ''] = key.split('/');
+      return [this.#pool.find(key) ?? '', { endpoint, version }] as const;
+    });
+    return new Map(versions.filter(([, { endpoint }]) => owned.has(endpoint)));
+  }
+
+  /** Requests that are at replicas, by backends: of all, or of some. @throws AksmlError `router.haproxyUnreachable` */
+  async busyIn(backends?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (backends?.length === 0) return new Map();
+    const commands = backends?.map((backend) => `show servers conn ${backend}`) ?? ['show servers conn'];
+    const sums = new Map<string, number>();
+    for (const text of await this.#api.run(commands)) {
+      for (const [path, used] of usedConnections(text)) {
+        const [backend = '', server] = path.split('/');
+        if (server !== 'elsewhere' && used > 0) sums.set(backend, (sums.get(backend) ?? 0) + used);
+      }
+    }
+    return sums;
+  }
+
+  /** Requests that wait, by backends. @throws AksmlError `router.haproxyUnreachable` */
+  async queuedIn(backends: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const answers = await this.#api.run(backends.map((backend) => `show stat ${backend} 2 -1`));
+    return new Map(backends.map((backend, index) => [backend, queueIn(answers[index] ?? '')]));
+  }
+
+  /** How many requests its ready replicas take at once. */
+  capacityOf(backend: string): number {
+    const servers = [...(this.#present.servers.get(backend)?.values() ?? [])];
+    return servers.reduce((sum, { state, maxConcurrent }) => sum + (state === 'ready' ? maxConcurrent : 0), 0);
   }
 
   /** Starts HAProxy with what is known so far. @throws AksmlError `router.haproxyFailed` */
@@ -332,13 +362,8 @@ export class Router {
     const ready = [...(this.#serversIn(backend).values() ?? [])].filter(({ state }) => state === 'ready');
     const each = (state: string) => ready.map(({ name }) => `set server ${backend}/${name} state ${state}`);
     await this.#api.change([`set server ${backend}/elsewhere state ready`, ...each('drain')]);
-    while ((await this.#queued(backend)) > 0) await sleep(POLL_MS);
+    while (((await this.queuedIn([backend])).get(backend) ?? 0) > 0) await sleep(POLL_MS);
     await this.#api.change([...(back ? each('ready') : []), `set server ${backend}/elsewhere state maint`]);
-  }
-
-  async #queued(backend: string): Promise<number> {
-    const [text = ''] = await this.#api.run([`show stat ${backend} 2 -1`]);
-    return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
   }
 
   #serversIn(backend: string): Map<string, Server> {
@@ -493,6 +518,11 @@ function usedConnections(text: string): ReadonlyMap<string, number> {
         return [path, Number(used)];
       }),
   );
+}
+
+/** Of the line about a backend that `show stat` ends with. */
+function queueIn(text: string): number {
+  return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
 }
 
 function mapText(entries: ReadonlyMap<string, string>): string {

@@ -1,0 +1,77 @@
+import { createSocket, type Socket } from 'node:dgram';
+import { LATENCY_BOUNDS_MS } from './routing-table.ts';
+
+/** What has come of the requests of one backend since the router began. */
+export interface Outcome {
+  /** Those that replicas are done with. */
+  completed: number;
+  /** Of those, 5xx and those without an answer. */
+  failed: number;
+  /** Those that were turned away: their time in the queue was over, or there was no replica. */
+  refused: number;
+  /** By {@link LATENCY_BOUNDS_MS}; what took longer than the last bound is at the end. */
+  readonly latency: number[];
+}
+
+/** Only the machine's own HAProxy reaches the port, so that lines of others are at worst wrong figures. */
+const HOST = '127.0.0.1';
+const LINE = /^(\S+) (\S+) (-?\d+) (-?\d+) (-?\d+) (\S+)$/;
+
+/** Counts what HAProxy says of each request at its end: `BACKEND SERVER STATUS WAITED_MS TAKEN_MS ENDING`. */
+export class RequestLog {
+  readonly #socket: Socket;
+  readonly #outcomes = new Map<string, Outcome>();
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('message', (line) => this.count(line.toString('latin1')));
+  }
+
+  static async listen(port: number): Promise<RequestLog> {
+    const socket = createSocket({ type: 'udp4', recvBufferSize: 4 * 1024 * 1024 });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, HOST, resolve);
+    });
+    return new RequestLog(socket);
+  }
+
+  get outcomes(): ReadonlyMap<string, Outcome> {
+    return this.#outcomes;
+  }
+
+  count(line: string): void {
+    const found = LINE.exec(line.trimEnd());
+    if (!found) return;
+    const [, backend = '', server = '', status = '', , taken = '', ending = ''] = found;
+    const outcome = this.#of(backend);
+    if (server === 'elsewhere') return;
+    // In the queue, or while connecting, it met no replica.
+    if (server === '<NOSRV>' || /^.[QC]/.test(ending)) {
+      outcome.refused += 1;
+      return;
+    }
+    outcome.completed += 1;
+    if (Number(status) >= 500 || Number(status) < 0) outcome.failed += 1;
+    const bucket = bucketOf(Number(taken));
+    outcome.latency[bucket] = (outcome.latency[bucket] ?? 0) + 1;
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+
+  #of(backend: string): Outcome {
+    const known = this.#outcomes.get(backend);
+    if (known) return known;
+    const latency = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
+    const fresh = { completed: 0, failed: 0, refused: 0, latency };
+    this.#outcomes.set(backend, fresh);
+    return fresh;
+  }
+}
+
+function bucketOf(milliseconds: number): number {
+  const at = LATENCY_BOUNDS_MS.findIndex((bound) => milliseconds <= bound);
+  return at < 0 ? LATENCY_BOUNDS_MS.length : at;
+}
