@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
-import { Activator } from '../../src/cluster/router/activator.ts';
 import { SOCKETS } from '../../src/cluster/router/haproxy-config.ts';
 import type { RoutedEndpoint } from '../../src/cluster/router/routing-table.ts';
 import { serveTokens } from '../../src/cluster/router/token-socket.ts';
@@ -20,24 +19,16 @@ else
       const good = await tokens.get(audience)?.admits(`Bearer ${token}`, Date.now());
       return good ? JSON.parse(String(Buffer.from(token.split('.')[1] ?? '', 'base64url'))).exp : undefined;
     });
-    const activator = await Activator.open({
-      socket: join(settings.folder, SOCKETS.activator),
-      self: join(settings.folder, SOCKETS.self),
-      spool: join(settings.folder, 'spool'),
-    });
     return {
       configure: async (endpoints) => {
         for (const { auth } of endpoints)
           if (auth.mode === 'token') tokens.set(auth.audience, await createAuthenticator(auth));
-        const table = { endpoints: endpoints.map(routed), routers: [] };
-        await router.configure(table);
-        activator.update(table);
+        await router.configure({ endpoints: endpoints.map(routed), routers: [] });
       },
       url: (endpoint) => `http://127.0.0.1:${settings.port}/api/v1/service/${endpoint}`,
       drained: (ids) => router.drained(ids),
       close: async () => {
         verifier.close();
-        await activator.close();
         await remove();
       },
     };

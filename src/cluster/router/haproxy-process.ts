@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
 import { SOCKETS } from './haproxy-config.ts';
 import { RuntimeApi } from './runtime-api.ts';
 
 const START_MS = 30_000;
+const POLL_MS = 5;
 
 /** HAProxy as a child: a master that outlives reloads, and workers. */
 export class HaproxyProcess {
@@ -53,6 +55,9 @@ export class HaproxyProcess {
     this.#said = [];
     const [answer = ''] = await this.#master.run(['reload']);
     if (!answer.includes('Success=1')) throw this.#failure('did not take its new configuration', answer);
+    // Both take connections until the old one has heard of it.
+    const takesNothing = (info = '') => /^Stopping: 1$/m.test(info) || info === '';
+    while (!(await this.askOldWorkers(['show info'])).every(([info]) => takesNothing(info))) await sleep(POLL_MS);
   }
 
   /** Workers of before the last reloads that are still answering something, and what each says to the commands. */

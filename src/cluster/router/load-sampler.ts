@@ -56,7 +56,9 @@ export class LoadSampler {
     }
     const sweep = now - this.#sweptAt >= SWEEP_MS;
     if (sweep) this.#sweptAt = now;
-    const active = backends.filter((backend) => now - (this.#activeAt.get(backend) ?? Number.NEGATIVE_INFINITY) < LATELY_MS);
+    const active = backends.filter(
+      (backend) => now - (this.#activeAt.get(backend) ?? Number.NEGATIVE_INFINITY) < LATELY_MS,
+    );
     const busy = await this.#router.busyIn(sweep ? undefined : active);
     const looked = sweep ? backends : active;
     const full = looked.filter((backend) => (busy.get(backend) ?? 0) >= this.#router.capacityOf(backend));
@@ -68,7 +70,10 @@ export class LoadSampler {
     }
   }
 
-  #loadOf(backend: string, { endpoint, version }: { readonly endpoint: string; readonly version: string }): VersionLoad {
+  #loadOf(
+    backend: string,
+    { endpoint, version }: { readonly endpoint: string; readonly version: string },
+  ): VersionLoad {
     const { completed, failed, refused, latency } = this.#log.outcomes.get(backend) ?? NO_OUTCOME;
     const { busy, queued } = this.#held.get(backend) ?? NOTHING;
     const arrived = completed + refused + busy + queued;

@@ -3,6 +3,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
+import {
+  addCommands,
+  canQueue,
+  mapCommands,
+  mapText,
+  peerServer,
+  queueIn,
+  serverLine,
+  slotCommands,
+  usedConnections,
+  withoutPlaces,
+} from './haproxy-commands.ts';
 import { haproxyConfig, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
@@ -32,6 +44,8 @@ export interface RouterSettings {
   readonly threads: number;
   readonly maxConnections: number;
   readonly log: (line: string) => void;
+  /** Is told what HAProxy works by, for those who hold requests for it. */
+  readonly inForce?: (table: RoutingTable) => void;
 }
 
 const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
@@ -41,6 +55,7 @@ const MOST_PEERS = 32;
 const POLL_MS = 10;
 const REMOVAL_MS = 2000;
 const RESTART_MS = 500;
+const LATER_MS = 1000;
 
 /** What is in force in HAProxy. */
 interface Present {
@@ -62,6 +77,8 @@ export class Router {
   readonly #pool = new Pool();
   #present: Present = { maps: new Map(), owned: new Set(), servers: new Map() };
   readonly #peers = new Map<string, string>();
+  /** Servers of peers that are to go as soon as nothing is under way to them. */
+  readonly #lingering = new Set<string>();
   /** Backends that nothing new goes to, until they are empty. */
   readonly #leaving = new Map<string, Need>();
   #table: RoutingTable = EMPTY;
@@ -71,6 +88,8 @@ export class Router {
   readonly #certificates: Certificates;
   #started = false;
   #stopping = false;
+  /** Backends whose every place is taken by what an old worker still has. */
+  #full: ReadonlySet<string> = new Set();
   /** Changes are made one after another. */
   #turn: Promise<void> = Promise.resolve();
 
@@ -181,6 +200,7 @@ export class Router {
     for (const [name, entries] of Object.entries(REFUSALS)) await this.#write(join('maps', name), mapText(entries));
     this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
     await this.#certificates.write(this.#secrets.certificates);
+    this.#lingering.clear();
     await this.#writeConfiguration(new Map());
     await this.#process.start((code) => this.#ended(code));
   }
@@ -218,9 +238,8 @@ export class Router {
     this.#assignPeers();
     const wanted = this.#wantedServers();
     await this.#add(wanted);
-    const maps = this.#wantedMaps();
-    await this.#api.change(mapCommands(this.#settings.folder, this.#present.maps, maps));
-    this.#present = { ...this.#present, maps, owned: this.#owned() };
+    await this.#applyMaps();
+    this.#present = { ...this.#present, owned: this.#owned() };
     for (const backend of lost) await this.#emptyQueue(backend, true);
     await this.#drainAndCut(wanted);
     for (const { backend, need } of moved) this.#leaving.set(backend, need);
@@ -293,8 +312,29 @@ export class Router {
     return wanted;
   }
 
+  async #applyMaps(): Promise<void> {
+    const maps = this.#wantedMaps();
+    await this.#api.change(mapCommands(this.#settings.folder, this.#present.maps, maps));
+    this.#present = { ...this.#present, maps };
+    this.#settings.inForce?.(this.#tableInForce());
+  }
+
+  /** Without the versions whose places are all taken: their requests wait as for a first replica. */
+  #tableInForce(): RoutingTable {
+    if (this.#full.size === 0) return this.#table;
+    const endpoints = this.#table.endpoints.map((endpoint) => ({
+      ...endpoint,
+      versions: endpoint.versions.map((version) =>
+        this.#full.has(this.#pool.find(`${endpoint.name}/${version.name}`) ?? '')
+          ? { ...version, replicas: [], coldStartMs: Math.max(1, version.maxQueueWaitMs) }
+          : version,
+      ),
+    }));
+    return { ...this.#table, endpoints };
+  }
+
   #wantedMaps(): MapEntries {
-    return routeMaps(this.#table, {
+    return routeMaps(this.#tableInForce(), {
       self: this.#settings.name,
       backendOf: (endpoint, version) => this.#pool.find(`${endpoint}/${version}`) ?? '',
       peers: this.#peers,
@@ -312,7 +352,8 @@ export class Router {
         const before = present.get(server.name);
         if (before?.line === server.line && before.state === server.state) continue;
         const path = `${backend}/${server.name}`;
-        if (before === undefined) commands.push(...addCommands(path, server));
+        if (this.#lingering.delete(path)) commands.push(`set server ${path} state ready`);
+        else if (before === undefined) commands.push(...addCommands(path, server));
         else if (before.maxConcurrent !== server.maxConcurrent)
           commands.push(`set maxconn server ${path} ${server.maxConcurrent}`);
         if (before?.state === 'draining' && server.state === 'ready') commands.push(`set server ${path} state ready`);
@@ -335,7 +376,9 @@ export class Router {
         const path = `${backend}/${name}`;
         const then = next.get(name);
         if (then === undefined) {
-          commands.push(`set server ${path} state maint`, `shutdown sessions server ${path}`);
+          commands.push(`set server ${path} state maint`);
+          // What another router has of ours is answered by it.
+          if (!backend.startsWith('p')) commands.push(`shutdown sessions server ${path}`);
           cut.push(name);
         } else if (then.state === 'draining' && server.state === 'ready') {
           if (hasReady) commands.push(`set server ${path} state drain`);
@@ -343,15 +386,34 @@ export class Router {
         }
       }
       await this.#api.change(commands);
-      for (const name of cut) await this.#remove(backend, name);
+      for (const name of cut) {
+        if (backend.startsWith('p'))
+          this.#removeLater(backend, name).catch((error: unknown) => this.#settings.log(String(error)));
+        else await this.#remove(backend, name);
+      }
     }
   }
 
   async #remove(backend: string, name: string): Promise<void> {
+    this.#present.servers.get(backend)?.delete(name);
     const path = `${backend}/${name}`;
     const [, answer = ''] = await this.#api.run([`wait ${REMOVAL_MS} srv-removable ${path}`, `del server ${path}`]);
     if (!/^Server deleted/.test(answer)) this.#settings.log(`a server stays in ${backend}: ${answer}`);
+  }
+
+  /** Once nothing is under way to it. */
+  async #removeLater(backend: string, name: string): Promise<void> {
+    const path = `${backend}/${name}`;
     this.#present.servers.get(backend)?.delete(name);
+    this.#lingering.add(path);
+    while (!this.#stopping && this.#lingering.has(path)) {
+      await sleep(LATER_MS, undefined, { ref: false });
+      await this.#inTurn(async () => {
+        if (!this.#lingering.has(path)) return;
+        const [answer = ''] = await this.#api.run([`del server ${path}`]);
+        if (/deleted|No such server/.test(answer)) this.#lingering.delete(path);
+      });
+    }
   }
 
   /**
@@ -393,16 +455,30 @@ export class Router {
     try {
       await this.#api.change(this.#stateCommands('ready', 'drain'));
       await this.#certificates.write(this.#secrets.certificates);
-      await this.#writeConfiguration(await this.busy());
+      const busy = await this.busy();
+      this.#full = this.#fullBackends(busy);
+      await this.#writeConfiguration(busy);
       await this.#process.reload();
     } catch (error) {
+      this.#full = new Set();
       await this.#api.change(this.#stateCommands('maint', 'ready'));
       throw error;
     } finally {
+      this.#settings.inForce?.(this.#tableInForce());
       await gate.open();
     }
+    this.#lingering.clear();
     this.#assign();
     void this.#giveSlots().catch((error: unknown) => this.#settings.log(String(error)));
+  }
+
+  #fullBackends(busy: ReadonlyMap<string, number>): ReadonlySet<string> {
+    const full = [...this.#present.servers].filter(([backend, servers]) => {
+      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      const taken = ({ name, maxConcurrent }: Server) => (busy.get(`${backend}/${name}`) ?? 0) >= maxConcurrent;
+      return canQueue(backend) && ready.length > 0 && ready.every(taken);
+    });
+    return new Set(full.map(([backend]) => backend));
   }
 
   /** For every backend that has ready replicas: the states of the way out, and of those replicas. */
@@ -419,26 +495,39 @@ export class Router {
 
   /** As requests of the old workers end, their places are for the new one's. */
   async #giveSlots(): Promise<void> {
-    const taken = new Map<string, number>();
-    do {
+    let before: ReadonlyMap<string, number> = this.#servers(() => true).reduce(
+      (map, [path]) => map.set(path, Number.NaN),
+      new Map<string, number>(),
+    );
+    while (before.size > 0) {
       const old = (await this.#process.askOldWorkers(['show servers conn'])).map(([text = '']) =>
         usedConnections(text),
       );
-      const commands: string[] = [];
-      for (const [backend, servers] of this.#present.servers) {
-        if (!canQueue(backend)) continue;
-        for (const server of servers.values()) {
-          const path = `${backend}/${server.name}`;
-          const used = old.reduce((sum, counts) => sum + (counts.get(path) ?? 0), 0);
-          if (taken.get(path) === used || (used === 0 && !taken.has(path) && old.length > 0)) continue;
-          commands.push(...slotCommands(path, server, used));
-          if (used > 0) taken.set(path, used);
-          else taken.delete(path);
-        }
-      }
-      await this.#api.change(commands);
-      if (taken.size > 0) await sleep(POLL_MS);
-    } while (taken.size > 0);
+      const taken = new Map(
+        [...before.keys()].map((path) => [path, old.reduce((sum, used) => sum + (used.get(path) ?? 0), 0)]),
+      );
+      const changed = this.#servers((path) => taken.has(path) && taken.get(path) !== before.get(path));
+      await this.#inTurn(async () => {
+        await this.#api.change(changed.flatMap(([path, server]) => slotCommands(path, server, taken.get(path) ?? 0)));
+        const full = this.#fullBackends(taken);
+        if (full.size === this.#full.size) return;
+        this.#full = full;
+        await this.#applyMaps();
+      });
+      before = new Map([...taken].filter(([, count]) => count > 0));
+      if (before.size > 0) await sleep(POLL_MS);
+    }
+  }
+
+  /** Replicas by their paths in HAProxy. */
+  #servers(which: (path: string) => boolean): (readonly [string, Server])[] {
+    return [...this.#present.servers].flatMap(([backend, servers]) =>
+      canQueue(backend)
+        ? [...servers.values()]
+            .map((server) => [`${backend}/${server.name}`, server] as const)
+            .filter(([path]) => which(path))
+        : [],
+    );
   }
 
   async #writeConfiguration(busy: ReadonlyMap<string, number>): Promise<void> {
@@ -455,6 +544,7 @@ export class Router {
       'haproxy.cfg',
       haproxyConfig({ ...this.#listening(), classes: this.#pool.classes, peers: MOST_PEERS, servers }),
     );
+    this.#present = { ...this.#present, maps: withoutPlaces(this.#present.maps, this.#full) };
     for (const name of MAPS) {
       const text = mapText(this.#present.maps.get(name) ?? new Map());
       await this.#write(mapPath(folder, name).slice(folder.length + 1), text);
@@ -473,75 +563,4 @@ export class Router {
     await writeFile(`${path}.new`, text, { mode: 0o600 });
     await rename(`${path}.new`, path);
   }
-}
-
-/** Peers' backends and twins have no queue of their own. */
-function canQueue(backend: string): boolean {
-  return backend.startsWith('b') || backend.startsWith('h');
-}
-
-function addCommands(path: string, server: Server): string[] {
-  const state = server.state === 'ready' ? [`enable server ${path}`] : [];
-  const health = server.line.includes(' check ') ? [`enable health ${path}`] : [];
-  return [`add server ${path} ${server.line}`, ...state, ...health];
-}
-
-/** In the configuration, with so many of its places taken by what the old worker has. */
-function serverLine({ name, line, maxConcurrent, state }: Server, taken: number): string {
-  const left = maxConcurrent - taken;
-  if (state === 'draining' || left <= 0) return `server ${name} ${line} disabled`;
-  return `server ${name} ${line.replace(/ maxconn \d+/, ` maxconn ${left}`)}`;
-}
-
-function slotCommands(path: string, { maxConcurrent, state }: Server, taken: number): string[] {
-  if (state === 'draining') return [];
-  const left = maxConcurrent - taken;
-  if (left <= 0) return [`set server ${path} state maint`];
-  return [`set maxconn server ${path} ${left}`, `set server ${path} state ready`];
-}
-
-function peerServer({ address, hopPort }: RouterPeer): Server {
-  const host = address.includes(':') ? `[${address}]` : address;
-  const checked = 'check inter 1s fastinter 100ms downinter 300ms rise 1 fall 1';
-  const observed = 'observe layer4 error-limit 1 on-error mark-down';
-  return { name: 'peer', line: `${host}:${hopPort} ${checked} ${observed}`, maxConcurrent: 0, state: 'ready' };
-}
-
-/** `show servers conn`: connections in use, by `backend/server`. */
-function usedConnections(text: string): ReadonlyMap<string, number> {
-  return new Map(
-    text
-      .split('\n')
-      .filter((line) => line !== '' && !line.startsWith('#'))
-      .map((line) => {
-        const [path = '', , , , , , used = '0'] = line.split(' ');
-        return [path, Number(used)];
-      }),
-  );
-}
-
-/** Of the line about a backend that `show stat` ends with. */
-function queueIn(text: string): number {
-  return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
-}
-
-function mapText(entries: ReadonlyMap<string, string>): string {
-  return [...entries].map(([key, value]) => `${key} ${value}\n`).join('');
-}
-
-/** What makes the maps in force say what they shall. */
-function mapCommands(folder: string, present: MapEntries, wanted: MapEntries): string[] {
-  return MAPS.flatMap((name) => {
-    const path = mapPath(folder, name);
-    const before = present.get(name) ?? new Map<string, string>();
-    const after = wanted.get(name) ?? new Map<string, string>();
-    return [
-      ...[...after].flatMap(([key, value]) => {
-        const old = before.get(key);
-        if (old === value) return [];
-        return [`${old === undefined ? 'add' : 'set'} map ${path} ${key} ${value}`];
-      }),
-      ...[...before.keys()].filter((key) => !after.has(key)).map((key) => `del map ${path} ${key}`),
-    ];
-  });
 }

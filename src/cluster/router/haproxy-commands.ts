@@ -1,0 +1,97 @@
+import { MAPS, mapPath } from './haproxy-config.ts';
+import type { MapEntries } from './route-maps.ts';
+import { type Server, serverName } from './router-servers.ts';
+import type { RouterPeer } from './routing-table.ts';
+
+/** Peers' backends and twins have no queue of their own. */
+export function canQueue(backend: string): boolean {
+  return backend.startsWith('b') || backend.startsWith('h');
+}
+
+export function addCommands(path: string, server: Server): string[] {
+  const state = server.state === 'ready' ? [`enable server ${path}`] : [];
+  const health = server.line.includes(' check ') ? [`enable health ${path}`] : [];
+  return [`add server ${path} ${server.line}`, ...state, ...health];
+}
+
+/** In the configuration, with so many of its places taken by what the old worker has. */
+export function serverLine({ name, line, maxConcurrent, state }: Server, taken: number): string {
+  const left = maxConcurrent - taken;
+  if (state === 'draining' || left <= 0) return `server ${name} ${line} disabled`;
+  return `server ${name} ${line.replace(/ maxconn \d+/, ` maxconn ${left}`)}`;
+}
+
+export function slotCommands(path: string, { maxConcurrent, state }: Server, taken: number): string[] {
+  if (state === 'draining') return [];
+  const left = maxConcurrent - taken;
+  if (left <= 0) return [`set server ${path} state maint`];
+  return [`set maxconn server ${path} ${left}`, `set server ${path} state ready`];
+}
+
+export function peerServer({ name, address, hopPort }: RouterPeer): Server {
+  const host = address.includes(':') ? `[${address}]` : address;
+  const checked = 'check inter 1s fastinter 100ms downinter 300ms rise 1 fall 1';
+  const observed = 'observe layer4 error-limit 1 on-error mark-down';
+  return {
+    name: serverName(name),
+    line: `${host}:${hopPort} ${checked} ${observed}`,
+    maxConcurrent: 0,
+    state: 'ready',
+  };
+}
+
+/** `show servers conn`: connections in use, by `backend/server`. */
+export function usedConnections(text: string): ReadonlyMap<string, number> {
+  return new Map(
+    text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line) => {
+        const [path = '', , , , , , used = '0'] = line.split(' ');
+        return [path, Number(used)];
+      }),
+  );
+}
+
+/** Of the line about a backend that `show stat` ends with. */
+export function queueIn(text: string): number {
+  return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
+}
+
+/** Versions of these backends get no requests for now. */
+export function withoutPlaces(maps: MapEntries, backends: ReadonlySet<string>): MapEntries {
+  if (backends.size === 0) return maps;
+  const cold = (value: string) =>
+    value.replace(/([^|:]+):([^|:]+):hot:/g, (target, backend: string, version: string) =>
+      backends.has(backend) ? `${backend}:${version}:cold:` : target,
+    );
+  return new Map(
+    [...maps].map(([name, entries]) => [
+      name,
+      name === 'endpoints' || name === 'versions'
+        ? new Map([...entries].map(([key, value]) => [key, cold(value)]))
+        : entries,
+    ]),
+  );
+}
+
+export function mapText(entries: ReadonlyMap<string, string>): string {
+  return [...entries].map(([key, value]) => `${key} ${value}\n`).join('');
+}
+
+/** What makes the maps in force say what they shall. */
+export function mapCommands(folder: string, present: MapEntries, wanted: MapEntries): string[] {
+  return MAPS.flatMap((name) => {
+    const path = mapPath(folder, name);
+    const before = present.get(name) ?? new Map<string, string>();
+    const after = wanted.get(name) ?? new Map<string, string>();
+    return [
+      ...[...after].flatMap(([key, value]) => {
+        const old = before.get(key);
+        if (old === value) return [];
+        return [`${old === undefined ? 'add' : 'set'} map ${path} ${key} ${value}`];
+      }),
+      ...[...before.keys()].filter((key) => !after.has(key)).map((key) => `del map ${path} ${key}`),
+    ];
+  });
+}

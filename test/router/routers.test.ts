@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { haproxyProgram } from '../../scripts/haproxy.ts';
+import { ownerOf } from '../../src/cluster/router/owners.ts';
+import type { RoutedEndpoint, RouterPeer } from '../../src/cluster/router/routing-table.ts';
+import { type Answer, FakeReplica, Hold } from '../conformance/fake-replica.ts';
+import { call, until } from '../conformance/http-client.ts';
+import { routedEndpoint, routedVersion, startRouter, type TestRouter } from './test-router.ts';
+
+const program = await haproxyProgram();
+const SECRETS = { hop: ['secret-of-the-test'], challenges: new Map<string, string>() };
+const slowly: Answer = (_request, response) => setTimeout(() => response.end('ok'), 3);
+
+describe('routers that share endpoints', { skip: typeof program === 'string' ? false : program.skip }, () => {
+  let routers: TestRouter[];
+  const peers = (): RouterPeer[] =>
+    routers.map(({ settings }) => ({ name: settings.name, address: settings.address, hopPort: settings.hopPort }));
+  const configure = (endpoints: readonly RoutedEndpoint[], among = peers()) =>
+    Promise.all(routers.map(({ router }) => router.configure({ endpoints, routers: among }, SECRETS)));
+  const url = ({ settings }: TestRouter, endpoint: string) =>
+    `http://${settings.address}:${settings.port}/api/v1/service/${endpoint}/score`;
+  const queuedIn = async ({ router }: TestRouter) => {
+    const queued = await router.queuedIn([...router.ownedVersions().keys()]);
+    return [...queued.values()].reduce((sum, count) => sum + count, 0);
+  };
+  /** An endpoint of the given owner. */
+  const ownedBy = (owner: string, among = peers()) => {
+    const names = among.map(({ name }) => name);
+    const name = Array.from({ length: 100 }, (_, index) => `svc-${index}`).find(
+      (each) => ownerOf(each, names) === owner,
+    );
+    assert.ok(name);
+    return name;
+  };
+
+  before(async () => {
+    routers = await Promise.all(
+      ['127.0.0.1', '127.0.0.2', '127.0.0.3'].map((address, index) =>
+        startRouter({ name: `router-${index}`, address }),
+      ),
+    );
+  });
+  after(() => Promise.all(routers.map((router) => router.remove())));
+
+  test('whichever is asked, a replica never has more than its limit, and nobody is refused', async (t) => {
+    const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
+    t.after(() => Promise.all(replicas.map((replica) => replica.kill())));
+    await configure([routedEndpoint('svc', [routedVersion('main', replicas)])]);
+    const replies = await Promise.all(
+      Array.from({ length: 300 }, (_, index) => {
+        const router = routers[index % routers.length];
+        assert.ok(router);
+        return call(url(router, 'svc'), { body: 'x' });
+      }),
+    );
+    assert.deepEqual([...new Set(replies.map(({ status }) => status))], [200]);
+    assert.deepEqual([...new Set(replies.map(({ headers }) => headers['azureml-model-deployment']))], ['main']);
+    assert.deepEqual(
+      replicas.map(({ mostInFlight }) => mostInFlight),
+      [1, 1],
+    );
+  });
+
+  test('only a router that knows the secret is let in where routers talk', async (t) => {
+    const replica = await FakeReplica.start('a');
+    t.after(() => replica.kill());
+    await configure([routedEndpoint('svc', [routedVersion('main', [replica])])]);
+    for (const secret of ['', 'out', 'guess']) {
+      for (const { settings } of routers) {
+        const target = `http://${settings.address}:${settings.hopPort}/score`;
+        const reply = await call(target, {
+          body: 'x',
+          headers: { 'x-aksml-hop': secret, 'x-aksml-route': 'svc/main' },
+        });
+        assert.equal(reply.status, 404);
+      }
+    }
+    assert.equal(replica.seen.length, 0);
+  });
+
+  test('who waits in a router that is no longer the owner goes on to the new one', async (t) => {
+    const hold = new Hold();
+    const replica = await FakeReplica.start('a', hold.answer);
+    t.after(() => replica.kill());
+    const [first, second, third] = routers;
+    assert.ok(first && second && third);
+    const name = ownedBy(third.settings.name);
+    const endpoints = [routedEndpoint(name, [routedVersion('main', [replica])])];
+    await configure(endpoints);
+    const calls = [call(url(first, name), { body: '0' })];
+    await until(() => hold.waiting.length === 1, 'the first is at the replica');
+    calls.push(call(url(second, name), { body: '1' }));
+    while ((await queuedIn(third)) !== 1) await new Promise((resolve) => setImmediate(resolve));
+    const rest = peers().filter((peer) => peer.name !== third.settings.name);
+    await configure(endpoints, rest);
+    replica.answer = (_request, response) => void response.end('ok');
+    hold.releaseAll();
+    assert.deepEqual(
+      (await Promise.all(calls)).map(({ status }) => status),
+      [200, 200],
+    );
+  });
+
+  test('when the owner dies, only what was in it is lost', async (t) => {
+    const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
+    t.after(() => Promise.all(replicas.map((replica) => replica.kill())));
+    const [first, , third] = routers;
+    assert.ok(first && third);
+    const name = ownedBy(third.settings.name);
+    await configure([routedEndpoint(name, [routedVersion('main', replicas)])]);
+    const outcomes: (number | string)[] = [];
+    let running = true;
+    const clients = Array.from({ length: 4 }, async () => {
+      while (running) {
+        outcomes.push(
+          await call(url(first, name), { body: 'x' }).then(
+            ({ status }) => status,
+            (error: Error) => error.message,
+          ),
+        );
+      }
+    });
+    await until(() => outcomes.length > 50, 'requests go through');
+    await third.router.kill();
+    const then = outcomes.length;
+    await until(() => outcomes.length > then + 200, 'requests go on');
+    running = false;
+    await Promise.all(clients);
+    const failed = outcomes.filter((outcome) => outcome !== 200);
+    assert.ok(failed.length <= 2 * clients.length, JSON.stringify(failed));
+    await third.router.start();
+  });
+
+  test('a pool that is used up costs a reload, which loses nothing and keeps every limit', async (t) => {
+    const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
+    t.after(() => Promise.all(replicas.map((replica) => replica.kill())));
+    const [first] = routers;
+    assert.ok(first);
+    const alone = peers().slice(0, 1);
+    const shape = (queueMs: number) => [
+      routedEndpoint('svc', [routedVersion('main', replicas)]),
+      routedEndpoint('other', [routedVersion('main', [], { maxQueueWaitMs: queueMs })]),
+    ];
+    await first.router.configure({ endpoints: shape(500), routers: alone });
+    const outcomes: number[] = [];
+    let running = true;
+    const clients = Array.from({ length: 6 }, async () => {
+      while (running) outcomes.push((await call(url(first, 'svc'), { body: 'x' })).status);
+    });
+    for (const queueMs of [123, 124, 125]) {
+      const before = outcomes.length;
+      await first.router.configure({ endpoints: shape(queueMs), routers: alone });
+      await until(() => outcomes.length > before + 50, 'requests go on');
+    }
+    running = false;
+    await Promise.all(clients);
+    assert.deepEqual([...new Set(outcomes)], [200]);
+    assert.deepEqual(
+      replicas.map(({ mostInFlight }) => mostInFlight),
+      [1, 1],
+    );
+  });
+});
