@@ -393,6 +393,7 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
       http-request set-var(txn.version) var(txn.target),field(2,:)
       http-request set-var(txn.owner) var(txn.entry),field(2,|) unless { req.hdr(x-aksml-hop) -m found }
       http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]
+      http-request set-var(txn.cold) bool(true) if { var(txn.target),field(3,:) -m str cold } !{ req.hdr(x-aksml-pass) -m found }
       http-request del-header x-aksml-hop
       http-request del-header x-aksml-pass
       http-request del-header x-aksml-endpoint
@@ -400,6 +401,10 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
       http-request del-header x-aksml-hold
       http-request del-header x-aksml-limit
       http-request del-header x-aksml-twin
+      http-request set-header x-aksml-hold cold if { var(txn.cold) -m bool }
+      http-request set-header x-aksml-limit %[var(txn.entry),field(3,|)] if { var(txn.cold) -m bool }
+      http-request set-header x-aksml-endpoint %[var(txn.name)] if { var(txn.cold) -m bool }
+      http-request set-header x-aksml-version %[var(txn.version)] if { var(txn.cold) -m bool }
       http-after-response set-header x-aksml-version %[var(txn.version)] unless { res.hdr(x-aksml-version) -m found }`,
     SENDING,
   ].join('\n');
@@ -438,7 +443,7 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
   const self = `unix@${join(folder, SOCKETS.self)}`;
   const queue = `  timeout queue ${queueClass.queueMs}`;
   // With a limit: HAProxy gives what waits only to servers that have one.
-  const elsewhere = `  server elsewhere ${self} maxconn 100000 disabled`;
+  const elsewhere = `  server elsewhere ${self} maxconn 100000 pool-max-conn 0 disabled`;
   const present = (name: string) => (servers.get(name) ?? []).map((line) => `  ${line}`);
   return [
     ...plain.map((name) => [`backend ${name} from version`, queue, elsewhere, ...present(name)].join('\n')),
@@ -460,7 +465,7 @@ function peerBackend({ folder, servers }: HaproxySettings, name: string): string
       http-reuse always
       http-request set-header x-aksml-hop %[str(out),map_str(${mapPath(folder, 'hop')})]
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
-      server itself unix@${join(folder, SOCKETS.self)} backup`;
+      server itself unix@${join(folder, SOCKETS.self)} pool-max-conn 0 backup`;
   return [backend, ...(servers.get(name) ?? []).map((line) => `  ${line}`)].join('\n');
 }
 

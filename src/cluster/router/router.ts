@@ -23,7 +23,7 @@ import { type Need, needOf, Pool, roomFor } from './pool.ts';
 import { type MapEntries, routeMaps } from './route-maps.ts';
 import { type Server, serverName, serversOf } from './router-servers.ts';
 import { type RouterSettings as AdministratorSettings, DEFAULT_ROUTER_SETTINGS } from './router-settings.ts';
-import type { RoutedVersion, RouterPeer, RoutingTable } from './routing-table.ts';
+import type { RoutedVersion, RoutingTable } from './routing-table.ts';
 import { RuntimeApi } from './runtime-api.ts';
 import type { RouterSecrets } from './table-facts.ts';
 
@@ -457,14 +457,15 @@ export class Router {
       await this.#certificates.write(this.#secrets.certificates);
       const busy = await this.busy();
       this.#full = this.#fullBackends(busy);
+      this.#settings.inForce?.(this.#tableInForce());
       await this.#writeConfiguration(busy);
       await this.#process.reload();
     } catch (error) {
       this.#full = new Set();
+      this.#settings.inForce?.(this.#tableInForce());
       await this.#api.change(this.#stateCommands('maint', 'ready'));
       throw error;
     } finally {
-      this.#settings.inForce?.(this.#tableInForce());
       await gate.open();
     }
     this.#lingering.clear();
