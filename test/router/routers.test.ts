@@ -145,7 +145,7 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     const outcomes: number[] = [];
     let running = true;
     const clients = Array.from({ length: 6 }, async () => {
-      while (running) { const r = await call(url(first, 'svc'), { body: 'x' }); if (r.status !== 200) console.log(r.text, JSON.stringify(r.headers)); outcomes.push(r.status); }
+      while (running) outcomes.push((await call(url(first, 'svc'), { body: 'x' })).status);
     });
     for (const queueMs of [123, 124, 125]) {
       const before = outcomes.length;

@@ -47,7 +47,8 @@ export class ColdQueue {
         const ready = version.replicas.filter(({ state }) => state === 'ready').length;
         const state = known ?? this.#add(key);
         state.isThere = true;
-        state.coldStartMs = version.coldStartMs;
+        // Who was sent here a moment ago, when it was to be waited for, still waits.
+        state.coldStartMs = version.coldStartMs || state.coldStartMs;
         state.capacity = ready * (version.maxConcurrentRequestsPerContainer + 1);
         pump(state);
       }
