@@ -8,7 +8,7 @@ import { call, until } from '../conformance/http-client.ts';
 import { routedEndpoint, routedVersion, startRouter, type TestRouter } from './test-router.ts';
 
 const program = await haproxyProgram();
-const SECRETS = { hop: ['secret-of-the-test'], challenges: new Map<string, string>() };
+const SECRETS = { hop: ['secret-of-the-test'], challenges: new Map<string, string>(), certificates: [] };
 const slowly: Answer = (_request, response) => setTimeout(() => response.end('ok'), 3);
 
 describe('routers that share endpoints', { skip: typeof program === 'string' ? false : program.skip }, () => {
