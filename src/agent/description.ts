@@ -1,5 +1,6 @@
+import type { DeploymentPlan } from '../contract/deployment.ts';
 import type { Cause, Endpoint, VersionStatus } from '../contract/endpoint.ts';
-import type { PlanView, TargetView } from '../contract/engine-api.ts';
+import type { TargetView } from '../contract/engine-api.ts';
 
 export function describeEndpoint({ metadata, spec, status }: Endpoint): string {
   const versions = spec.versions.map(({ name, models }) => `${name} (${models.join(', ') || 'no models'})`);
@@ -19,15 +20,13 @@ export function describeTarget({ listing, status, stopped }: TargetView): string
   return `${name}: ${kind}, ${status.reachable ? 'reachable' : 'unreachable'}${why}`;
 }
 
-export function describePlan(plan: PlanView): string {
+export function describePlan(plan: DeploymentPlan): string {
   const { settings } = plan;
   const { scale, resources } = settings;
   const replicas = scale.kind === 'fixed' ? `${scale.replicas}` : `${scale.minReplicas} to ${scale.maxReplicas}`;
   const refused = plan.problems.some(({ severity }) => severity === 'error');
   return [
-    refused
-      ? 'The deployment would be refused:'
-      : `Would ${plan.action} the ${plan.form} ${plan.name} on ${plan.target}.`,
+    refused ? 'The deployment would be refused:' : `Would ${plannedAction(plan)} on ${plan.target}.`,
     `Models: ${plan.models.join(', ') || 'none'}`,
     `Code: ${plan.code}`,
     `Environment: ${plan.environment}`,
@@ -37,6 +36,10 @@ export function describePlan(plan: PlanView): string {
       return [`${severity}:`, place, message, remedy].filter((part) => part !== undefined && part !== '').join(' ');
     }),
   ].join('\n');
+}
+
+function plannedAction({ action, form, name, versionName }: DeploymentPlan): string {
+  return action === 'add' ? `add the version ${versionName} to ${name}` : `${action} the ${form} ${name}`;
 }
 
 export function troubleshoot(endpoint: Endpoint): string {

@@ -1,3 +1,4 @@
+import type { DeploymentPlan } from '../contract/deployment.ts';
 import { AksmlError } from '../contract/error.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
 import type { CommandContext } from './context.ts';
@@ -81,7 +82,7 @@ async function knownTarget(context: CommandContext, named: string | undefined): 
 }
 
 /** A plan with errors is printed like any other, and says with its exit code that it would be refused. */
-function planResult(plan: deployment.DeploymentPlan): Result {
+function planResult(plan: DeploymentPlan): Result {
   const refused = plan.problems.some(({ severity }) => severity === 'error');
   const { scale, resources } = plan.settings;
   return {

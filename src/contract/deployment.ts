@@ -1,5 +1,13 @@
-import type { AuthMode, CustomContainer, LivenessProbe, ResourceRequirements, Scale } from './endpoint.ts';
+import type {
+  AuthMode,
+  CustomContainer,
+  EndpointSpec,
+  LivenessProbe,
+  ResourceRequirements,
+  Scale,
+} from './endpoint.ts';
 import type { EnvironmentDefinition } from './environment.ts';
+import type { Problem } from './problem.ts';
 
 /** What the inference configuration and its flags come down to. Paths are absolute. */
 export interface InferenceSpec {
@@ -90,3 +98,18 @@ export const SERVICE_DEFAULTS = {
   refreshPeriodInSeconds: 1,
   coldStartSeconds: 60,
 } as const;
+
+/** What a deployment would do, and every problem that it would be refused for. Making it changes nothing. */
+export interface DeploymentPlan {
+  /** `add`: a further version of an endpoint. */
+  readonly action: 'create' | 'replace' | 'add';
+  readonly name: string;
+  readonly target: string;
+  readonly form: EndpointSpec['form'];
+  readonly versionName: string;
+  readonly models: readonly string[];
+  readonly code: string;
+  readonly environment: string;
+  readonly settings: EffectiveSettings;
+  readonly problems: readonly Problem[];
+}

@@ -81,7 +81,7 @@ export interface Ready {
   readonly home: string;
 }
 
-export type { PlanView, ValidationView } from './engine-api/deployment-api.ts';
+export type { ValidationView } from './engine-api/deployment-api.ts';
 export type { Method } from './engine-api/method.ts';
 export type { EndpointScope, TargetScope, WorkspaceScope } from './engine-api/scope.ts';
 export type * from './engine-api/views.ts';

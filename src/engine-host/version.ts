@@ -1,11 +1,17 @@
 import type { ParamsOf } from '../contract/engine-api.ts';
 import { findEndpoint } from '../engine/endpoints/deploy.ts';
 import { setTraffic } from '../engine/endpoints/traffic.ts';
-import { createVersion, deleteVersion, updateVersion } from '../engine/endpoints/update.ts';
+import { createVersion, deleteVersion, planVersion, updateVersion } from '../engine/endpoints/update.ts';
 import { changing, versionChange } from './deployment.ts';
 import type { HandlersOf } from './handler.ts';
 
 export const VERSION: HandlersOf<'version'> = {
+  'version.plan': async (params, { host, signal }) =>
+    planVersion(
+      await host.engine(params),
+      { ...(await versionChange(host, params, signal)), versionName: params.versionName },
+      signal,
+    ),
   'version.create': async (params, call) => {
     const { host, signal, resumed } = call;
     const { name, versionName } = params;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
 import type { Browser } from 'playwright-core';
-import type { PlanView } from '../../src/contract/engine-api.ts';
+import type { DeploymentPlan } from '../../src/contract/deployment.ts';
 import type { Problem } from '../../src/contract/problem.ts';
 import { DEPLOY_FORM, type DeployWish, type Evaluation } from '../../src/contract/webview/deploy.ts';
 import { RUN_START, type RunView, reduceRun } from '../../src/contract/webview/run.ts';
@@ -17,7 +17,7 @@ const found = findChromium();
 const DEPLOYMENT = '{\n  "computeType": "aks",\n  "numReplicas": 2\n}\n';
 const INFERENCE = '{\n  "entryScript": "score.py",\n  "sourceDirectory": "source"\n}\n';
 
-const PLAN: PlanView = {
+const PLAN: DeploymentPlan = {
   action: 'create',
   name: 'diabetes',
   target: 'local',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { ANSWER, DEPLOY, type World, writeProject } from '../local/world.ts';
 import { findChromium } from './chromium.ts';
+import type { Workbench } from './workbench.ts';
 import { openVsCode, step, type VsCodeWorld } from './world.ts';
 
 const chromium = findChromium();
@@ -25,15 +26,26 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
   const { workbench } = world;
   const { page, spoken } = workbench;
 
-  await step(t, world, 'a right-click on the model opens a form, which deploys it', async () => {
-    await workbench.expand('model', 'weights.pkl');
-    await workbench.choose(workbench.row('weights.pkl'), 'Deploy…');
-    const form = await workbench.webview('h1:has-text("Deploy")');
-    await form.getByRole('textbox', { name: /Name/ }).first().fill('scorer');
-    await form.getByRole('button', { name: 'Deploy', exact: true }).click();
-    await workbench.openView('AKS ML');
-    await spoken(/^scorer, endpoint, Healthy/).waitFor();
-  });
+  await step(
+    t,
+    world,
+    'a right-click on the model opens a form, which deploys it, even if the engine is killed meanwhile',
+    async () => {
+      await workbench.expand('model', 'weights.pkl');
+      await workbench.choose(workbench.row('weights.pkl'), 'Deploy…');
+      const form = await workbench.webview('h1:has-text("Deploy")');
+      await form.getByRole('textbox', { name: /Name/ }).first().fill('scorer');
+      await form.getByRole('button', { name: 'Deploy', exact: true }).click();
+      await form.getByText('Preparing the environment').waitFor();
+      const killed = await world.engineProcesses();
+      for (const pid of killed) process.kill(pid, 'SIGKILL');
+      await form.getByText('Done: it answers at').waitFor();
+      const others = (await world.engineProcesses()).filter((pid) => !killed.includes(pid));
+      assert.deepEqual([killed.length, others.length], [1, 1]);
+      await workbench.openView('AKS ML');
+      await spoken(/^scorer, endpoint, Healthy/).waitFor();
+    },
+  );
 
   await step(t, world, 'the test form sends a request and shows what it answers', async () => {
     await workbench.choose(workbench.row('scorer').first(), 'Test Endpoint…');
@@ -59,21 +71,30 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await workbench.webview('h1:has-text("Keys and tokens")');
   });
 
-  await step(t, world, 'a broken script is named with its traceback on the endpoint', async () => {
+  await step(t, world, 'the log is streamed to its own channel', async () => {
     await workbench.openView('AKS ML');
+    await workbench.choose(workbench.row('scorer').first(), 'Stream Logs');
+    await page.locator('.panel .view-line', { hasText: 'the weights are 42' }).first().waitFor();
+  });
+
+  await step(t, world, 'a broken script is named with its traceback, in the form and on the endpoint', async () => {
     await world.write('source/score.py', SCRIPT.replace('def init():', 'def init():\n    raise ValueError("broken")'));
-    const failed = await world.aksml(...DEPLOY, '-n', 'scorer', '-m', 'weights.pkl', '--overwrite');
-    assert.notEqual(failed.code, 0);
-    await spoken(/^Cause: .*broken/)
-      .or(spoken(/^scorer, endpoint, (Unhealthy|Failed)/))
+    await redeploy(workbench);
+    const form = await workbench.webview('h1:has-text("Deploy scorer")');
+    const traceback = form.getByText('Traceback (most recent call last)');
+    await traceback.waitFor();
+    assert.match(await traceback.innerText(), /score\.py", line \d+, in init\n.*\nValueError: broken/);
+    await spoken(/^scorer, endpoint, Unhealthy/).waitFor();
+    await workbench.expand('scorer');
+    await workbench.row('scorer').first().locator('.monaco-tl-twistie').click();
+    await spoken(/ValueError: broken/)
       .first()
       .waitFor();
   });
 
   await step(t, world, 'the mended script is deployed, and answers', async () => {
     await world.write('source/score.py', SCRIPT.replace('"answer": 1', '"answer": 3'));
-    const mended = await world.aksml(...DEPLOY, '-n', 'scorer', '-m', 'weights.pkl', '--overwrite');
-    assert.equal(mended.code, 0, mended.stderr);
+    await redeploy(workbench);
     await spoken(/^scorer, endpoint, Healthy/).waitFor();
     await workbench.choose(workbench.row('scorer').first(), 'Test Endpoint…');
     const form = await workbench.webview('h1:has-text("Test scorer")');
@@ -81,8 +102,79 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await form.getByText('"answer": 3').waitFor();
   });
 
-  await step(t, world, 'the log is streamed to its own channel', async () => {
-    await workbench.choose(workbench.row('scorer').first(), 'Stream Logs');
-    await page.locator('.panel .view-line', { hasText: 'ready for serving traffic' }).first().waitFor();
+  await step(t, world, 'it is deleted from the tree', async () => {
+    await workbench.choose(workbench.row('scorer').first(), 'Delete Endpoint…');
+    await workbench.answer('Delete the endpoint scorer?', 'Delete');
+    await spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
   });
+}
+
+/** By the form that "Update…" opens, which has the endpoint's own models and the folder's files. */
+async function redeploy(workbench: Workbench): Promise<void> {
+  await workbench.choose(workbench.row('scorer').first(), 'Update…');
+  const form = await workbench.webview('h1:has-text("Deploy scorer")');
+  await form.getByText('replace what scorer runs on').waitFor();
+  await form.getByRole('button', { name: 'Deploy', exact: true }).click();
+}
+
+test('an endpoint gets a second version, which gets a part of the traffic, and lets callers in by tokens', {
+  skip,
+}, async (t) => {
+  const world = await openVsCode({ project: writeVersioned });
+  t.after(world.close);
+  const { workbench } = world;
+
+  await step(t, world, 'a version is added by the form', async () => {
+    const deployed = await world.aksml(...DEPLOY, '-n', 'shop', '-m', 'model');
+    assert.equal(deployed.code, 0, deployed.stderr);
+    await world.write('deploymentconfig.json', JSON.stringify({ computeType: 'aksendpoint', numReplicas: 1 }));
+    await workbench.openView('AKS ML');
+    await workbench.choose(workbench.spoken(/^shop, endpoint, Healthy/), 'Add Version…');
+    const form = await workbench.webview('h1:has-text("New version")');
+    await form.getByText('add the version shop-next to shop on local').waitFor();
+    await form.getByRole('button', { name: 'Deploy', exact: true }).click();
+    await form.getByText('Done: it answers at').waitFor();
+  });
+
+  await step(t, world, 'its share of the traffic is set by the form, and shown in the tree', async () => {
+    await workbench.choose(workbench.row('shop').first(), 'Roll Out Traffic…');
+    const form = await workbench.webview('h1:has-text("Rollout of shop")');
+    await form.getByRole('textbox', { name: 'Traffic of shop-next in percent' }).fill('30');
+    await form.getByRole('button', { name: 'Apply' }).click();
+    await workbench.expand('shop', 'shop-next');
+    for (const share of ['blue70 % traffic', 'shop-next30 % traffic']) {
+      await workbench.page.getByRole('treeitem').filter({ hasText: share }).waitFor();
+    }
+  });
+
+  await step(t, world, 'a token is fetched, told of by its claims, and copied', async () => {
+    await workbench.choose(workbench.row('shop').first(), 'Keys and Tokens…');
+    const form = await workbench.webview('h1:has-text("Keys and tokens of shop")');
+    await form.getByRole('button', { name: 'Fetch a token' }).click();
+    await form.getByText(/Valid for \d+ h/).waitFor();
+    await form.getByText('aksml-local').waitFor();
+    await form.getByRole('button', { name: 'Copy the token' }).click();
+    await form
+      .getByText(/copied/i)
+      .first()
+      .waitFor();
+    const [uri, token] = [
+      await scoringUri(world),
+      await workbench.page.evaluate<string>('navigator.clipboard.readText()'),
+    ];
+    const answer = await fetch(uri, { method: 'POST', body: '{}', headers: { authorization: `Bearer ${token}` } });
+    assert.equal(answer.status, 200, await answer.text());
+    assert.equal((await form.content()).includes(token), false);
+  });
+});
+
+async function writeVersioned(world: World): Promise<void> {
+  await writeProject(world);
+  const first = { computeType: 'aksendpoint', numReplicas: 1, versionName: 'blue', authEnabled: false };
+  await world.write('deploymentconfig.json', JSON.stringify({ ...first, tokenAuthEnabled: true }));
+}
+
+async function scoringUri(world: World): Promise<string> {
+  const shown = await world.aksml('endpoint', 'realtime', 'show', '-n', 'shop', '-o', 'json');
+  return shown.json<{ scoringUri: string }>().scoringUri;
 }

@@ -1,25 +1,15 @@
 import type { VNode } from 'preact';
-import type { Scale } from '../../src/contract/endpoint.ts';
 import type { ConfigurationFile } from '../../src/contract/webview/configuration.ts';
 import type { FileChange } from '../../src/contract/webview/deploy.ts';
-import { Icon, Spinner } from '../components/icon.tsx';
-import {
-  Banner,
-  FailureBanner,
-  Field,
-  Head,
-  Loading,
-  Problems,
-  Scroller,
-  TabPanel,
-  Tabs,
-} from '../components/parts.tsx';
+import { Icon } from '../components/icon.tsx';
+import { FailureBanner, Field, Head, Loading, Scroller, TabPanel, Tabs } from '../components/parts.tsx';
 import { Run } from '../components/run-view.tsx';
 import { Button, Checkbox, Dropdown, TextField } from '../components/toolkit.ts';
 import type { FieldSpec } from '../configuration/fields.ts';
 import { FileForm } from '../configuration/file-view.tsx';
 import { l10n } from '../host/l10n.ts';
 import { canDeploy, type DeployAction, type DeployState, nameProblem, problemsOf, problemsOfFile } from './model.ts';
+import { Plan } from './plan-view.tsx';
 
 export interface DeployViewProps {
   readonly state: DeployState;
@@ -106,6 +96,7 @@ function What({ state, dispatch, onBrowseModel }: DeployViewProps): VNode {
         ) : null}
         {wish.versionName === undefined ? null : (
           <p class="spaced">
+            <span class="muted">{l10n.t('Version')}</span>
             <TextField
               label={l10n.t('Name of the version')}
               value={wish.versionName}
@@ -221,7 +212,7 @@ function Parts(props: DeployViewProps): VNode {
         onSelect={(id) => dispatch({ type: 'tab', tab: id })}
       />
       <TabPanel id={tab}>
-        {tab === 'plan' ? <Plan {...props} /> : null}
+        {tab === 'plan' ? <Plan state={state} /> : null}
         {tab === 'changes' ? <Changes {...props} /> : null}
         {tab === 'deploymentconfig' || tab === 'inferenceconfig' ? <Configuration {...props} file={tab} /> : null}
       </TabPanel>
@@ -257,80 +248,6 @@ function Configuration(props: DeployViewProps & { readonly file: ConfigurationFi
       onOpenAsText={() => onOpenAsText(view.path)}
     />
   );
-}
-
-function Plan({ state }: DeployViewProps): VNode {
-  const { evaluation, isEvaluating } = state;
-  const plan = evaluation?.plan;
-  const problems = problemsOf(state);
-  return (
-    <div class="plan">
-      <p class="muted plan-state" role="status">
-        {isEvaluating ? (
-          <>
-            <Spinner /> {l10n.t('Planning …')}
-          </>
-        ) : problems.some(({ severity }) => severity === 'error') ? (
-          l10n.t('It cannot be deployed like this:')
-        ) : (
-          l10n.t('Nothing has been done yet. Deploying would do this:')
-        )}
-      </p>
-      {evaluation?.failure === undefined ? null : (
-        <Banner tone="warning">
-          <p>{evaluation.failure.message}</p>
-          <p>{evaluation.failure.remedy}</p>
-        </Banner>
-      )}
-      <Problems problems={problems} />
-      {plan === undefined ? null : (
-        <dl class="facts">
-          <dt>{l10n.t('Action')}</dt>
-          <dd>
-            {plan.action === 'create'
-              ? l10n.t('create the {0} {1} on {2}', plan.form, plan.name, plan.target)
-              : l10n.t('replace what {0} runs on {1}; it serves until the new replicas do', plan.name, plan.target)}
-          </dd>
-          <dt>{l10n.t('Models')}</dt>
-          <dd>{plan.models.join(', ') || l10n.t('none')}</dd>
-          <dt>{l10n.t('Code')}</dt>
-          <dd>{plan.code}</dd>
-          <dt>{l10n.t('Environment')}</dt>
-          <dd>{plan.environment}</dd>
-          <dt>{l10n.t('Each replica')}</dt>
-          <dd>
-            {l10n.t('{0} vCPU, {1} GiB', plan.settings.resources.cpu, plan.settings.resources.memoryInGB)}
-            {plan.settings.resources.gpu > 0 ? `, ${plan.settings.resources.gpu} GPU` : ''}
-          </dd>
-          <dt>{l10n.t('Replicas')}</dt>
-          <dd>
-            {scaleInWords(plan.settings.scale)} <FitText state={state} />
-          </dd>
-          <dt>{l10n.t('Authentication')}</dt>
-          <dd>{plan.settings.auth}</dd>
-        </dl>
-      )}
-    </div>
-  );
-}
-
-function FitText({ state: { evaluation, wish } }: Pick<DeployViewProps, 'state'>): VNode | null {
-  const fit = evaluation?.fit;
-  if (fit === undefined) return null;
-  const room = l10n.t('{0} vCPU and {1} GiB', Number(fit.cpu.toFixed(1)), Number(fit.memoryInGB.toFixed(1)));
-  return (
-    <span class="muted">
-      {fit.isFree
-        ? l10n.t('{0} has {1} free: room for up to {2} replicas of this size', wish.target, room, fit.replicas)
-        : l10n.t('{0} has {1}: room for up to {2} replicas of this size', wish.target, room, fit.replicas)}
-    </span>
-  );
-}
-
-function scaleInWords(scale: Scale): string {
-  return scale.kind === 'fixed'
-    ? l10n.t('{0}, fixed.', scale.replicas)
-    : l10n.t('{0} to {1}, at {2} % utilization.', scale.minReplicas, scale.maxReplicas, scale.targetUtilization);
 }
 
 function Changes({ state, dispatch, onOpenDiff, onWrite }: DeployViewProps): VNode {

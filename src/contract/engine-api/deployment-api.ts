@@ -1,6 +1,6 @@
 import * as v from 'valibot';
-import type { DeploymentSpec, EffectiveSettings, InferenceSpec } from '../deployment.ts';
-import type { Endpoint, EndpointSpec } from '../endpoint.ts';
+import type { DeploymentPlan, DeploymentSpec, EffectiveSettings, InferenceSpec } from '../deployment.ts';
+import type { Endpoint } from '../endpoint.ts';
 import type { ProgressEvent } from '../event.ts';
 import type { Problem } from '../problem.ts';
 import type { DeploymentProposal } from '../proposal.ts';
@@ -59,7 +59,7 @@ const DEPLOY = onTarget({
   wait: v.optional(v.boolean()),
 });
 
-const versionChange = {
+const versionWish = {
   ...configuration,
   ...build,
   ...labels,
@@ -67,22 +67,9 @@ const versionChange = {
   isDefault: v.optional(v.boolean()),
   isControl: v.optional(v.boolean()),
   trafficPercentile: v.optional(v.number()),
-  wait: v.optional(v.boolean()),
 };
 
-/** What `deployment.plan` gives: what a deploy would do, and every problem that it would be refused for. */
-export interface PlanView {
-  readonly action: 'create' | 'replace';
-  readonly name: string;
-  readonly target: string;
-  readonly form: EndpointSpec['form'];
-  readonly versionName: string;
-  readonly models: readonly string[];
-  readonly code: string;
-  readonly environment: string;
-  readonly settings: EffectiveSettings;
-  readonly problems: readonly Problem[];
-}
+const versionChange = { ...versionWish, wait: v.optional(v.boolean()) };
 
 export interface ValidationView {
   readonly valid: boolean;
@@ -104,16 +91,15 @@ export const CONFIGURATION_METHODS = {
   ),
 };
 
+const PLAN = shape<DeploymentPlan>('action', 'problems', 'settings');
+
 export const DEPLOYMENT_METHODS = {
   /** What a model file could be deployed with: what the folder has for it, and what would be written. Writes nothing. */
   'deployment.propose': request(
     onTarget({ model: PATH }),
     shape<DeploymentProposal>('model', 'name', 'deploymentConfig'),
   ),
-  'deployment.plan': request(
-    onTarget({ ...deployment, ...build, debugPort: DEBUG_PORT }),
-    shape<PlanView>('action', 'problems', 'settings'),
-  ),
+  'deployment.plan': request(onTarget({ ...deployment, ...build, debugPort: DEBUG_PORT }), PLAN),
   'deployment.deploy': operation(DEPLOY, ENDPOINT, PROGRESS, 'resume'),
   'deployment.update': operation(
     ofEndpoint({ versionName: v.optional(v.string()), ...versionChange }),
@@ -121,6 +107,7 @@ export const DEPLOYMENT_METHODS = {
     PROGRESS,
     'again',
   ),
+  'version.plan': request(ofVersion(versionWish), PLAN),
   'version.create': operation(ofVersion(versionChange), ENDPOINT, PROGRESS, 'resume'),
   'version.delete': operation(ofVersion({}), ENDPOINT, PROGRESS, 'fail'),
   /** Fixed at a number of replicas, or scaled between two. */

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
+import type { DeploymentPlan } from '../deployment.ts';
 import { shape } from '../engine-api/method.ts';
-import type { PlanView } from '../engine-api.ts';
 import { BROWSE, CONFIGURATION_FILE, EDIT, FILE_VIEW, OFFERS } from './configuration.ts';
 import type { RunView } from './run.ts';
 import { FAILED, NO_PARAMS, NOTHING, PROBLEM } from './shown.ts';
@@ -41,7 +41,7 @@ export const EVALUATION = v.object({
   files: v.array(FILE_VIEW),
   problems: v.array(PROBLEM),
   /** Absent where there is none yet, for the reason in `failure`, or because of problems. */
-  plan: v.optional(shape<PlanView>('action', 'problems', 'settings')),
+  plan: v.optional(shape<DeploymentPlan>('action', 'problems', 'settings')),
   failure: v.optional(FAILED),
   changes: v.array(FILE_CHANGE),
   fit: v.optional(FIT),

@@ -1,9 +1,8 @@
 import type { EndpointSecrets } from '../../contract/compute-target.ts';
-import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
-import { ENDPOINT_API_VERSION, type Endpoint, type EndpointSpec, type VersionSpec } from '../../contract/endpoint.ts';
+import type { DeploymentPlan, DeploymentSpec } from '../../contract/deployment.ts';
+import { ENDPOINT_API_VERSION, type Endpoint, type VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
-import type { Problem } from '../../contract/problem.ts';
 import { type Configuration, effectiveSettings } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
@@ -31,20 +30,6 @@ export interface DeployRequest {
   readonly build: BuildOptions;
   /** The folder that relative model paths start from. */
   readonly cwd: string;
-}
-
-/** What a deployment would do. Making it changes nothing. */
-export interface DeploymentPlan {
-  readonly action: 'create' | 'replace';
-  readonly name: string;
-  readonly target: string;
-  readonly form: EndpointSpec['form'];
-  readonly versionName: string;
-  readonly models: readonly string[];
-  readonly code: string;
-  readonly environment: string;
-  readonly settings: EffectiveSettings;
-  readonly problems: readonly Problem[];
 }
 
 interface Prepared {
@@ -202,13 +187,24 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
     target: engine.target.name,
     form,
     versionName,
-    models: [...models.map(({ id }) => id), ...resolved.paths.map(({ path }) => path)],
-    code: describeCode(configuration, deployment, resolved),
-    environment: describeEnvironment(configuration, deployment),
+    ...planned(configuration, deployment, resolved),
     settings,
     problems,
   };
   return { plan, current, resolved, deployment };
+}
+
+/** What a replica would run, in words. */
+export function planned(
+  configuration: Configuration,
+  deployment: DeploymentSpec,
+  resolved: ResolvedModels,
+): Pick<DeploymentPlan, 'models' | 'code' | 'environment'> {
+  return {
+    models: [...resolved.registered.map(({ id }) => id), ...resolved.paths.map(({ path }) => path)],
+    code: describeCode(configuration, deployment, resolved),
+    environment: describeEnvironment(configuration, deployment),
+  };
 }
 
 export function newSource(

@@ -1,4 +1,4 @@
-import type { DeploymentSpec } from '../../contract/deployment.ts';
+import type { DeploymentPlan, DeploymentSpec } from '../../contract/deployment.ts';
 import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
@@ -9,7 +9,7 @@ import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
-import { applyAndWait, builtParts, newSource, secretVariables, withoutBuild } from './deploy.ts';
+import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
 import { registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
@@ -28,6 +28,8 @@ import {
   withTags,
   withVersion,
 } from './versions.ts';
+
+type NewVersion = VersionChange & { readonly versionName: string };
 
 /** @throws AksmlError `update.invalid` | `version.notFound` | what {@link buildVersion} and {@link applyAndWait} throw */
 export async function updateVersion(
@@ -89,43 +91,61 @@ export async function updateVersion(
   );
 }
 
-/** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
-export async function createVersion(
-  engine: Engine,
-  change: VersionChange & { readonly versionName: string },
-  options: RunOptions = {},
-): Promise<Endpoint> {
-  const current = await engine.target.getEndpoint(change.name, options.signal);
-  const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aksendpoint' };
-  const problems: Problem[] = [
-    ...change.configuration.problems,
+/** What {@link createVersion} would do. */
+export async function planVersion(engine: Engine, change: NewVersion, signal?: AbortSignal): Promise<DeploymentPlan> {
+  return (await prepareVersion(engine, change, signal)).plan;
+}
+
+async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortSignal | undefined) {
+  const { name, versionName, configuration } = change;
+  const [current, resolved, cluster] = await Promise.all([
+    engine.target.getEndpoint(name, signal),
+    resolveModels(engine, change.models ?? [], change.cwd),
+    clusterFacts(engine, signal),
+  ]);
+  const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aksendpoint' };
+  const models = resolved.registered;
+  const settings = effectiveSettings(deployment, models.length === 1 ? models[0]?.resourceRequirements : undefined);
+  const problems = [
+    ...configuration.problems,
     ...createProblems(current, change),
-    ...trafficProblems(current.spec, { name: change.versionName, isDefault: false }, change),
-  ];
-  const {
-    models: given = [],
-    paths,
-    registerAll,
-  } = await changedModels(engine, { ...change, models: change.models ?? [] }, problems);
-  const settings = effectiveSettings(deployment, given.length === 1 ? given[0]?.resourceRequirements : undefined);
-  problems.push(
+    ...trafficProblems(current.spec, { name: versionName, isDefault: false }, change),
+    ...resolved.problems,
     ...preflight({
-      name: change.name,
-      versionName: change.versionName,
+      name,
+      versionName,
       targetKind: engine.target.kind,
       current: undefined,
       overwrite: false,
-      models: given,
-      unregistered: paths,
-      configuration: change.configuration,
+      models,
+      unregistered: resolved.paths,
+      configuration,
       deployment,
       settings,
       machine: machineFacts(),
-      cluster: await clusterFacts(engine, options.signal),
+      cluster,
     }),
-  );
-  refuseErrors(problems, change.name, options);
-  const models = [...given, ...(await registerAll(options))];
+  ];
+  const plan: DeploymentPlan = {
+    action: 'add',
+    name,
+    target: engine.target.name,
+    form: current.spec.form,
+    versionName,
+    ...planned(configuration, deployment, resolved),
+    // Callers are let in by the endpoint, not by its versions.
+    settings: { ...settings, auth: current.spec.auth },
+    problems,
+  };
+  return { plan, current, deployment, resolved };
+}
+
+/** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
+export async function createVersion(engine: Engine, change: NewVersion, options: RunOptions = {}): Promise<Endpoint> {
+  const { plan, current, deployment, resolved } = await prepareVersion(engine, change, options.signal);
+  const { settings } = plan;
+  refuseErrors(plan.problems, change.name, options);
+  const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, change.cwd, options))];
   const built = await buildVersion(
     engine,
     {

@@ -102,7 +102,8 @@ async function chooseInference(folder: vscode.WorkspaceFolder): Promise<vscode.U
 async function chooseModels({ engine }: AksmlWindow, { scope }: FolderScope): Promise<string[] | undefined> {
   const models = await engine.request('model.list', { ...scope, latest: true });
   if (models.length === 0) return [];
-  const items = models.map(({ id, framework }) => ({ label: id, description: framework }));
+  const picked = models.length === 1;
+  const items = models.map(({ id, framework }) => ({ label: id, description: framework, picked }));
   const title = vscode.l10n.t('Models that the script loads');
   const chosen = await vscode.window.showQuickPick(items, { title, canPickMany: true });
   return chosen?.map(({ label }) => label);

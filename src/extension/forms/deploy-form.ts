@@ -2,7 +2,7 @@ import { basename, isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
 import * as vscode from 'vscode';
 import type { ComputeResources } from '../../contract/compute-record.ts';
-import type { PlanView } from '../../contract/engine-api.ts';
+import type { DeploymentPlan } from '../../contract/deployment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { serviceNameFrom } from '../../contract/names.ts';
 import type { DeploymentProposal } from '../../contract/proposal.ts';
@@ -223,12 +223,9 @@ class DeployHost {
     const read = engineFiles(this.#scope.folder, wish, pending);
     try {
       if (wish.versionName !== undefined) {
-        const { problems } = await this.#window.engine.request(
-          'configuration.validate',
-          { ...this.#workspace, ...read },
-          { signal },
-        );
-        return { ...base, problems: [...problems] };
+        const { target, name, versionName, models } = wish;
+        const version = { ...this.#workspace, ...read, target, name, versionName, models: [...models] };
+        return await this.#planned(base, await this.#window.engine.request('version.plan', version, { signal }));
       }
       const params = {
         ...this.#workspace,
@@ -238,13 +235,16 @@ class DeployHost {
         name: wish.name,
         overwrite: wish.overwrite,
       };
-      const plan = await this.#window.engine.request('deployment.plan', params, { signal });
-      const fit = await this.#fit(plan);
-      return { ...base, problems: [...plan.problems], plan, ...(fit === undefined ? {} : { fit }) };
+      return await this.#planned(base, await this.#window.engine.request('deployment.plan', params, { signal }));
     } catch (error) {
       if (!AksmlError.is(error) || AksmlError.isCancelled(error)) throw error;
       return { ...base, problems: [...error.problems], failure: error.toJSON() };
     }
+  }
+
+  async #planned(base: Pick<Evaluation, 'files' | 'changes'>, plan: DeploymentPlan): Promise<Evaluation> {
+    const fit = await this.#fit(plan);
+    return { ...base, problems: [...plan.problems], plan, ...(fit === undefined ? {} : { fit }) };
   }
 
   /** A file is registered under the name that it was proposed. */
@@ -260,7 +260,7 @@ class DeployHost {
     };
   }
 
-  async #fit({ target, settings }: PlanView): Promise<Fit | undefined> {
+  async #fit({ target, settings }: DeploymentPlan): Promise<Fit | undefined> {
     const targets = await this.#window.engine.request('target.list', this.#workspace).catch(() => []);
     const status = targets.find(({ listing }) => listing.name === target)?.status;
     const room: ComputeResources | undefined = status?.free ?? status?.capacity;
@@ -284,15 +284,15 @@ class DeployHost {
     const { engine, output } = this.#window;
     const { target, name, overwrite, versionName } = wish;
     const work = () =>
-      this.#run.during(async ({ signal, onEvent }) => {
+      this.#run.during(async (request) => {
         const files = await (await this.#files()).pending(wish);
         const params = { ...this.#workspace, ...engineFiles(this.#scope.folder, wish, files), target, name };
         if (versionName !== undefined) {
           const version = { ...params, versionName, models: [...wish.models] };
-          return engine.request('version.create', version, { signal, onEvent });
+          return engine.request('version.create', version, request);
         }
         const { models } = await this.#named(wish);
-        return engine.request('deployment.deploy', { ...params, models, overwrite }, { signal, onEvent });
+        return engine.request('deployment.deploy', { ...params, models, overwrite }, request);
       });
     const title = t('Deploying {0}', name);
     try {

@@ -2,6 +2,13 @@ import { AksmlError } from '../../contract/error.ts';
 import type { ProgressEvent } from '../../contract/event.ts';
 import { RUN_START, type RunView, reduceRun } from '../../contract/webview/run.ts';
 
+interface TrackedRequest {
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: ProgressEvent) => void;
+  /** It begins, perhaps again after the engine's process had ended. */
+  readonly onSend: () => void;
+}
+
 /** One long operation at a time, told to a form as it goes. */
 export class TrackedRun {
   readonly #tell: (run: RunView) => void;
@@ -21,9 +28,7 @@ export class TrackedRun {
   }
 
   /** @throws what the work throws, after the form was told */
-  async during<T>(
-    work: (options: { signal: AbortSignal; onEvent: (event: ProgressEvent) => void }) => Promise<T>,
-  ): Promise<T> {
+  async during<T>(work: (options: TrackedRequest) => Promise<T>): Promise<T> {
     const stop = new AbortController();
     this.#stop = stop;
     this.#set(RUN_START);
@@ -31,6 +36,7 @@ export class TrackedRun {
       const result = await work({
         signal: stop.signal,
         onEvent: (event) => this.#set(reduceRun(this.#run ?? RUN_START, event)),
+        onSend: () => this.#set(RUN_START),
       });
       this.#set({ ...(this.#run ?? RUN_START), status: 'done' });
       return result;
