@@ -18,7 +18,7 @@ export interface OutputWishes {
 export async function writeResult(result: Result, wishes: OutputWishes, terminal: Terminal): Promise<void> {
   if (result.kind === 'nothing') return;
   const { out } = terminal;
-  if (result.kind === 'text' && wishes.format === undefined && wishes.query === undefined)
+  if (result.kind === 'text' && wishes.query === undefined && [undefined, 'table', 'tsv'].includes(wishes.format))
     return out.write(result.text);
   const format = wishes.format ?? (out.isTerminal ? (wishes.query === undefined ? 'table' : 'jsonc') : 'json');
   const plain =

@@ -267,3 +267,13 @@ test('characters: the locale says what can be shown', () => {
     [true, false, false, false, true],
   );
 });
+
+test('a text of its own is printed as it is, except where JSON or YAML is asked for', async () => {
+  const written = async (format: Format | undefined) => {
+    const { terminal, written } = fakeTerminal();
+    await writeResult({ kind: 'text', text: 'a 1\nb 2\n' }, { format, query: undefined }, terminal);
+    return written.out;
+  };
+  for (const format of [undefined, 'table', 'tsv'] as const) assert.equal(await written(format), 'a 1\nb 2\n');
+  assert.equal(await written('json'), '"a 1\\nb 2\\n"\n');
+});
