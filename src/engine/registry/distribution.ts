@@ -1,24 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { Authenticator } from './auth.ts';
 import { downloadBlob } from './blob-download.ts';
 import { type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
-import type { CredentialSource } from './credentials.ts';
-import { RegistryFailures } from './failures.ts';
-import { backOff, type HttpPorts, type HttpRequest } from './http.ts';
-import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
-import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
+import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts';
+import { backOff } from './http.ts';
+import { checkDigest, isDigest, sha256 } from './reference.ts';
 import { listReferrers, putReferrer, type ReferrerPorts } from './referrers.ts';
 import { type Arrival, type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
 import { notedRepositories, noteRepository } from './repository-index.ts';
 
-export interface DistributionOptions extends Partial<Omit<HttpPorts, 'fetch'>> {
-  readonly fetch: typeof fetch;
-  /** Default: anonymous. */
-  readonly credentials?: CredentialSource;
+export interface DistributionOptions extends ClientOptions {
   /** Bytes sent at a time, and held in memory meanwhile; default 8 MiB. */
   readonly chunkBytes?: number;
 }
@@ -36,7 +29,6 @@ export const DOCKER_MEDIA_TYPE = {
 } as const;
 
 const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024;
-const PAGE = 1000;
 const MANIFEST_ATTEMPTS = 4;
 /** The distribution specification asks registries to take 4 MiB at least. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -48,38 +40,30 @@ const ACCEPTED = [MEDIA_TYPE.manifest, MEDIA_TYPE.index, DOCKER_MEDIA_TYPE.manif
  */
 export class DistributionRegistry implements Registry {
   readonly location: string;
-  readonly #origin: string;
-  readonly #prefix: string;
-  readonly #ports: HttpPorts;
-  readonly #auth: Authenticator;
-  readonly #failures: RegistryFailures;
+  readonly #client: RegistryClient;
   readonly #chunkBytes: number;
   /** Repositories that this client has noted in the index. */
   readonly #noted = new Set<string>();
 
   constructor(address: string, options: DistributionOptions) {
-    const { host, prefix } = parseRegistryAddress(address);
-    this.location = prefix === '' ? host : `${host}/${prefix}`;
-    this.#failures = new RegistryFailures(this.location);
-    this.#origin = apiOrigin(host);
-    this.#prefix = prefix === '' ? '' : `${prefix}/`;
-    this.#ports = {
-      fetch: options.fetch,
-      sleep: options.sleep ?? (async (ms, signal) => sleep(ms, undefined, { signal })),
-      now: options.now ?? Date.now,
-      random: options.random ?? Math.random,
-    };
-    this.#auth = new Authenticator(host, this.#ports, options.credentials ?? (async () => undefined));
+    this.#client = new RegistryClient(address, options);
+    this.location = this.#client.location;
     this.#chunkBytes = options.chunkBytes ?? DEFAULT_CHUNK_BYTES;
   }
 
   async hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean> {
     checkDigest(digest);
-    const response = await this.#send('HEAD', this.#url(repository, `blobs/${digest}`), 'pull', repository, { signal });
+    const response = await this.#client.send(
+      'HEAD',
+      this.#client.url(repository, `blobs/${digest}`),
+      'pull',
+      repository,
+      { signal },
+    );
     await response.body?.cancel();
     if (response.ok) return true;
     if (response.status === 404) return false;
-    throw await this.#failures.of(response, `looking for ${digest} in ${repository}`);
+    throw await this.#client.failures.of(response, `looking for ${digest} in ${repository}`);
   }
 
   async putBlob(
@@ -99,7 +83,7 @@ export class DistributionRegistry implements Registry {
     }
     const chunks = content instanceof Uint8Array ? [content] : content;
     const sent = await uploadBlob(this.#uploadPorts(repository), chunks, {
-      start: this.#url(repository, 'blobs/uploads/'),
+      start: this.#client.url(repository, 'blobs/uploads/'),
       chunkBytes: this.#chunkBytes,
       ...(expected === undefined ? {} : { expected }),
       ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
@@ -112,10 +96,10 @@ export class DistributionRegistry implements Registry {
     checkDigest(digest);
     return await downloadBlob({
       digest,
-      http: this.#ports,
+      http: this.#client.ports,
       open: (offset) => this.#openBlob(repository, digest, offset, signal),
-      corrupt: () => this.#failures.corrupt(repository, digest),
-      broken: (cause) => this.#failures.broken(`reading ${digest} of ${repository}`, cause),
+      corrupt: () => this.#client.failures.corrupt(repository, digest),
+      broken: (cause) => this.#client.failures.broken(`reading ${digest} of ${repository}`, cause),
       ...optionalSignal(signal),
     });
   }
@@ -140,12 +124,12 @@ export class DistributionRegistry implements Registry {
     blob: Descriptor,
     signal?: AbortSignal,
   ): Promise<boolean> {
-    if (source.#origin !== this.#origin) return false;
-    const url = this.#url(to, 'blobs/uploads/');
+    if (source.#client.origin !== this.#client.origin) return false;
+    const url = this.#client.url(to, 'blobs/uploads/');
     url.searchParams.set('mount', blob.digest);
-    url.searchParams.set('from', source.#prefix + from);
-    const scopes = [source.#scope(from, 'pull'), this.#scope(to, 'pull,push')];
-    const response = await this.#auth.send({ method: 'POST', url, ...optionalSignal(signal) }, scopes);
+    url.searchParams.set('from', source.#client.prefix + from);
+    const scopes = [source.#client.scope(from, 'pull'), this.#client.scope(to, 'pull,push')];
+    const response = await this.#client.sendWithin({ method: 'POST', url, ...optionalSignal(signal) }, scopes);
     await response.body?.cancel();
     return response.status === 201;
   }
@@ -169,15 +153,21 @@ export class DistributionRegistry implements Registry {
 
   /** Manifests of any type, indexes too. @throws AksmlError `registry.notFound` | `registry.corrupt` */
   async getRawManifest(repository: string, reference: string, signal?: AbortSignal): Promise<RawManifest> {
-    const response = await this.#send('GET', this.#manifestUrl(repository, reference), 'pull', repository, {
-      headers: { accept: ACCEPTED },
-      signal,
-    });
-    if (!response.ok) throw await this.#failures.of(response, `reading ${repository}:${reference}`);
+    const response = await this.#client.send(
+      'GET',
+      this.#client.manifestUrl(repository, reference),
+      'pull',
+      repository,
+      {
+        headers: { accept: ACCEPTED },
+        signal,
+      },
+    );
+    if (!response.ok) throw await this.#client.failures.of(response, `reading ${repository}:${reference}`);
     const bytes = await this.#readWhole(response, repository, reference);
     const { digest, size } = describe(bytes);
     const named = isDigest(reference) ? reference : (response.headers.get('docker-content-digest') ?? digest);
-    if (named !== digest) throw this.#failures.corrupt(repository, named);
+    if (named !== digest) throw this.#client.failures.corrupt(repository, named);
     const mediaType = response.headers.get('content-type')?.split(';')[0]?.trim() || MEDIA_TYPE.manifest;
     return { bytes, descriptor: { mediaType, digest, size } };
   }
@@ -188,7 +178,7 @@ export class DistributionRegistry implements Registry {
     options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }> {
     const bytes = Buffer.from(JSON.stringify(manifest));
-    if (bytes.length > MAX_MANIFEST_BYTES) throw this.#failures.manifestTooLarge(repository, options.tag);
+    if (bytes.length > MAX_MANIFEST_BYTES) throw this.#client.failures.manifestTooLarge(repository, options.tag);
     const artifact = manifest.artifactType === undefined ? {} : { artifactType: manifest.artifactType };
     const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
     const { tag, signal } = options;
@@ -198,14 +188,14 @@ export class DistributionRegistry implements Registry {
         putBlob: this.putBlob.bind(this),
         putManifest: this.putManifest.bind(this),
         deleteManifest: this.deleteManifest.bind(this),
-        listTags: this.#listAllTags.bind(this),
+        listTags: this.#client.listTags.bind(this.#client),
       };
       return { descriptor, written: await putIfAbsent(claimed, repository, manifest, tag, signal) };
     }
     if (tag !== undefined) await this.#note(repository, signal);
     const reference = tag ?? descriptor.digest;
     const response = await this.#sendManifest(repository, reference, manifest.mediaType, bytes, signal);
-    if (!response.ok) throw await this.#failures.of(response, `writing ${repository}:${reference}`);
+    if (!response.ok) throw await this.#client.failures.of(response, `writing ${repository}:${reference}`);
     await response.body?.cancel();
     return { descriptor, written: true };
   }
@@ -221,11 +211,11 @@ export class DistributionRegistry implements Registry {
     const headers = { 'content-type': mediaType };
     for (let attempt = 1; ; attempt += 1) {
       const request = { headers, body, signal };
-      const url = this.#manifestUrl(repository, reference);
-      const response = await this.#send('PUT', url, 'pull,push', repository, request);
+      const url = this.#client.manifestUrl(repository, reference);
+      const response = await this.#client.send('PUT', url, 'pull,push', repository, request);
       if (response.status !== 400 || attempt === MANIFEST_ATTEMPTS) return response;
       await response.body?.cancel();
-      await this.#ports.sleep(backOff(this.#ports, attempt), signal);
+      await this.#client.ports.sleep(backOff(this.#client.ports, attempt), signal);
     }
   }
 
@@ -256,18 +246,22 @@ export class DistributionRegistry implements Registry {
     return {
       put: (reference, mediaType, body) => this.#sendManifest(repository, reference, mediaType, body, signal),
       get: (path, accept) =>
-        this.#send('GET', this.#url(repository, path), 'pull', repository, { headers: { accept }, signal }),
-      failure: (response, doing) => this.#failures.of(response, `${doing} ${repository}`),
+        this.#client.send('GET', this.#client.url(repository, path), 'pull', repository, {
+          headers: { accept },
+          signal,
+        }),
+      failure: (response, doing) => this.#client.failures.of(response, `${doing} ${repository}`),
     };
   }
 
   async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {
     if (await this.#delete(repository, reference, signal)) return;
-    if (isDigest(reference)) throw this.#failures.unsupported('delete manifests');
-    if (!(await this.#hasTag(repository, reference, signal))) throw this.#failures.notFound(repository, reference);
+    if (isDigest(reference)) throw this.#client.failures.unsupported('delete manifests');
+    if (!(await this.#hasTag(repository, reference, signal)))
+      throw this.#client.failures.notFound(repository, reference);
     // Older registries delete by digest only, which takes every tag of a manifest along: give this tag one of its own first.
     const grave = await this.#putGrave(repository, reference, signal);
-    if (!(await this.#delete(repository, grave, signal))) throw this.#failures.unsupported('delete manifests');
+    if (!(await this.#delete(repository, grave, signal))) throw this.#client.failures.unsupported('delete manifests');
   }
 
   async #putGrave(repository: string, tag: string, signal?: AbortSignal): Promise<string> {
@@ -287,25 +281,7 @@ export class DistributionRegistry implements Registry {
   }
 
   async listTags(repository: string, signal?: AbortSignal): Promise<string[]> {
-    return withoutOwn(await this.#listAllTags(repository, signal));
-  }
-
-  async #listAllTags(repository: string, signal?: AbortSignal): Promise<string[]> {
-    const found: string[] = [];
-    const first = this.#url(repository, 'tags/list');
-    first.searchParams.set('n', String(PAGE));
-    const scopes = [this.#scope(repository, 'pull')];
-    for (let url: URL | undefined = first; url !== undefined; ) {
-      const response = await this.#auth.send({ method: 'GET', url, ...optionalSignal(signal) }, scopes);
-      if (response.status === 404) {
-        await response.body?.cancel();
-        break;
-      }
-      if (!response.ok) throw await this.#failures.of(response, `listing the tags of ${repository}`);
-      found.push(...stringsOf(await response.json(), 'tags'));
-      url = this.#nextPage(response.headers.get('link'), url);
-    }
-    return [...new Set(found)];
+    return withoutOwn(await this.#client.listTags(repository, signal));
   }
 
   async listRepositories(prefix: string, signal?: AbortSignal): Promise<string[]> {
@@ -315,9 +291,9 @@ export class DistributionRegistry implements Registry {
 
   /** False when the registry cannot delete by this kind of reference. */
   async #delete(repository: string, reference: string, signal?: AbortSignal): Promise<boolean> {
-    const response = await this.#send(
+    const response = await this.#client.send(
       'DELETE',
-      this.#manifestUrl(repository, reference),
+      this.#client.manifestUrl(repository, reference),
       'pull,push,delete',
       repository,
       {
@@ -328,36 +304,34 @@ export class DistributionRegistry implements Registry {
       await response.body?.cancel();
       return true;
     }
-    const failure = await this.#failures.of(response, `deleting ${repository}:${reference}`);
+    const failure = await this.#client.failures.of(response, `deleting ${repository}:${reference}`);
     if (response.status === 405 || response.status === 400) return false;
     throw failure;
   }
 
-  #nextPage(link: string | null, current: URL): URL | undefined {
-    const target = link?.match(/<([^>]*)>\s*;[^,]*\brel="?next"?/)?.[1];
-    if (target === undefined) return undefined;
-    const next = new URL(target, current);
-    // Proxies answer with their inner address; the pages are where the first one was.
-    return new URL(next.pathname + next.search, this.#origin);
-  }
-
   async #openBlob(repository: string, digest: string, offset: number, signal?: AbortSignal): Promise<Response> {
-    const response = await this.#send('GET', this.#url(repository, `blobs/${digest}`), 'pull', repository, {
-      ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }),
-      signal,
-    });
-    if (!response.ok) throw await this.#failures.of(response, `reading ${digest} of ${repository}`);
+    const response = await this.#client.send(
+      'GET',
+      this.#client.url(repository, `blobs/${digest}`),
+      'pull',
+      repository,
+      {
+        ...(offset === 0 ? {} : { headers: { range: `bytes=${offset}-` } }),
+        signal,
+      },
+    );
+    if (!response.ok) throw await this.#client.failures.of(response, `reading ${digest} of ${repository}`);
     return response;
   }
 
   async #hasTag(repository: string, tag: string, signal?: AbortSignal): Promise<boolean> {
-    const response = await this.#send('HEAD', this.#manifestUrl(repository, tag), 'pull', repository, {
+    const response = await this.#client.send('HEAD', this.#client.manifestUrl(repository, tag), 'pull', repository, {
       headers: { accept: ACCEPTED },
       signal,
     });
     await response.body?.cancel();
     if (response.status === 404) return false;
-    if (!response.ok) throw await this.#failures.of(response, `looking for ${repository}:${tag}`);
+    if (!response.ok) throw await this.#client.failures.of(response, `looking for ${repository}:${tag}`);
     return true;
   }
 
@@ -366,7 +340,7 @@ export class DistributionRegistry implements Registry {
     let size = 0;
     for await (const part of response.body ?? []) {
       size += part.length;
-      if (size > MAX_MANIFEST_BYTES) throw this.#failures.manifestTooLarge(repository, reference);
+      if (size > MAX_MANIFEST_BYTES) throw this.#client.failures.manifestTooLarge(repository, reference);
       parts.push(part);
     }
     return Buffer.concat(parts);
@@ -374,42 +348,13 @@ export class DistributionRegistry implements Registry {
 
   #uploadPorts(repository: string): UploadPorts {
     return {
-      http: this.#ports,
-      send: (request) => this.#auth.send(request, [this.#scope(repository, 'pull,push')]),
+      http: this.#client.ports,
+      send: (request) => this.#client.sendWithin(request, [this.#client.scope(repository, 'pull,push')]),
       exists: (digest, signal) => this.hasBlob(repository, digest, signal),
-      failure: (response, doing) => this.#failures.of(response, `${doing} ${repository}`),
-      broken: (doing, cause) => this.#failures.broken(`${doing} ${repository}`, cause),
-      mismatch: (digest) => this.#failures.mismatch(digest),
+      failure: (response, doing) => this.#client.failures.of(response, `${doing} ${repository}`),
+      broken: (doing, cause) => this.#client.failures.broken(`${doing} ${repository}`, cause),
+      mismatch: (digest) => this.#client.failures.mismatch(digest),
     };
-  }
-
-  #send(
-    method: HttpRequest['method'],
-    url: URL,
-    actions: string,
-    repository: string,
-    rest: {
-      readonly headers?: Readonly<Record<string, string>>;
-      readonly body?: Uint8Array<ArrayBuffer>;
-      readonly signal: AbortSignal | undefined;
-    },
-  ): Promise<Response> {
-    const { signal, ...request } = rest;
-    return this.#auth.send({ method, url, ...request, ...optionalSignal(signal) }, [this.#scope(repository, actions)]);
-  }
-
-  #scope(repository: string, actions: string): string {
-    return `repository:${this.#prefix}${repository}:${actions}`;
-  }
-
-  #url(repository: string, path: string): URL {
-    checkRepository(repository);
-    return new URL(`/v2/${this.#prefix}${repository}/${path}`, this.#origin);
-  }
-
-  #manifestUrl(repository: string, reference: string): URL {
-    if (!isDigest(reference)) checkTag(reference);
-    return this.#url(repository, `manifests/${reference}`);
   }
 }
 
@@ -436,10 +381,6 @@ function describe(bytes: Uint8Array): { readonly digest: string; readonly size: 
   return { digest: sha256(bytes), size: bytes.length };
 }
 
-function optionalSignal(signal: AbortSignal | undefined): { readonly signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
-}
-
 function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8'));
@@ -452,10 +393,4 @@ function isManifest(value: unknown): value is Manifest {
   return (
     typeof value === 'object' && value !== null && 'config' in value && 'layers' in value && Array.isArray(value.layers)
   );
-}
-
-function stringsOf(answer: unknown, member: string): string[] {
-  if (typeof answer !== 'object' || answer === null) return [];
-  const list: unknown = Reflect.get(answer, member);
-  return Array.isArray(list) ? list.filter((item) => typeof item === 'string') : [];
 }
