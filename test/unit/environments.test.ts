@@ -219,6 +219,13 @@ test('packages of conda channels alone ask for conda, and what cannot be transla
   );
 });
 
+test('a Python that conda gave setuptools to has it here, too', () => {
+  const required = (python: string) => planEnvironment(definition([python], ['mlflow'])).requirements;
+  assert.ok(required('python=3.10').includes('setuptools<81'));
+  assert.ok(required('python>=3.8,<3.11').includes('setuptools<81'));
+  assert.ok(!required('python=3.12').includes('setuptools<81'));
+});
+
 test('Docker settings have no effect on this machine, and say so', () => {
   const docker = { ...definition([], []).docker, baseImage: 'mcr.example/base', extraSteps: 'RUN true' };
   const plan = planEnvironment(definition([], ['azureml-inference-server-http'], { docker }));

@@ -9,7 +9,14 @@ import { withScoringServer } from './azureml-packages.ts';
 import { classifyCondaPackage, type MatchSpec, parseMatchSpec, toPypiSpecifier } from './conda-packages.ts';
 import { compiledForNumpyOne, NUMPY_ONE } from './numpy-two.ts';
 import { NO_INDEXES, type PackageIndexes } from './package-indexes.ts';
-import { ANY_PYTHON, type PythonRequest, parsePythonRequest } from './python-version.ts';
+import {
+  ANY_PYTHON,
+  comparePrefix,
+  type PythonRequest,
+  type PythonVersion,
+  parsePythonRequest,
+  wantedMinor,
+} from './python-version.ts';
 import { normalizeName, type PipLine, parsePipLine } from './requirement.ts';
 
 /** What is to be installed, decided from the definition alone. */
@@ -37,8 +44,9 @@ export interface EnvironmentPlan {
 /** v1's default: nothing but its umbrella package. Its Python 3.8 is not insisted on, because nobody asked for it. */
 const DEFAULT_SPECIFICATION: CondaSpecification = { channels: [], dependencies: [], pip: ['azureml-defaults'] };
 
-/** conda put it into every environment of v1, and packages of that time import its `pkg_resources`, which its later versions lack. */
+/** conda put it beside every Python before 3.12, and packages of that time import its `pkg_resources`, which its later versions lack. */
 const PKG_RESOURCES = 'setuptools<81';
+const WITHOUT_SETUPTOOLS: PythonVersion = [3, 12];
 
 /** Decides what a definition needs on this machine. Pure. */
 export function planEnvironment(definition: EnvironmentDefinition): EnvironmentPlan {
@@ -52,7 +60,8 @@ export function planEnvironment(definition: EnvironmentDefinition): EnvironmentP
   const asked = [...fromPypi, ...pip.requirements];
   const serving = withScoringServer(asked, named);
   const numpyOne = installer === 'uv' ? compiledForNumpyOne(asked) : [];
-  const isOld = installer === 'uv' && (serving.replaced.length > 0 || numpyOne.length > 0);
+  const asksForOldPython = comparePrefix(wantedMinor(conda.python) ?? WITHOUT_SETUPTOOLS, WITHOUT_SETUPTOOLS) < 0;
+  const isOld = installer === 'uv' && (asksForOldPython || serving.replaced.length > 0 || numpyOne.length > 0);
   return {
     installer,
     python: conda.python,
