@@ -8,6 +8,11 @@ export function canQueue(backend: string): boolean {
   return backend.startsWith('b') || backend.startsWith('h');
 }
 
+/** The second half of a held backend. */
+export function isTwin(backend: string): boolean {
+  return backend.startsWith('t');
+}
+
 export function addCommands(path: string, server: Server): string[] {
   const state = server.state === 'ready' ? [`enable server ${path}`] : [];
   const health = server.line.includes(' check ') ? [`enable health ${path}`] : [];

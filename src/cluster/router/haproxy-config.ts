@@ -156,7 +156,8 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
     answers,
     '',
     'defaults version',
-    common,
+    // A replica that works for a client who has gone is still at work: its place is not free.
+    common.replace('option abortonclose', 'no option abortonclose'),
     answers,
     lines`
       balance leastconn

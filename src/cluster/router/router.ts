@@ -6,6 +6,7 @@ import { Gate } from './gate.ts';
 import {
   addCommands,
   canQueue,
+  isTwin,
   mapCommands,
   mapText,
   peerServer,
@@ -377,8 +378,8 @@ export class Router {
         const then = next.get(name);
         if (then === undefined) {
           commands.push(`set server ${path} state maint`);
-          // What another router has of ours is answered by it.
-          if (!backend.startsWith('p')) commands.push(`shutdown sessions server ${path}`);
+          // What somebody has of ours is answered by him, or his end is seen; servers of users' own can be deaf.
+          if (isTwin(backend)) commands.push(`shutdown sessions server ${path}`);
           cut.push(name);
         } else if (then.state === 'draining' && server.state === 'ready') {
           if (hasReady) commands.push(`set server ${path} state drain`);
@@ -387,9 +388,8 @@ export class Router {
       }
       await this.#api.change(commands);
       for (const name of cut) {
-        if (backend.startsWith('p'))
-          this.#removeLater(backend, name).catch((error: unknown) => this.#settings.log(String(error)));
-        else await this.#remove(backend, name);
+        if (isTwin(backend)) await this.#remove(backend, name);
+        else this.#removeLater(backend, name).catch((error: unknown) => this.#settings.log(String(error)));
       }
     }
   }
