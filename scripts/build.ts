@@ -47,11 +47,11 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
   return packages;
 }
 
-/** What runs in a cluster: one file, which its image has beside Node. */
+/** What runs in a cluster: a file each, which their image has beside Node. */
 async function buildCluster(folder: string): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
-    entryPoints: { cluster: 'src/cluster/main.ts' },
+    entryPoints: { cluster: 'src/cluster/main.ts', router: 'src/cluster/router-main.ts' },
     outdir: folder,
     metafile: true,
     bundle: true,

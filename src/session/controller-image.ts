@@ -7,7 +7,10 @@ import { pushControllerImage } from '../engine/images/controller-image.ts';
 import type { ImageTools } from '../engine/images/image-request.ts';
 import type { Registry } from '../engine/registry/registry.ts';
 
-const PROGRAM = '/opt/aksml/cluster.js';
+/** Of the controller, which an image of the two starts, and of a router. */
+const CONTROLLER = 'cluster.js';
+const ROUTER = 'router.js';
+const FOLDER = '/opt/aksml';
 
 /** What runs in a cluster, as an image in a registry. @throws AksmlError `installation.incomplete` | what composing throws */
 export async function pushController(
@@ -20,21 +23,21 @@ export async function pushController(
     registry,
     {
       platform: { os: 'linux', architecture },
-      content: [{ from: clusterProgram(), to: PROGRAM }],
-      arguments: [PROGRAM],
+      content: [CONTROLLER, ROUTER].map((file) => ({ from: bundled(file), to: `${FOLDER}/${file}` })),
+      arguments: [`${FOLDER}/${CONTROLLER}`],
       ...(base === undefined ? {} : { base }),
     },
     options,
   );
 }
 
-/** `dist/cluster.js` of the package: the same place for the sources and for the bundle. */
-function clusterProgram(): string {
+/** A file of `dist/` of the package: the same place for the sources and for the bundle. */
+function bundled(file: string): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-    const candidate = join(folder, 'dist', 'cluster.js');
+    const candidate = join(folder, 'dist', file);
     if (existsSync(candidate)) return candidate;
     if (dirname(folder) === folder) {
-      throw new AksmlError('installation.incomplete', 'The file dist/cluster.js of aksml is missing.', {
+      throw new AksmlError('installation.incomplete', `The file dist/${file} of aksml is missing.`, {
         remedy: 'Install aksml again.',
       });
     }
