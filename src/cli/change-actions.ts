@@ -87,15 +87,20 @@ export async function updateEndpoint(
       readonly authEnabled?: boolean | undefined;
       readonly tokenAuthEnabled?: boolean | undefined;
       readonly enableAppInsights?: boolean | undefined;
+      readonly stickiness?: string | undefined;
+      readonly requestsPerSecond?: number | undefined;
+      readonly allowedAddresses?: string | undefined;
     },
 ): Promise<Result> {
   const engine = await context.engineOf(options);
   const { name, authEnabled, tokenAuthEnabled, enableAppInsights } = options;
+  const { stickiness, requestsPerSecond, allowedAddresses } = options;
   const change = {
     name,
     authEnabled,
     tokenAuthEnabled,
     appInsightsEnabled: enableAppInsights,
+    configuration: await configurationOf(context, { stickiness, requestsPerSecond, allowedAddresses }),
     ...labelChange(options),
   };
   return endpointResult(engine, await engineUpdate.updateEndpoint(engine, change, context.run));

@@ -107,6 +107,9 @@ const SCALE = underHeading('Scale', {
     aliases: ['at'],
     help: 'Percent of the replicas that should be busy. Default: 70.',
   }),
+  coldStartSeconds: integer({
+    help: 'Seconds that a request waits for the first replica where there is none. With it, the fewest replicas may be 0.',
+  }),
   numReplicas: integer({ aliases: ['nr'], help: 'A fixed number of replicas.' }),
   replicaMaxConcurrentRequests: integer({
     aliases: ['rm'],
@@ -200,6 +203,33 @@ export const TRAFFIC = underHeading('Traffic', {
   trafficPercentile: number({
     aliases: ['tp'],
     help: 'Percent of the traffic, 0 to 100; what no version gets goes to the default version.',
+  }),
+});
+
+/** What aksml adds to v1's options of a version's traffic. */
+export const ROLLOUT = underHeading('Traffic', {
+  autoRollout: text({
+    placeholder: 'STEPS',
+    help: 'Come to the traffic in steps of percent, such as 5,25,50, as long as requests go well, and go back when they do not; "off" ends it.',
+  }),
+  rolloutIntervalSeconds: integer({ help: 'Seconds that each step lasts at least. Default: 60.' }),
+  rolloutMaxErrorPercent: number({ help: 'Percent of the requests that may fail. Default: 1.' }),
+  rolloutMaxP99Ms: integer({ help: 'Milliseconds that 99 % of the requests may take. Default: any.' }),
+  mirrorPercentile: number({
+    help: 'Percent of the traffic that is copied to the version, whose answers nobody gets; 0 ends it.',
+  }),
+});
+
+/** What the front end of a cluster does for an endpoint beyond v1. */
+export const FRONT_END = underHeading('Traffic', {
+  stickiness: choice(['none', 'session'], {
+    placeholder: 'KIND',
+    help: 'With session, requests with the same value of the header or cookie aksml-session stay with one version.',
+  }),
+  requestsPerSecond: integer({ help: 'Requests of one client address in a second; more get 429. 0: any.' }),
+  allowedAddresses: text({
+    placeholder: 'CIDR,…',
+    help: 'Addresses and CIDR blocks whose clients may ask; others get 403. "all" ends it.',
   }),
 });
 
@@ -329,6 +359,8 @@ export const CONFIGURATION_FLAGS: readonly string[] = Object.keys({
   ...GIVEN_KEYS,
   ...PORT,
   ...TRAFFIC,
+  ...ROLLOUT,
+  ...FRONT_END,
   ...COMPUTE_TYPE,
   computeTarget: true,
   namespace: true,

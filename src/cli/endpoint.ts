@@ -6,10 +6,12 @@ import {
   BUILDING,
   CONFIRMATION,
   ENDPOINT_NAME,
+  FRONT_END,
   INFERENCE,
   LOG_QUERY,
   MODELS,
   REGENERATE,
+  ROLLOUT,
   RUN_REQUEST,
   TRAFFIC,
   V2_OPTIONS,
@@ -37,6 +39,7 @@ const VERSION_CHANGE = {
   ...INFERENCE,
   ...VERSION_SETTINGS,
   ...TRAFFIC,
+  ...ROLLOUT,
   ...VERSION_ROLE,
   ...ADDED_LABELS,
   ...DESCRIPTION,
@@ -70,6 +73,10 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
         line: 'aksml endpoint realtime create-version -n credit -vn blue -m credit:2 -ic inferenceconfig.json -dc deploymentconfig.json --tp 10',
         what: 'With a tenth of the traffic',
       },
+      {
+        line: 'aksml endpoint realtime create-version -n credit -vn blue -m credit:2 -dc deploymentconfig.json --is-default true --auto-rollout 5,25,50',
+        what: 'In steps to all of it, as long as requests go well',
+      },
     ],
     run: async (context, options) => (await changes()).createVersion(context, options),
   }),
@@ -101,7 +108,15 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
   command({
     name: 'update',
     summary: 'Change what all versions share',
-    options: { ...ENDPOINT_NAME, ...AUTHENTICATION, ...APP_INSIGHTS, ...ADDED_LABELS, ...DESCRIPTION, ...WAITING },
+    options: {
+      ...ENDPOINT_NAME,
+      ...AUTHENTICATION,
+      ...FRONT_END,
+      ...APP_INSIGHTS,
+      ...ADDED_LABELS,
+      ...DESCRIPTION,
+      ...WAITING,
+    },
     examples: [
       {
         line: 'aksml endpoint realtime update -n credit --ae false --token-auth-enabled true',
@@ -147,6 +162,13 @@ export const ENDPOINT_COMMANDS: readonly Command[] = [
     options: { ...ENDPOINT_NAME, ...REGENERATE },
     examples: [{ line: 'aksml endpoint realtime regen-key -n credit -k Primary', what: 'A random key' }],
     run: async (context, options) => (await actions()).regenerateKey(context, options),
+  }),
+  command({
+    name: 'revoke-tokens',
+    summary: 'Make all tokens of an endpoint invalid',
+    options: { ...ENDPOINT_NAME, ...CONFIRMATION },
+    examples: [{ line: 'aksml endpoint realtime revoke-tokens -n credit', what: 'Callers need new ones' }],
+    run: async (context, options) => (await actions()).revokeTokens(context, options),
   }),
   command({
     name: 'get-access-token',

@@ -110,6 +110,16 @@ export async function regenerateKey(
   return NOTHING;
 }
 
+export async function revokeTokens(
+  context: CommandContext,
+  service: ServiceReference & { readonly yes: boolean | undefined },
+): Promise<Result> {
+  await context.confirm(`Make all tokens of ${service.name} invalid?`, service.yes);
+  await services.revokeTokens(await context.engineOf(service), service.name, context.run.signal);
+  context.say(`All tokens of ${service.name} are invalid. Get a new one with "get-access-token".`);
+  return NOTHING;
+}
+
 export async function getAccessToken(context: CommandContext, service: ServiceReference): Promise<Result> {
   const token = await services.getAccessToken(await context.engineOf(service), service.name);
   return valueResult(token, {

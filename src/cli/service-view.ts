@@ -1,4 +1,4 @@
-import type { Cause, Endpoint, ReplicaStatus, VersionSpec } from '../contract/endpoint.ts';
+import type { Cause, Endpoint, ReplicaStatus, RolloutStatus, VersionSpec } from '../contract/endpoint.ts';
 import { portableEndpoint, serializeEndpoint } from '../engine/endpoints/serialize.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Cell, Result, View } from './result.ts';
@@ -97,6 +97,7 @@ function versionFacts(
           ['Version', role === '' ? version.name : `${version.name} (${role})`],
           ['State', status?.state],
           ['Traffic', status && `${status.effectiveTraffic} %`],
+          ...(version.rollout === undefined ? [] : ([['Rollout', describeRollout(status?.rollout)]] as const)),
         ] as const)
       : []),
     ['Models', version.models.join(', ')],
@@ -130,6 +131,12 @@ function replicaFacts({ id, state, message, error, restarts }: ReplicaStatus): (
   const again = restarts === 0 ? '' : `, restarted ${restarts === 1 ? 'once' : `${restarts} times`}`;
   const what = message ?? error?.code;
   return [[`  ${id}`, `${state}${again}${what === undefined ? '' : `: ${what}`}`]];
+}
+
+function describeRollout(rollout: RolloutStatus | undefined): string {
+  if (rollout === undefined) return 'begins when the version has served';
+  const phase = { Progressing: 'under way', Promoted: 'done', RolledBack: 'gone back' }[rollout.phase];
+  return `${phase}: ${rollout.message}`;
 }
 
 function describeScale({ scale }: VersionSpec): string {

@@ -45,6 +45,8 @@ export interface ComputeTarget {
   regenerateKey(name: string, which: 'primary' | 'secondary', value?: string): Promise<Keys>;
   /** @throws AksmlError `auth.notToken` */
   getAccessToken(name: string): Promise<AccessToken>;
+  /** Makes all tokens of an endpoint invalid. Absent where that cannot be done. @throws AksmlError `auth.notToken` */
+  revokeTokens?(name: string, signal?: AbortSignal): Promise<void>;
 
   /**
    * Sends one request, once, by the way that leads to the endpoint from here.

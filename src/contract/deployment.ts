@@ -4,6 +4,7 @@ import type {
   EndpointSpec,
   LivenessProbe,
   ResourceRequirements,
+  RolloutPolicy,
   Scale,
 } from './endpoint.ts';
 import type { EnvironmentDefinition } from './environment.ts';
@@ -43,6 +44,7 @@ export interface DeploymentSpec {
   readonly maxReplicas?: number;
   readonly refreshPeriodInSeconds?: number;
   readonly targetUtilization?: number;
+  readonly coldStartSeconds?: number;
   readonly numReplicas?: number;
   readonly cpu?: number;
   readonly memoryInGB?: number;
@@ -53,9 +55,20 @@ export interface DeploymentSpec {
   readonly maxConcurrentRequestsPerContainer?: number;
   readonly maxQueueWaitMs?: number;
   readonly livenessProbe?: Partial<LivenessProbe>;
+  readonly stickiness?: 'none' | 'session';
+  /** 0: no limit. */
+  readonly requestsPerSecond?: number;
+  /** Empty: all. */
+  readonly allowedAddresses?: readonly string[];
   /** `aksendpoint` only. */
   readonly versionName?: string;
   readonly trafficPercentile?: number;
+  readonly mirrorPercentile?: number;
+  /** Empty: all of the traffic at once. */
+  readonly rolloutSteps?: readonly number[];
+  readonly rolloutIntervalSeconds?: number;
+  readonly rolloutMaxErrorPercent?: number;
+  readonly rolloutMaxP99Ms?: number;
   /** `local` only. */
   readonly port?: number;
   readonly container?: CustomContainer;
@@ -75,6 +88,9 @@ export interface EffectiveSettings {
   readonly maxConcurrentRequestsPerContainer: number;
   readonly maxQueueWaitMs: number;
   readonly livenessProbe: LivenessProbe;
+  readonly rollout?: RolloutPolicy;
+  /** Of the endpoint. */
+  readonly frontEnd?: Pick<EndpointSpec, 'stickiness' | 'rateLimit' | 'allowedAddresses'>;
 }
 
 /** Defaults of v1's service. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReplicaStatus, VersionSpec, VersionStatus } from '../contract/endpoint.ts';
+import type { ReplicaStatus, Scale, VersionSpec, VersionStatus } from '../contract/endpoint.ts';
 import { type AutoscaleState, decide, NO_HISTORY, observe } from '../serving/autoscale.ts';
 import { utilization } from '../serving/replicas.ts';
 import { versionState } from '../serving/status.ts';
@@ -125,7 +125,7 @@ export class VersionController {
   take(sample: VersionSample | undefined, time: number): void {
     this.#sample = sample;
     this.#stopDrained();
-    const { scale } = this.#spec;
+    const scale = this.#scale;
     if (!sample || scale.kind !== 'auto') return;
     if ((this.#autoscale.recent.at(-1)?.time ?? 0) > time) this.#autoscale = NO_HISTORY; // another gateway, another clock
     this.#autoscale = observe(this.#autoscale, {
@@ -144,7 +144,8 @@ export class VersionController {
 
   status(effectiveTraffic: number): VersionStatus {
     const replicas = this.#replicas.map((replica) => this.#replicaStatus(replica));
-    const { image, scale } = this.#spec;
+    const { image } = this.#spec;
+    const scale = this.#scale;
     const desiredReplicas = this.#going ? 0 : this.#desired();
     const requiredReplicas = scale.kind === 'fixed' ? scale.replicas : scale.minReplicas;
     const verdict = versionState({ image, desiredReplicas, requiredReplicas, replicas });
@@ -205,8 +206,14 @@ export class VersionController {
     return status.state === 'ready' && !this.#host.isRouted(replica.id) ? { ...status, state: 'starting' } : status;
   }
 
-  #desired(): number {
+  /** Nothing here holds a request until a first replica is there: one always is. */
+  get #scale(): Scale {
     const { scale } = this.#spec;
+    return scale.kind === 'auto' ? { ...scale, minReplicas: Math.max(1, scale.minReplicas) } : scale;
+  }
+
+  #desired(): number {
+    const scale = this.#scale;
     if (scale.kind === 'fixed') return scale.replicas;
     // A new supervisor begins with what it found.
     const present = this.#scaled ?? this.#replicas.filter(({ drainingSince }) => drainingSince === undefined).length;

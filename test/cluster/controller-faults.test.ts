@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ControllerOptions } from '../../src/cluster/controller/controller.ts';
 import { endpointDefinition } from '../../src/cluster/crd.ts';
@@ -60,6 +60,7 @@ describe('the controller with an API server of its own', { skip }, () => {
   let plane: ControlPlane;
   let kube: KubeClient;
   const ends: (() => Promise<void>)[] = [];
+  const started: RunningController[] = [];
   const ending = { after: (work: () => Promise<void>) => void ends.unshift(work) };
 
   before(async () => {
@@ -68,6 +69,8 @@ describe('the controller with an API server of its own', { skip }, () => {
     ending.after(() => kube.close());
     await installDefinition(kube);
   });
+  // Those of the tests before would contend for the machine with a term that is short.
+  afterEach(() => Promise.all(started.splice(0).map((running) => running.stop())));
   after(async () => {
     for (const end of ends) await end();
   });
@@ -325,7 +328,7 @@ describe('the controller with an API server of its own', { skip }, () => {
       ...options,
       kube: client,
     });
-    ending.after(() => running.stop());
+    started.push(running);
     return running;
   }
 

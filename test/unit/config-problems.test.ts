@@ -91,6 +91,35 @@ const PROBLEMS: readonly (readonly [what: string, project: Project, problems: re
     [],
   ],
   [
+    'what the front end is to do, and no replica without calls',
+    {
+      deployment: {
+        computeType: 'aksendpoint',
+        autoScaler: { autoscaleEnabled: true, minReplicas: 0, coldStartSeconds: 30 },
+        frontEnd: { stickiness: 'session', requestsPerSecond: 50, allowedAddresses: '10.0.0.0/8, 2001:db8::1' },
+        rollout: { steps: '5, 25', intervalSeconds: 60, maxErrorPercent: 0.5, maxP99Ms: 800 },
+        mirrorPercentile: 2.5,
+      },
+    },
+    [],
+  ],
+  [
+    'what the front end cannot do',
+    {
+      deployment:
+        '{"computeType": "aksendpoint",\n"autoScaler": {"autoscaleEnabled": true,\n"minReplicas": 0},\n"frontEnd": {"stickiness": "cookie",\n"requestsPerSecond": -1,\n"allowedAddresses": "10.0.0.0/33"},\n"rollout": {"steps": "50, 25",\n"maxErrorPercent": 101},\n"mirrorPercentile": 120}',
+    },
+    [
+      'error requestsPerSecond.negative frontEnd.requestsPerSecond 5',
+      'error minReplicas.notPositive autoScaler.minReplicas 3',
+      'error allowedAddresses.invalid frontEnd.allowedAddresses 6',
+      'error stickiness.unknown frontEnd.stickiness 4',
+      'error rollout.steps rollout.steps 7',
+      'error mirrorPercentile.outOfRange mirrorPercentile 9',
+      'error maxErrorPercent.outOfRange rollout.maxErrorPercent 8',
+    ],
+  ],
+  [
     'keys that v1 ignored in silence',
     {
       deployment:

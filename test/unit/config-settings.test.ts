@@ -2,9 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DEPLOYMENT_KEYS } from '../../src/contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec } from '../../src/contract/deployment.ts';
-import { effectiveSettings, mergeSettings, validateUpdate } from '../../src/engine/config/configuration.ts';
+import {
+  effectiveSettings,
+  mergeMirror,
+  mergeSettings,
+  validateUpdate,
+} from '../../src/engine/config/configuration.ts';
 import { editorSchema } from '../../src/engine/config/editor-schema.ts';
 import { configurationSchema, type JsonSchema } from '../../src/engine/config/schema.ts';
+import { coldStartMs } from '../../src/serving/replicas.ts';
 
 const AKS: DeploymentSpec = { computeType: 'aks' };
 
@@ -138,4 +144,41 @@ test('the schema for editors explains and completes, and judges nothing', () => 
   ]);
   const { authEnabled } = editorSchema('deploymentconfig')['properties'] as Record<string, JsonSchema>;
   assert.deepEqual(authEnabled?.['examples'], [true, false]);
+});
+
+test('what the front end does stays until something else is given, and each part can be switched off', () => {
+  const given = effectiveSettings({
+    ...AKS,
+    autoscaleEnabled: true,
+    minReplicas: 0,
+    coldStartSeconds: 30,
+    stickiness: 'session',
+    requestsPerSecond: 50,
+    allowedAddresses: ['10.0.0.0/8'],
+    rolloutSteps: [5, 50],
+    rolloutMaxP99Ms: 800,
+  });
+  const frontEnd = { stickiness: 'session', rateLimit: { requestsPerSecond: 50 }, allowedAddresses: ['10.0.0.0/8'] };
+  const rollout = { steps: [5, 50], intervalSeconds: 60, maxErrorPercent: 1, maxP99Ms: 800 };
+  assert.deepEqual([given.frontEnd, given.rollout], [frontEnd, rollout]);
+  assert.equal(coldStartMs(given.scale), 30_000);
+
+  const kept = mergeSettings(given, { ...AKS, autoscaleEnabled: true, maxReplicas: 5, rolloutIntervalSeconds: 10 });
+  assert.deepEqual([kept.frontEnd, kept.rollout], [frontEnd, { ...rollout, intervalSeconds: 10 }]);
+  assert.equal(coldStartMs(kept.scale), 30_000);
+  assert.equal(coldStartMs(mergeSettings(given, { ...AKS, autoscaleEnabled: true, minReplicas: 1 }).scale), 0);
+
+  const off = { stickiness: 'none', requestsPerSecond: 0, allowedAddresses: [], rolloutSteps: [] } as const;
+  const without = mergeSettings(given, { ...AKS, ...off });
+  assert.deepEqual([without.frontEnd, without.rollout], [undefined, undefined]);
+});
+
+test('a mirror is one version’s, until that version ends it', () => {
+  const present = { version: 'blue', percentile: 5 };
+  const change = (version: string, mirrorPercentile?: number) =>
+    mergeMirror(present, version, { ...AKS, ...(mirrorPercentile === undefined ? {} : { mirrorPercentile }) });
+  assert.deepEqual(change('green'), present);
+  assert.deepEqual(change('green', 10), { version: 'green', percentile: 10 });
+  assert.deepEqual(change('green', 0), present);
+  assert.equal(change('blue', 0), undefined);
 });

@@ -75,6 +75,11 @@ const CONTAINER = {
 const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
   ['a plain deployment has no problem', GOOD, []],
   [
+    'what only the front end of a cluster does has no effect here',
+    { ...GOOD, settings: { ...GOOD.settings, frontEnd: { stickiness: 'session' } } },
+    ['frontEnd.noEffect'],
+  ],
+  [
     'a name that v1 refused is refused',
     { ...GOOD, name: 'Diabetes', versionName: 'Diabetes' },
     ['serviceName.invalid'],

@@ -71,6 +71,7 @@ const DEPLOYMENT_GROUPS: Readonly<Record<string, GroupId>> = {
   authEnabled: 'access',
   tokenAuthEnabled: 'access',
   keys: 'access',
+  frontEnd: 'access',
   livenessProbeRequirements: 'probe',
   appInsightsEnabled: 'monitoring',
   dataCollection: 'monitoring',

@@ -156,6 +156,20 @@ export class EndpointSecretObjects {
     return { accessToken: token, tokenType: 'Bearer', refreshAfter, expiryOn };
   }
 
+  /** Tokens are for one ServiceAccount, which another takes the place of; returns once the controller has made that one. */
+  async revokeTokens(namespace: string, endpoint: string, signal?: AbortSignal): Promise<void> {
+    const name = { namespace, name: serviceAccountName(endpoint) };
+    const before = await this.#kube.find(SERVICE_ACCOUNTS, name, signal);
+    const uid = before?.metadata.uid;
+    if (uid !== undefined) await this.#kube.remove(SERVICE_ACCOUNTS, name, { uid, ...given(signal) });
+    await untilMade(
+      () => this.#kube.get(SERVICE_ACCOUNTS, name, signal),
+      'the subject of its tokens',
+      endpoint,
+      signal,
+    );
+  }
+
   #keysSecret(namespace: string, endpoint: string, signal: AbortSignal | undefined): Promise<Secret> {
     const name = { namespace, name: keysSecretName(endpoint) };
     return untilMade(() => this.#kube.get(SECRETS, name, signal), 'its keys', endpoint, signal);

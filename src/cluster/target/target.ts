@@ -225,6 +225,10 @@ class ClusterTarget implements ComputeTarget {
     return this.#secrets.accessToken(await this.#requireAuth(name, 'token'), name, this.#options.clock());
   }
 
+  async revokeTokens(name: string, signal?: AbortSignal): Promise<void> {
+    await this.#secrets.revokeTokens(await this.#requireAuth(name, 'token'), name, signal);
+  }
+
   request(endpoint: Endpoint, request: EndpointRequest, signal?: AbortSignal): Promise<Response> {
     return requestEndpoint(this.#kube, endpoint, request, signal);
   }

@@ -1,5 +1,5 @@
 /**
- * Every flag of v1 that overrides a key of the two files: the long option in camel case.
+ * Every flag, of v1 or of our own, that overrides a key of the two files: the long option in camel case.
  * `--environment-directory` is given to {@link ConfigurationInput} directly.
  */
 export interface ConfigurationFlags {
@@ -30,6 +30,7 @@ export interface ConfigurationFlags {
   readonly autoscaleMaxReplicas?: number;
   readonly autoscaleRefreshSeconds?: number;
   readonly autoscaleTargetUtilization?: number;
+  readonly coldStartSeconds?: number;
   readonly numReplicas?: number;
   readonly cpuCores?: number;
   readonly cpuCoresLimit?: number;
@@ -46,6 +47,14 @@ export interface ConfigurationFlags {
   readonly failureThreshold?: number;
   readonly versionName?: string;
   readonly trafficPercentile?: number;
+  readonly mirrorPercentile?: number;
+  readonly autoRollout?: string;
+  readonly rolloutIntervalSeconds?: number;
+  readonly rolloutMaxErrorPercent?: number;
+  readonly rolloutMaxP99Ms?: number;
+  readonly stickiness?: string;
+  readonly requestsPerSecond?: number;
+  readonly allowedAddresses?: string;
   readonly port?: number;
 
   readonly location?: string;

@@ -14,6 +14,7 @@ import { Report } from './report.ts';
 import type { SourceValue } from './source.ts';
 
 export { effectiveSettings, mergeSettings } from './effective-settings.ts';
+export { mergeFrontEnd, mergeMirror, withFrontEnd } from './front-end.ts';
 export { validateUpdate } from './update.ts';
 
 export interface ConfigurationInput extends ScriptChecks {

@@ -1,6 +1,7 @@
 import { type ComputeType, DEPLOYMENT_KEYS } from '../../contract/configuration/deployment-keys.ts';
 import type { DeploymentSpec } from '../../contract/deployment.ts';
 import type { LivenessProbe } from '../../contract/endpoint.ts';
+import { parseAddresses, parseSteps } from './front-end.ts';
 import type { Origin, Report } from './report.ts';
 import { type Setting, SettingConverter } from './settings-source.ts';
 import { isTruthy } from './source.ts';
@@ -24,6 +25,7 @@ export function buildDeployment(settings: Settings, computeType: ComputeType, re
     ...resources(settings, read, report),
     ...scale(settings, read, report),
     ...latency(settings, read),
+    ...frontEnd(settings, read),
     ...endpoint(settings, read),
   };
   return prune(spec);
@@ -98,9 +100,12 @@ function scale(settings: Settings, read: SettingConverter, report: Report): Part
     return isTruthy(setting.value) ? read.integer(setting) : undefined;
   };
   const target = number('targetUtilization');
+  const coldStartSeconds = number('coldStartSeconds');
   const result = {
     autoscaleEnabled,
-    minReplicas: number('minReplicas'),
+    minReplicas:
+      coldStartSeconds === undefined ? number('minReplicas') : read.integer(settings.get('autoScaler.minReplicas')),
+    coldStartSeconds,
     maxReplicas: number('maxReplicas'),
     refreshPeriodInSeconds: number('refreshPeriodInSeconds'),
     targetUtilization: target,
@@ -146,9 +151,25 @@ function latency(settings: Settings, read: SettingConverter): Partial<Deployment
   };
 }
 
+function frontEnd(settings: Settings, read: SettingConverter): Partial<DeploymentSpec> {
+  const stickiness = read.text(settings.get('frontEnd.stickiness'));
+  const addresses = read.text(settings.get('frontEnd.allowedAddresses'));
+  return {
+    stickiness: stickiness === 'none' || stickiness === 'session' ? stickiness : undefined,
+    requestsPerSecond: read.integer(settings.get('frontEnd.requestsPerSecond')),
+    allowedAddresses: addresses === undefined ? undefined : parseAddresses(addresses),
+  };
+}
+
 function endpoint(settings: Settings, read: SettingConverter): Partial<DeploymentSpec> {
   const traffic = settings.get('trafficPercentile');
+  const steps = read.text(settings.get('rollout.steps'));
   return {
+    mirrorPercentile: read.number(settings.get('mirrorPercentile')),
+    rolloutSteps: steps === undefined ? undefined : parseSteps(steps),
+    rolloutIntervalSeconds: read.integer(settings.get('rollout.intervalSeconds')),
+    rolloutMaxErrorPercent: read.number(settings.get('rollout.maxErrorPercent')),
+    rolloutMaxP99Ms: read.integer(settings.get('rollout.maxP99Ms')),
     versionName: read.text(settings.get('versionName')),
     trafficPercentile: traffic.value.type === 'str' && traffic.value.value === '' ? undefined : read.number(traffic),
   };

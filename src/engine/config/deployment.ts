@@ -11,6 +11,7 @@ import type { DeploymentSpec } from '../../contract/deployment.ts';
 import { followsRule, NAMESPACE, SERVICE_NAME } from '../../contract/names.ts';
 import { type AciFiles, validateAci } from './deployment-aci.ts';
 import { buildDeployment } from './deployment-spec.ts';
+import { parseAddresses, parseSteps } from './front-end.ts';
 import type { Origin, Report } from './report.ts';
 import { isSendable, type Setting, SettingsSource, showValue } from './settings-source.ts';
 import { asNumber, get, isTruthy, type MapValue, type SourceValue, show, typeInWords } from './source.ts';
@@ -193,9 +194,11 @@ function validateAks(settings: DeploymentSettings, computeType: ComputeType, rep
   }
   rules.autoscale();
   rules.authentication();
+  rules.frontEnd();
   if (computeType === 'aksendpoint') rules.endpoint();
 }
 
+const STICKINESS: readonly string[] = ['none', 'session'];
 const AUTOSCALE_NUMBERS = ['minReplicas', 'maxReplicas', 'refreshPeriodInSeconds', 'targetUtilization'];
 
 /** The rules of v1's AKS deployment configuration; codes are the ones its refusals are known by. */
@@ -276,7 +279,10 @@ export class AksRules {
         'Remove numReplicas, or set autoscaleEnabled to false.',
       );
     }
-    for (const name of AUTOSCALE_NUMBERS) this.number(`autoScaler.${name}`, 'positive');
+    const mayBeNone = isTruthy(this.#settings.get('autoScaler.coldStartSeconds').value);
+    for (const name of AUTOSCALE_NUMBERS) {
+      this.number(`autoScaler.${name}`, name === 'minReplicas' && mayBeNone ? 'notNegative' : 'positive');
+    }
     const min = this.#settings.get('autoScaler.minReplicas');
     const max = this.#settings.get('autoScaler.maxReplicas');
     const least = isTruthy(min.value) ? asNumber(min.value) : undefined;
@@ -298,7 +304,7 @@ export class AksRules {
         'Set numReplicas, or remove autoscaleEnabled.',
       );
     }
-    for (const name of AUTOSCALE_NUMBERS) {
+    for (const name of [...AUTOSCALE_NUMBERS, 'coldStartSeconds']) {
       const setting = this.#settings.get(`autoScaler.${name}`);
       if (!isTruthy(setting.value)) continue;
       const state = isSwitchedOff ? 'autoscaling is switched off' : 'autoScaler.autoscaleEnabled is not set to true';
@@ -322,7 +328,42 @@ export class AksRules {
     );
   }
 
+  frontEnd(): void {
+    this.#texts(
+      'frontEnd.allowedAddresses',
+      'allowedAddresses.invalid',
+      parseAddresses,
+      'addresses and CIDR blocks, such as "10.0.0.0/8, 192.0.2.1", or "all"',
+    );
+    this.#texts(
+      'frontEnd.stickiness',
+      'stickiness.unknown',
+      (text) => STICKINESS.includes(text),
+      '"none" or "session"',
+    );
+  }
+
+  #texts(path: string, code: string, isGood: (text: string) => unknown, what: string): void {
+    const { value, origin } = this.#settings.get(path);
+    if (!isTruthy(value) || (value.type === 'str' && isGood(value.value))) return;
+    this.#report.error(code, origin, `${origin.path} must be ${what}, but is ${show(value)}.`, `Write ${what}.`);
+  }
+
+  #share(path: string): void {
+    const { value, origin } = this.#settings.get(path);
+    if (!isTruthy(value)) return;
+    const share = asNumber(value);
+    if (share === undefined) this.#notComparable(value, 'int', origin);
+    else if (share < 0 || share > 100) {
+      const message = `${origin.path} must be 0 to 100, but is ${share}.`;
+      this.#report.error(`${leafOf(path)}.outOfRange`, origin, message, 'Write a number from 0 to 100.');
+    }
+  }
+
   endpoint(): void {
+    this.#texts('rollout.steps', 'rollout.steps', parseSteps, 'ascending percentages, such as "5, 25, 50", or "off"');
+    this.#share('mirrorPercentile');
+    this.#share('rollout.maxErrorPercent');
     const version = this.#settings.get('versionName');
     if (isTruthy(version.value)) {
       const remedy = `Write ${SERVICE_NAME.hint}.`;
@@ -338,14 +379,7 @@ export class AksRules {
         );
       }
     }
-    const traffic = this.#settings.get('trafficPercentile');
-    if (!isTruthy(traffic.value)) return;
-    const share = asNumber(traffic.value);
-    if (share === undefined) this.#notComparable(traffic.value, 'int', traffic.origin);
-    else if (share < 0 || share > 100) {
-      const message = `${traffic.origin.path} must be 0 to 100, but is ${share}.`;
-      this.#report.error('trafficPercentile.outOfRange', traffic.origin, message, 'Write a number from 0 to 100.');
-    }
+    this.#share('trafficPercentile');
   }
 
   #notComparable(value: SourceValue, other: string, origin: Origin): void {

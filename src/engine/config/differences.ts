@@ -45,6 +45,15 @@ export const DIFFERENCES: readonly Difference[] = [
     reason: 'There is no other runtime left that they could be for.',
   },
   {
+    id: 'scale-to-zero',
+    kind: 'accepted',
+    codes: [],
+    v1: 'refused `minReplicas: 0`.',
+    aksml:
+      'takes it where `autoScaler.coldStartSeconds`, a key of its own, says how long a call may wait for the first replica.',
+    reason: 'A service that nobody calls need cost nothing. Files without that key mean what they meant.',
+  },
+  {
     id: 'description-in-file',
     kind: 'honoured',
     codes: [],

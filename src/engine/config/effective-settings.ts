@@ -5,6 +5,7 @@ import {
 } from '../../contract/deployment.ts';
 import type { AuthMode, ResourceRequirements, Scale } from '../../contract/endpoint.ts';
 import type { Model } from '../../contract/model.ts';
+import { mergeFrontEnd, mergeRollout } from './front-end.ts';
 
 /**
  * Fills in v1's server defaults. Without a compute type of its own, `computeTargetDefault` says what kind of target the defaults are for:
@@ -26,6 +27,7 @@ export function effectiveSettings(
       spec.maxConcurrentRequestsPerContainer ?? DEFAULTS.maxConcurrentRequestsPerContainer,
     maxQueueWaitMs: spec.maxQueueWaitMs ?? DEFAULTS.maxQueueWaitMs,
     livenessProbe: { ...DEFAULTS.livenessProbe, ...spec.livenessProbe },
+    ...beyondV1(undefined, spec),
   };
 }
 
@@ -46,6 +48,7 @@ function effectiveScale(spec: DeploymentSpec): Scale {
     maxReplicas: spec.maxReplicas ?? Math.max(DEFAULTS.maxReplicas, minReplicas),
     targetUtilization: spec.targetUtilization ?? DEFAULTS.targetUtilization,
     refreshPeriodInSeconds: spec.refreshPeriodInSeconds ?? DEFAULTS.refreshPeriodInSeconds,
+    ...(spec.coldStartSeconds === undefined ? {} : { coldStartSeconds: spec.coldStartSeconds }),
   };
 }
 
@@ -77,7 +80,17 @@ export function mergeSettings(current: EffectiveSettings, changes: DeploymentSpe
       changes.maxConcurrentRequestsPerContainer ?? current.maxConcurrentRequestsPerContainer,
     maxQueueWaitMs: changes.maxQueueWaitMs ?? current.maxQueueWaitMs,
     livenessProbe: { ...current.livenessProbe, ...changes.livenessProbe },
+    ...beyondV1(current, changes),
   };
+}
+
+function beyondV1(
+  current: EffectiveSettings | undefined,
+  changes: DeploymentSpec,
+): Pick<EffectiveSettings, 'rollout' | 'frontEnd'> {
+  const rollout = mergeRollout(current?.rollout, changes);
+  const frontEnd = mergeFrontEnd(current?.frontEnd, changes);
+  return { ...(rollout === undefined ? {} : { rollout }), ...(frontEnd === undefined ? {} : { frontEnd }) };
 }
 
 function mergeAuth(current: AuthMode, { authEnabled, tokenAuthEnabled }: DeploymentSpec): AuthMode {
@@ -94,12 +107,14 @@ function mergeScale(current: Scale, changes: DeploymentSpec): Scale {
   const base = current.kind === 'auto' ? current : effectiveScale({ computeType: 'aks' });
   if (base.kind !== 'auto') return current;
   const minReplicas = changes.minReplicas ?? Math.min(base.minReplicas, changes.maxReplicas ?? base.minReplicas);
+  const coldStartSeconds = changes.coldStartSeconds ?? base.coldStartSeconds;
   return {
     kind: 'auto',
     minReplicas,
     maxReplicas: changes.maxReplicas ?? Math.max(base.maxReplicas, minReplicas),
     targetUtilization: changes.targetUtilization ?? base.targetUtilization,
     refreshPeriodInSeconds: changes.refreshPeriodInSeconds ?? base.refreshPeriodInSeconds,
+    ...(coldStartSeconds === undefined ? {} : { coldStartSeconds }),
   };
 }
 

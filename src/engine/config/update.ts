@@ -62,6 +62,12 @@ const SPEC_MEMBERS: Readonly<Record<string, (spec: DeploymentSpec) => unknown>> 
   tokenAuthEnabled: (spec) => spec.tokenAuthEnabled,
   versionName: (spec) => spec.versionName,
   trafficPercentile: (spec) => spec.trafficPercentile,
+  'autoScaler.coldStartSeconds': (spec) => spec.coldStartSeconds,
+  mirrorPercentile: (spec) => spec.mirrorPercentile,
+  'rollout.intervalSeconds': (spec) => spec.rolloutIntervalSeconds,
+  'rollout.maxErrorPercent': (spec) => spec.rolloutMaxErrorPercent,
+  'rollout.maxP99Ms': (spec) => spec.rolloutMaxP99Ms,
+  'frontEnd.requestsPerSecond': (spec) => spec.requestsPerSecond,
 };
 
 function judgeResources(changes: DeploymentSpec, current: ResourceRequirements, report: Report): void {

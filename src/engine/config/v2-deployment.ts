@@ -31,6 +31,8 @@ export function deploymentOfV2(
   if (versionName !== undefined) builder.put('versionName', versionName, ['name']);
   const share = versionName === undefined ? undefined : endpoint.traffic[versionName];
   if (share !== undefined) builder.put('trafficPercentile', share);
+  const copied = versionName === undefined ? undefined : endpoint.mirrorTraffic[versionName];
+  if (copied !== undefined) builder.put('mirrorPercentile', copied);
   if (endpoint.computeTargetName !== undefined) builder.put('computeTargetName', endpoint.computeTargetName);
   builder.put('authEnabled', endpoint.auth === 'key');
   if (endpoint.auth === 'token') builder.put('tokenAuthEnabled', true);

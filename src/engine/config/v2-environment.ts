@@ -45,6 +45,7 @@ export function readV2Container(source: V2Source, report: Report): CustomContain
     scoringRoute: route('scoring_route', '/score'),
     livenessRoute: route('liveness_route', '/'),
     readinessRoute: route('readiness_route', '/'),
+    ...(isTruthy(source.value(...config, 'http2')) ? { http2: true } : {}),
   };
 }
 

@@ -9,16 +9,23 @@ export interface V2Key {
 const used = (...paths: string[]): V2Key[] => paths.map((path) => ({ path }));
 
 export const V2_ENDPOINT_KEYS: readonly V2Key[] = [
-  ...used('$schema', 'name', 'description', 'tags', 'properties', 'auth_mode', 'traffic', 'compute', 'kind', 'type'),
+  ...used(
+    '$schema',
+    'name',
+    'description',
+    'tags',
+    'properties',
+    'auth_mode',
+    'traffic',
+    'mirror_traffic',
+    'compute',
+    'kind',
+    'type',
+  ),
   {
     path: 'identity',
     reason: 'replicas have no Azure identity of their own',
     remedy: 'Give the pods one with a Kubernetes service account.',
-  },
-  {
-    path: 'mirror_traffic',
-    reason: 'traffic is not mirrored',
-    remedy: 'Send a share of the traffic with a traffic percentile instead.',
   },
   { path: 'public_network_access', reason: 'the network belongs to the compute target', remedy: 'Restrict it there.' },
   { path: 'location', reason: 'the region belongs to the compute target' },
@@ -64,8 +71,8 @@ export const V2_DEPLOYMENT_KEYS: readonly V2Key[] = [
   ...['liveness_route', 'readiness_route', 'scoring_route'].flatMap((route) =>
     used(`environment.inference_config.${route}.path`, `environment.inference_config.${route}.port`),
   ),
-  // aksml's own addition: what serves on a compute target that runs commands instead of images.
-  ...used('environment.inference_config.command'),
+  // aksml's own additions: what serves on a compute target that runs commands instead of images, and what speaks HTTP/2, as gRPC does.
+  ...used('environment.inference_config.command', 'environment.inference_config.http2'),
   ...used(
     'scale_settings.type',
     'scale_settings.scale_type',

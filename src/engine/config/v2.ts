@@ -30,6 +30,7 @@ export interface V2Endpoint {
   readonly auth: AuthMode;
   /** Percent by deployment name. */
   readonly traffic: Readonly<Record<string, number>>;
+  readonly mirrorTraffic: Readonly<Record<string, number>>;
   readonly computeTargetName?: string;
 }
 
@@ -107,20 +108,25 @@ function readEndpoint(source: V2Source | undefined, deployment: V2Source | undef
     tags: source?.texts('tags') ?? {},
     properties: source?.texts('properties') ?? {},
     auth: auth ?? 'key',
-    traffic: readTraffic(source, report),
+    traffic: readTraffic('traffic', source, report),
+    mirrorTraffic: readTraffic('mirror_traffic', source, report),
     ...(compute === undefined ? {} : { computeTargetName: compute.replace(/^azureml:/, '') }),
   };
 }
 
-function readTraffic(source: V2Source | undefined, report: Report): Record<string, number> {
+function readTraffic(
+  key: 'traffic' | 'mirror_traffic',
+  source: V2Source | undefined,
+  report: Report,
+): Record<string, number> {
   const traffic: Record<string, number> = {};
-  for (const [name, text] of Object.entries(source?.texts('traffic') ?? {})) {
+  for (const [name, text] of Object.entries(source?.texts(key) ?? {})) {
     const share = Number(text);
     if (text !== '' && share >= 0 && share <= 100) traffic[name] = share;
     else if (source)
       report.error(
         'trafficPercentile.outOfRange',
-        source.origin('traffic', name),
+        source.origin(key, name),
         `The traffic of ${name} must be 0 to 100.`,
         'Write a number from 0 to 100.',
       );

@@ -3,7 +3,7 @@ import type { DeploymentPlan, DeploymentSpec } from '../../contract/deployment.t
 import { ENDPOINT_API_VERSION, type Endpoint, type VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
-import { type Configuration, effectiveSettings } from '../config/configuration.ts';
+import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
@@ -131,8 +131,9 @@ export function builtParts(
 export function withoutBuild({
   container: _,
   imageRepository: _former,
+  rollout: _policy,
   ...version
-}: VersionSpec): Omit<VersionSpec, 'container' | 'imageRepository'> {
+}: VersionSpec): Omit<VersionSpec, 'container' | 'imageRepository' | 'rollout'> {
   return version;
 }
 
@@ -277,6 +278,7 @@ function composeEndpoint(
     ...(request.description === undefined ? {} : { description: request.description }),
   };
   const description = request.description ?? current?.spec.description;
+  const mirror = mergeMirror(undefined, version.name, deployment);
   return {
     apiVersion: ENDPOINT_API_VERSION,
     kind: 'Endpoint',
@@ -296,6 +298,8 @@ function composeEndpoint(
       versions: [version],
       ...(deployment.port === undefined ? {} : { port: deployment.port }),
       ...(description === undefined ? {} : { description }),
+      ...plan.settings.frontEnd,
+      ...(mirror === undefined ? {} : { mirror }),
     },
   };
 }

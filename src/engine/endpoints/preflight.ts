@@ -213,6 +213,28 @@ const dataIsNotCollected: Check = ({ targetKind, settings }) =>
         remedy: 'Remove the setting, or log what you need in run().',
       };
 
+const frontEndHasNoEffect: Check = ({ targetKind, settings: { frontEnd, rollout, scale }, deployment }) => {
+  if (targetKind !== 'local') return undefined;
+  const wishes = {
+    'frontEnd.stickiness': frontEnd?.stickiness,
+    'frontEnd.requestsPerSecond': frontEnd?.rateLimit,
+    'frontEnd.allowedAddresses': frontEnd?.allowedAddresses,
+    'autoScaler.minReplicas 0': scale.kind === 'auto' && scale.minReplicas === 0 ? scale : undefined,
+    mirrorPercentile: deployment.mirrorPercentile,
+    rollout,
+  };
+  const [path, ...others] = Object.entries(wishes).flatMap(([name, wish]) => (wish === undefined ? [] : [name]));
+  if (path === undefined) return undefined;
+  const message = `On the compute target local, ${[path, ...others].join(' and ')} ${others.length > 0 ? 'have' : 'has'} no effect.`;
+  return {
+    severity: 'warning',
+    code: 'frontEnd.noEffect',
+    path,
+    message,
+    remedy: 'It is for clusters; leave it out here.',
+  };
+};
+
 /** The scoring server itself sends to Application Insights, with this key. */
 const INSIGHTS_KEY = 'AML_APP_INSIGHTS_KEY';
 
@@ -263,5 +285,6 @@ const CHECKS: readonly Check[] = [
   gpuIsNotReserved,
   limitsAreNotEnforced,
   dataIsNotCollected,
+  frontEndHasNoEffect,
   insightsNeedKey,
 ];

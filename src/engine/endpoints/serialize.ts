@@ -113,6 +113,7 @@ function serializeVersion(endpoint: Endpoint, version: VersionSpec): SerializedS
       error: status?.error ?? null,
     },
     utilization: status?.utilization ?? null,
+    rollout: status?.rollout ?? null,
     replicas: status?.replicas ?? [],
   };
 }

@@ -67,6 +67,16 @@ export function regenerateKey(engine: Engine, name: string, which: string, value
   return engine.target.regenerateKey(name, key, value);
 }
 
+/** @throws AksmlError `auth.notToken` | `auth.tokensStay` */
+export async function revokeTokens({ target }: Engine, name: string, signal?: AbortSignal): Promise<void> {
+  if (target.revokeTokens !== undefined) return await target.revokeTokens(name, signal);
+  throw new AksmlError('auth.tokensStay', `Tokens on the compute target ${target.name} cannot be revoked.`, {
+    fault: 'input',
+    subject: name,
+    remedy: 'They end with the endpoint: delete it and deploy it again.',
+  });
+}
+
 export function getAccessToken(engine: Engine, name: string): Promise<AccessToken> {
   return engine.target.getAccessToken(name);
 }

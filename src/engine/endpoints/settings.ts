@@ -1,8 +1,10 @@
 import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
+import { mergeFrontEnd } from '../config/configuration.ts';
 
 /** The settings that a version has now, in the form in which an update is merged into them. */
 export function settingsOf(spec: EndpointSpec, version: VersionSpec): EffectiveSettings {
+  const frontEnd = mergeFrontEnd(spec, { computeType: 'aks' });
   return {
     auth: spec.auth,
     appInsightsEnabled: spec.appInsightsEnabled,
@@ -13,13 +15,15 @@ export function settingsOf(spec: EndpointSpec, version: VersionSpec): EffectiveS
     maxConcurrentRequestsPerContainer: version.maxConcurrentRequestsPerContainer,
     maxQueueWaitMs: version.maxQueueWaitMs,
     livenessProbe: version.livenessProbe,
+    ...(version.rollout === undefined ? {} : { rollout: version.rollout }),
+    ...(frontEnd === undefined ? {} : { frontEnd }),
   };
 }
 
 /** What of the settings belongs to a version; the rest is the endpoint's. */
-export type VersionSettings = Omit<EffectiveSettings, 'auth' | 'appInsightsEnabled'>;
+export type VersionSettings = Omit<EffectiveSettings, 'auth' | 'appInsightsEnabled' | 'frontEnd'>;
 
 export function versionSettings(settings: EffectiveSettings): VersionSettings {
-  const { auth: _auth, appInsightsEnabled: _appInsights, ...version } = settings;
+  const { auth: _auth, appInsightsEnabled: _appInsights, frontEnd: _frontEnd, ...version } = settings;
   return version;
 }

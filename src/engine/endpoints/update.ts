@@ -3,7 +3,15 @@ import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoin
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
-import { type Configuration, effectiveSettings, mergeSettings, validateUpdate } from '../config/configuration.ts';
+import {
+  type Configuration,
+  effectiveSettings,
+  mergeFrontEnd,
+  mergeMirror,
+  mergeSettings,
+  validateUpdate,
+  withFrontEnd,
+} from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
@@ -72,10 +80,11 @@ export async function updateVersion(
     options,
   );
   const changed = withBuild(engine, version, change, built, models, versionSettings(merged));
+  const mirror = mergeMirror(current.spec.mirror, version.name, deployment);
   const wanted: Endpoint = {
     ...current,
     spec: {
-      ...current.spec,
+      ...withFrontEnd(current.spec, merged.frontEnd, mirror),
       versions: withVersion(current.spec.versions, changed, change),
       corsAllowedOrigins: built.corsAllowedOrigins ?? current.spec.corsAllowedOrigins,
       auth: merged.auth,
@@ -172,9 +181,14 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
     ...builtParts(engine, built, models),
   };
   const version = withBuild(engine, blank, change, built, models, versionSettings(settings));
+  const mirror = mergeMirror(current.spec.mirror, version.name, deployment);
   const wanted: Endpoint = {
     ...current,
-    spec: { ...current.spec, versions: withVersion(current.spec.versions, version, change) },
+    spec: {
+      ...current.spec,
+      ...(mirror === undefined ? {} : { mirror }),
+      versions: withVersion(current.spec.versions, version, change),
+    },
   };
   return applyAndWait(
     engine,
@@ -207,7 +221,9 @@ export async function deleteVersion(
     );
   }
   const versions = current.spec.versions.filter(({ name }) => name !== version.name);
-  return applyAndWait(engine, { ...current, spec: { ...current.spec, versions } }, { wait: false }, options);
+  const mirror = mergeMirror(current.spec.mirror, version.name, { computeType: 'aksendpoint', mirrorPercentile: 0 });
+  const spec = { ...withFrontEnd(current.spec, mergeFrontEnd(current.spec, { computeType: 'aks' }), mirror), versions };
+  return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
 }
 
 /** `endpoint realtime update` and the endpoint's part of `service update`. */
@@ -217,6 +233,8 @@ export async function updateEndpoint(
     readonly authEnabled?: boolean;
     readonly tokenAuthEnabled?: boolean;
     readonly appInsightsEnabled?: boolean;
+    /** What it says of the front end changes. */
+    readonly configuration?: Pick<Configuration, 'problems' | 'deployment'>;
   },
   options: RunOptions = {},
 ): Promise<Endpoint> {
@@ -227,20 +245,30 @@ export async function updateEndpoint(
     ...(change.authEnabled === undefined ? {} : { authEnabled: change.authEnabled }),
     ...(change.tokenAuthEnabled === undefined ? {} : { tokenAuthEnabled: change.tokenAuthEnabled }),
     ...(change.appInsightsEnabled === undefined ? {} : { appInsightsEnabled: change.appInsightsEnabled }),
+    ...frontEndOf(change.configuration?.deployment),
   };
   const settings = version && settingsOf(current.spec, version);
   const problems = [
+    ...(change.configuration?.problems ?? []),
     ...(settings === undefined ? [] : validateUpdate(deployment, { settings })),
     ...propertyProblems(current.spec.properties, change.addProperties),
   ];
   refuseErrors(problems, change.name, options);
   const merged = settings && mergeSettings(settings, deployment);
   const spec: EndpointSpec = {
-    ...current.spec,
+    ...withFrontEnd(current.spec, mergeFrontEnd(current.spec, deployment), current.spec.mirror),
     ...serviceLabels(current.spec, change),
     ...(merged === undefined ? {} : { auth: merged.auth, appInsightsEnabled: merged.appInsightsEnabled }),
   };
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
+}
+
+function frontEndOf({ stickiness, requestsPerSecond, allowedAddresses }: Partial<DeploymentSpec> = {}) {
+  return {
+    ...(stickiness === undefined ? {} : { stickiness }),
+    ...(requestsPerSecond === undefined ? {} : { requestsPerSecond }),
+    ...(allowedAddresses === undefined ? {} : { allowedAddresses }),
+  };
 }
 
 async function changedModels(engine: Engine, change: VersionChange, problems: Problem[]) {
