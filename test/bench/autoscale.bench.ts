@@ -1,6 +1,6 @@
 /**
- * What the autoscaler does with a load curve, against two other rules: `node autoscale-simulator.ts [curve]`.
- * Curves: `step`, `day` (an hour that looks like a day), `spikes`. Virtual time: nothing waits.
+ * What the autoscaler does with a load curve, against two other rules: `node autoscale.bench.ts [curve]`.
+ * Curves: `hour` (rises and falls as a day does, with noise and bursts), `step`, `spikes`. Virtual time: nothing waits.
  */
 import {
   type AutoscaleSettings,
@@ -24,13 +24,22 @@ const SERVICE_MS = 100;
 const START_MS = 3000;
 
 const CURVES: Record<string, readonly number[]> = {
+  hour: hour(),
   step: Array.from({ length: 240 }, (_, second) => (second < 20 || second >= 120 ? 5 : 80)),
-  day: Array.from(
-    { length: 3600 },
-    (_, second) => 5 + 60 * Math.sin((Math.PI * second) / 3600) ** 2 + (second % 600 < 30 ? 40 : 0),
-  ),
   spikes: Array.from({ length: 1200 }, (_, second) => (second % 90 < 6 ? 60 : 8)),
 };
+
+/** Requests a second: the same on every run. */
+function hour(): readonly number[] {
+  const random = seededRandom(1);
+  let drift = 0;
+  let burst = 0;
+  return Array.from({ length: 3600 }, (_, second) => {
+    drift = 0.98 * drift + 4 * (random() - 0.5);
+    burst = random() < 1 / 240 ? 20 + 40 * random() : burst * 0.9;
+    return Math.max(0, 5 + 60 * Math.sin((Math.PI * second) / 3600) ** 2 + drift + burst);
+  });
+}
 
 type Rule = () => Simulation['scale'];
 
@@ -65,11 +74,14 @@ const RULES: Record<string, Rule> = {
   },
   'like an HPA': () => {
     const loads: number[] = [];
+    let measured = 0;
     const recommended: { time: number; replicas: number }[] = [];
     return ({ time, busy, queued }, replicas) => {
       loads.push(busy + queued);
       if (Math.round(time) % 15_000 !== 0) return replicas;
-      const load = loads.reduce((a, b) => a + b, 0) / loads.length;
+      // What it is told of is the period before: figures are collected, then averaged, then asked for.
+      const load = measured;
+      measured = loads.reduce((a, b) => a + b, 0) / loads.length;
       loads.length = 0;
       const now = bounded(Math.min(wanted(load), Math.max(replicas * 2, replicas + 4)));
       recommended.push({ time, replicas: now });
