@@ -45,6 +45,8 @@ export async function* listWatch<T extends KubeObject>(
     try {
       if (resourceVersion === undefined) {
         const { items, resourceVersion: listed } = await kube.list(resource, query, signal);
+        if (interrupted) yield { type: 'resumed' };
+        interrupted = false;
         yield { type: 'listed', objects: items };
         resourceVersion = listed;
       }

@@ -117,6 +117,9 @@ function faults(cluster: Cluster, controllerBase: string): void {
       const proxy = await openApiProxy(t, world);
       const connect = ['computetarget', 'attach', 'kubernetes', '-n', 'prod', '--kubeconfig'];
       await well(...connect, proxy.kubeconfig);
+      t.after(async () => {
+        await well(...connect, world.kubeconfig);
+      });
       await world.write('source/score.py', ANSWER(2000));
       const deploying = startDeploy();
       await deploying.says(/^Waiting for sturdy/m);
@@ -131,7 +134,6 @@ function faults(cluster: Cluster, controllerBase: string): void {
       const { code, stderr } = await deploying.ended;
       assert.equal(code, 0, stderr);
       assert.match(stderr, /The cluster answers again/);
-      await well(...connect, world.kubeconfig);
       assert.equal(await answer(), 2000);
     });
 

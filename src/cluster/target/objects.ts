@@ -47,8 +47,12 @@ export class EndpointObjects {
 
   /** The namespaces that {@link list} looks at; undefined for all. */
   async scope(signal?: AbortSignal): Promise<string | undefined> {
-    if (this.#everywhere) {
+    if (!this.#everywhere) return this.#namespace;
+    try {
       this.#everywhere = await this.#kube.mayI({ verb: 'watch', resource: ENDPOINTS }, signal);
+    } catch (error) {
+      // Whoever watches outlasts a cluster that is away.
+      if (!AksmlError.is(error, 'kube.unreachable') && !AksmlError.is(error, 'kube.timeout')) throw error;
     }
     return this.#everywhere ? undefined : this.#namespace;
   }
