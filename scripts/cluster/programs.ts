@@ -55,6 +55,19 @@ export async function buildKubeRouter(place: Place): Promise<string> {
   return join(folder, 'kube-router');
 }
 
+const PEBBLE_VERSION = '2.10.3';
+
+/** Builds Pebble, an ACME server for tests, and the DNS server that it asks, unless that has been done; the folder of both. */
+export async function buildPebble(place: Place): Promise<string> {
+  const folder = join(place.cache, `pebble-${PEBBLE_VERSION}-${process.arch}`);
+  await once(place, 'pebble', folder, async (made) => {
+    for (const name of ['pebble', 'pebble-challtestsrv']) {
+      await goInstall(made, `github.com/letsencrypt/pebble/v2/cmd/${name}@v${PEBBLE_VERSION}`);
+    }
+  });
+  return folder;
+}
+
 async function goInstall(folder: string, program: string): Promise<void> {
   const env = { ...process.env, CGO_ENABLED: '0', GOBIN: folder };
   await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', program], { env });

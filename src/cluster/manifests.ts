@@ -41,8 +41,20 @@ export interface FrontEndSettings {
   readonly service: FrontEndService;
   /** Port 443 answers; host names that there are certificates for. */
   readonly https?: { readonly hosts: readonly string[] };
+  /** Certificates are got, and renewed, from an ACME server. */
+  readonly acme?: AcmeSettings;
   /** What every router keeps to. */
   readonly routing: RouterSettings;
+}
+
+/** In `acme.json` of the ConfigMap `aksml-fe`. */
+export interface AcmeSettings {
+  /** Host names. */
+  readonly hosts: readonly string[];
+  /** URL of the server's directory. */
+  readonly directory: string;
+  /** Whom the server may write to. */
+  readonly email?: string;
 }
 
 /** Everything that aksml installs in a cluster, in the order in which it must be there; removed in the opposite one. Pure. */

@@ -14,19 +14,26 @@ export const FRONT_END_NAME = 'aksml-fe';
 export const FRONT_END_PEERS = 'aksml-fe-peers';
 /** The key of the ConfigMap under which the routers' settings are, as JSON. */
 export const FRONT_END_SETTINGS_KEY = 'settings.json';
+/** The key under which the controller finds how to get a certificate, as JSON; absent where none is to be got. */
+export const FRONT_END_ACME_KEY = 'acme.json';
 export const ROUTER_CONTAINER = 'router';
 /** Of a router's pod: for everybody; for the other routers; for probes, figures and the controller. */
 export const ROUTER_PORTS = { http: 8080, https: 8443, hop: 8081, agent: 9090 } as const;
 
 /** On the Secrets of aksml's own namespace that routers work with; its value tells which they are. */
 export const ROUTER_SECRET_LABEL = 'aksml.dev/router';
-export type RouterSecretKind = 'auth' | 'hop' | 'certificate' | 'challenge';
+export type RouterSecretKind = 'auth' | 'hop' | 'certificate' | 'challenge' | 'account';
 /** On a certificate: the host names that it is for, separated by commas. */
 export const HOSTS_ANNOTATION = 'aksml.dev/hosts';
 export const HOP_SECRET = 'aksml-fe-hop';
 export const HOP_SECRET_KEY = 'secret';
 /** ACME challenges: the token, and the key authorization that answers it. */
 export const CHALLENGE_SECRET = 'aksml-fe-acme';
+/** The private key by which ACME servers know who asks; of no use to routers. */
+export const ACME_ACCOUNT_SECRET = 'aksml-fe-acme-account';
+/** The certificate that was given as files, and the one that an ACME server has issued. */
+export const CERTIFICATE_SECRET = 'aksml-fe-certificate';
+export const ACME_CERTIFICATE_SECRET = 'aksml-fe-acme-certificate';
 
 /** On every object that belongs to an endpoint, its pods included. */
 export const ENDPOINT_LABEL = 'aksml.dev/endpoint';

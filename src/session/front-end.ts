@@ -60,6 +60,7 @@ export function frontEndSettings({ purpose, frontEnd }: ComputeTargetRecord): Fr
     service,
     routers: routers ?? (purpose === 'FastProd' ? 3 : 1),
     ...(tls === undefined ? {} : { https: { hosts: tls.hosts } }),
+    ...(tls?.acme === undefined ? {} : { acme: { hosts: tls.hosts, ...tls.acme } }),
     routing: {
       ...DEFAULT_ROUTER_SETTINGS,
       allowInsecureConnections: tls?.allowInsecureConnections ?? DEFAULT_ROUTER_SETTINGS.allowInsecureConnections,

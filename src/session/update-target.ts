@@ -1,16 +1,10 @@
-import {
-  ACME_CERTIFICATE_SECRET,
-  CERTIFICATE_SECRET,
-  checkCertificate,
-  type GivenCertificate,
-  putCertificate,
-  removeCertificate,
-} from '../cluster/install/certificate.ts';
+import type { GivenCertificate } from '../cluster/certificate-secret.ts';
+import { checkCertificate, putCertificate, removeCertificate } from '../cluster/install/certificate.ts';
 import { installObjects } from '../cluster/install/install.ts';
 import { requireRights } from '../cluster/install/rights.ts';
 import type { Manifest } from '../cluster/manifests.ts';
 import { clusterManifests } from '../cluster/manifests.ts';
-import { FRONT_END_NAME, SYSTEM_NAMESPACE } from '../cluster/names.ts';
+import { ACME_CERTIFICATE_SECRET, CERTIFICATE_SECRET, FRONT_END_NAME, SYSTEM_NAMESPACE } from '../cluster/names.ts';
 import type { ComputeTargetRecord, FrontEndRecord, TlsRecord } from '../contract/compute-record.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { Problem } from '../contract/problem.ts';

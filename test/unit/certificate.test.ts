@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
+import { certificateSecret } from '../../src/cluster/certificate-secret.ts';
+import { whyDue } from '../../src/cluster/controller/certificate-keeper.ts';
 import { checkCertificate } from '../../src/cluster/install/certificate.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import { selfSigned } from '../router/self-signed.ts';
@@ -52,4 +55,18 @@ test('a certificate of nobody known, or one that ends soon, is taken with a warn
   assert.deepEqual(said(good), ['certificate.short']);
   assert.deepEqual(said(short), ['certificate.short', 'certificate.endsSoon']);
   assert.doesNotThrow(() => checkCertificate(good, ['x.team.example.com'], now));
+});
+
+test('a certificate of an ACME server is got anew when two thirds of its life are over, or it is for other hosts', () => {
+  const secret = certificateSecret('x', good, HOSTS);
+  const { validFrom, validTo } = new X509Certificate(good.certificate);
+  const at = (part: number) => new Date(Date.parse(validFrom) + (Date.parse(validTo) - Date.parse(validFrom)) * part);
+  assert.equal(whyDue(secret, HOSTS, at(0.66)), undefined);
+  assert.match(whyDue(secret, HOSTS, at(0.67)) ?? '', /two thirds/);
+  assert.match(whyDue(secret, ['other.example.com'], at(0)) ?? '', /host names/);
+  assert.match(whyDue(undefined, HOSTS, at(0)) ?? '', /none/);
+  assert.match(
+    whyDue(certificateSecret('x', { ...good, certificate: 'x' }, HOSTS), HOSTS, at(0)) ?? '',
+    /cannot be read/,
+  );
 });

@@ -8,6 +8,7 @@ import { PODS, SECRETS, type StoredEndpoint } from '../../kube/resource.ts';
 import { CONTROLLER_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { Announcer, isNews } from './announcer.ts';
 import { AuthPublisher, hopSecret } from './auth-publisher.ts';
+import { CertificateKeeper } from './certificate-keeper.ts';
 import { ClusterCache } from './cluster-cache.ts';
 import { FrontEndView } from './front-end-view.ts';
 import { LoadFollower } from './load-follower.ts';
@@ -57,6 +58,7 @@ export class Controller {
   readonly #publisher: AuthPublisher;
   readonly #frontEnd: FrontEndView;
   readonly #load: LoadFollower;
+  readonly #certificates: CertificateKeeper;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
@@ -88,6 +90,14 @@ export class Controller {
     this.#writer = new ObjectWriter(kube, beforeWrite);
     this.#publisher = new AuthPublisher({ kube, cache: this.#cache, namespace: this.#namespace, beforeWrite, warn });
     this.#frontEnd = new FrontEndView(kube, this.#namespace, () => this.#lookAtAll(), warn);
+    this.#certificates = new CertificateKeeper({
+      kube,
+      namespace: this.#namespace,
+      beforeWrite,
+      clock,
+      log: (message) => options.log({ level: 'info', message }),
+      warn,
+    });
     this.#load = new LoadFollower({
       kube,
       cache: this.#cache,
@@ -187,7 +197,7 @@ export class Controller {
     await this.#writer
       .createOnce({ resource: SECRETS, object: hopSecret(this.#namespace) }, signal)
       .catch((error: unknown) => this.#options.log({ level: 'warn', message: `the routers' secret: ${said(error)}` }));
-    await Promise.all([this.#publisher.run(signal), this.#load.run(signal)]);
+    await Promise.all([this.#publisher.run(signal), this.#load.run(signal), this.#certificates.run(signal)]);
   }
 
   #onEndpoint(change: InformerChange<StoredEndpoint>): void {

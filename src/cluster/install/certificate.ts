@@ -2,20 +2,10 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { AksmlError } from '../../contract/error.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { KubeClient } from '../../kube/kube.ts';
-import { SECRETS, type Secret } from '../../kube/resource.ts';
-import { HOSTS_ANNOTATION, MANAGED_BY, ROUTER_SECRET_LABEL, SYSTEM_NAMESPACE } from '../names.ts';
+import { SECRETS } from '../../kube/resource.ts';
+import { certificateSecret, type GivenCertificate } from '../certificate-secret.ts';
+import { CERTIFICATE_SECRET, SYSTEM_NAMESPACE } from '../names.ts';
 import { INSTALLER } from './rights.ts';
-
-/** A certificate as it was given, in PEM form. */
-export interface GivenCertificate {
-  /** The certificate, then those of who issued it. */
-  readonly certificate: string;
-  readonly key: string;
-}
-
-/** Of the Secret with the certificate that was given as files, and of the one that is renewed from an ACME server. */
-export const CERTIFICATE_SECRET = 'aksml-fe-certificate';
-export const ACME_CERTIFICATE_SECRET = 'aksml-fe-acme-certificate';
 
 const SOON_MS = 14 * 24 * 3600_000;
 
@@ -88,24 +78,6 @@ export async function putCertificate(
   const aborting = signal === undefined ? {} : { signal };
   const secret = certificateSecret(CERTIFICATE_SECRET, given, hosts);
   await kube.apply(SECRETS, secret, { fieldManager: INSTALLER, force: true, ...aborting });
-}
-
-export function certificateSecret(
-  name: string,
-  { certificate, key }: GivenCertificate,
-  hosts: readonly string[],
-): Secret {
-  const encoded = (text: string) => Buffer.from(text).toString('base64');
-  return {
-    metadata: {
-      name,
-      namespace: SYSTEM_NAMESPACE,
-      labels: { ...MANAGED_BY, [ROUTER_SECRET_LABEL]: 'certificate' },
-      annotations: { [HOSTS_ANNOTATION]: hosts.join(',') },
-    },
-    type: 'kubernetes.io/tls',
-    data: { 'tls.crt': encoded(certificate), 'tls.key': encoded(key) },
-  };
 }
 
 export async function removeCertificate(kube: KubeClient, name: string, signal?: AbortSignal): Promise<void> {

@@ -9,7 +9,15 @@ import {
   type Role,
   type RoleBinding,
 } from '../../kube/resource.ts';
-import { CONTROLLER_NAME, FRONT_END_NAME, HOP_SECRET, SYSTEM_NAMESPACE } from '../names.ts';
+import {
+  ACME_ACCOUNT_SECRET,
+  ACME_CERTIFICATE_SECRET,
+  CHALLENGE_SECRET,
+  CONTROLLER_NAME,
+  FRONT_END_NAME,
+  HOP_SECRET,
+  SYSTEM_NAMESPACE,
+} from '../names.ts';
 import { type Manifest, named } from './manifest.ts';
 
 type PolicyRule = NonNullable<Role['rules']>[number];
@@ -41,13 +49,15 @@ export const LEASE_RULES: readonly PolicyRule[] = [
   { ...rule('coordination.k8s.io/v1', ['leases'], ['get', 'update']), resourceNames: [CONTROLLER_NAME] },
 ];
 
+const ACME_SECRETS = [ACME_ACCOUNT_SECRET, ACME_CERTIFICATE_SECRET, CHALLENGE_SECRET];
 const AUTH_SECRETS = [...'0123456789abcdef'].map((digit) => `${FRONT_END_NAME}-auth-${digit}`);
 
 /** What it may do in aksml's own namespace: tell the routers whom to let in, ask them for their load, and see where they are reached. */
 export const SYSTEM_RULES: readonly PolicyRule[] = [
   rule('v1', ['secrets'], ['list', 'watch', 'create']),
-  { ...rule('v1', ['secrets'], ['get', 'patch']), resourceNames: [HOP_SECRET, ...AUTH_SECRETS] },
+  { ...rule('v1', ['secrets'], ['get', 'patch']), resourceNames: [HOP_SECRET, ...AUTH_SECRETS, ...ACME_SECRETS] },
   rule('v1', ['pods', 'services'], ['list', 'watch']),
+  { ...rule('v1', ['configmaps'], ['get', 'list', 'watch']), resourceNames: [FRONT_END_NAME] },
 ];
 
 /** What a router may do in a namespace that is served: see where requests go. */

@@ -14,6 +14,7 @@ import {
 import type { ClusterSettings, FrontEndSettings } from '../manifests.ts';
 import {
   CONTROLLER_NAME,
+  FRONT_END_ACME_KEY,
   FRONT_END_NAME,
   FRONT_END_PEERS,
   FRONT_END_SETTINGS_KEY,
@@ -65,10 +66,13 @@ export function frontEndManifests(settings: ClusterSettings, frontEnd: FrontEndS
   ];
 }
 
-function routerSettings({ routing }: FrontEndSettings): ConfigMap {
+function routerSettings({ routing, acme }: FrontEndSettings): ConfigMap {
   return {
     metadata: named(FRONT_END_NAME, SYSTEM_NAMESPACE),
-    data: { [FRONT_END_SETTINGS_KEY]: JSON.stringify(routing) },
+    data: {
+      [FRONT_END_SETTINGS_KEY]: JSON.stringify(routing),
+      ...(acme === undefined ? {} : { [FRONT_END_ACME_KEY]: JSON.stringify(acme) }),
+    },
   };
 }
 
