@@ -1,12 +1,9 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../../scripts/cluster/command.ts';
 import { openPlace } from '../../scripts/cluster/place.ts';
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import { isOnPath } from '../../scripts/packages.ts';
-import { openHome } from '../../src/home/home.ts';
-import { withLock } from '../../src/home/lock.ts';
+import { installGoProgram } from './go-program.ts';
 
 const VERSION = '3.0.0';
 const MODULE = 'github.com/distribution/distribution/v3/cmd/registry';
@@ -28,23 +25,6 @@ async function distribution(): Promise<RegistryProgram> {
   const found = { name, command: join(folder, 'registry') };
   if (existsSync(found.command)) return found;
   if (!process.env['CI'] || !isOnPath('go')) return { name, skip: `needs Go, and CI set, to build ${MODULE}` };
-  await withLock(openHome({ AKSML_HOME: cache }), 'distribution', () => buildInto(cache, folder), {
-    timeoutMs: 30 * 60_000,
-  });
+  await installGoProgram(`${MODULE}@v${VERSION}`, folder);
   return found;
-}
-
-async function buildInto(cache: string, folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  await mkdir(cache, { recursive: true });
-  const made = await mkdtemp(`${folder}-`);
-  try {
-    await run('nice', ['-n', '10', 'go', 'install', '-trimpath', '-ldflags', '-s -w', `${MODULE}@v${VERSION}`], {
-      cwd: cache,
-      env: { ...process.env, CGO_ENABLED: '0', GOBIN: made, GOFLAGS: '-buildvcs=false' },
-    });
-    await rename(made, folder);
-  } finally {
-    await rm(made, { recursive: true, force: true });
-  }
 }
