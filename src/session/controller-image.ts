@@ -23,6 +23,7 @@ export async function pushController(
     registry,
     {
       platform: { os: 'linux', architecture },
+      frontEnd: true,
       content: [CONTROLLER, ROUTER].map((file) => ({ from: bundled(file), to: `${FOLDER}/${file}` })),
       arguments: [`${FOLDER}/${CONTROLLER}`],
       ...(base === undefined ? {} : { base }),

@@ -75,6 +75,7 @@ export function clusterSettings(record: ComputeTargetRecord, version: string): O
     version,
     namespaces: [record.namespace, ...(record.otherNamespaces ?? [])],
     controllers: record.purpose === 'FastProd' ? 2 : 1,
+    frontEnd: frontEndSettings(record),
   };
 }
 

@@ -12,6 +12,7 @@ import type { ProgressEvent } from '../../src/contract/event.ts';
 import type { ExecRequest } from '../../src/kube/exec-plugin.ts';
 import { type AccessQuestion, openKube } from '../../src/kube/kube.ts';
 import { ROLES } from '../../src/kube/resource.ts';
+import { frontEndSettings } from '../unit/cluster-samples.ts';
 import { type AttachWorld, controllerImage, openAttachWorld } from './attach-world.ts';
 import { endpoint } from './target-world.ts';
 import { eventually, testCluster } from './world.ts';
@@ -41,6 +42,7 @@ const request = (world: AttachWorld) => ({
   cwd: world.project,
   namespaces: [world.namespace],
   purpose: 'DevTest' as const,
+  serviceType: 'NodePort' as const,
   registry: world.registry,
   controllerImage: composed,
 });
@@ -51,12 +53,14 @@ function suite(cluster: Cluster): void {
     const world = await openAttachWorld(t, cluster);
     const before = await inventory(world);
     const options = ['--namespace', world.namespace, '--cluster-purpose', 'DevTest', '--registry', world.registry];
+    options.push('--service-type', 'NodePort');
     const base = ['--controller-base', cluster.baseImage ?? ''];
     const attached = await world.aksml('computetarget', 'attach', 'kubernetes', '-n', 'west', ...options, ...base);
     assert.equal(attached.code, 0, attached.stderr);
     for (const object of [
       'CustomResourceDefinition endpoints.aksml.dev',
       'Deployment aksml-controller in aksml-system',
+      'Deployment aksml-fe in aksml-system',
     ]) {
       assert.ok(attached.stderr.includes(object), `what is installed is shown: ${object}`);
     }
@@ -150,7 +154,13 @@ function suite(cluster: Cluster): void {
     const world = await openAttachWorld(t, cluster);
     // Rights in a namespace can be given once it is there.
     await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'aksml-system' } });
-    const manifests = installedManifests({ version: '0', image: 'x', namespaces: [world.namespace], controllers: 1 });
+    const manifests = installedManifests({
+      version: '0',
+      image: 'x',
+      namespaces: [world.namespace],
+      controllers: 1,
+      frontEnd: frontEndSettings({ routers: 1 }),
+    });
     const rights = neededRights(manifests, [world.namespace]);
     const kubeconfig = await world.kubeconfigOf(rights);
     const before = await inventory(world);
@@ -177,7 +187,13 @@ function suite(cluster: Cluster): void {
   test('nobody hands out rights that he has not', async (t) => {
     const world = await openAttachWorld(t, cluster);
     await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'aksml-system' } });
-    const manifests = installedManifests({ version: '0', image: 'x', namespaces: [world.namespace], controllers: 1 });
+    const manifests = installedManifests({
+      version: '0',
+      image: 'x',
+      namespaces: [world.namespace],
+      controllers: 1,
+      frontEnd: frontEndSettings({ routers: 1 }),
+    });
     const kubeconfig = await world.kubeconfigOf(neededRights(manifests, [world.namespace]));
     const session = await world.session();
     await assert.rejects(

@@ -166,7 +166,8 @@ function deployment(settings: ClusterSettings, { image, routers }: FrontEndSetti
                 { name: 'AKSML_NAMESPACES', value: settings.namespaces.join(',') },
                 { name: 'AKSML_HAPROXY', value: HAPROXY },
                 { name: 'AKSML_RUN_FOLDER', value: RUN_FOLDER },
-                { name: 'AKSML_SPOOL_FOLDER', value: SPOOL_FOLDER },
+                // The mounted folder itself cannot be made anew.
+                { name: 'AKSML_SPOOL_FOLDER', value: `${SPOOL_FOLDER}/bodies` },
                 { name: 'AKSML_SPOOL_BYTES', value: String(SPOOL_GIB * 2 ** 30) },
                 { name: 'AKSML_LEAVING_SECONDS', value: String(LEAVING_SECONDS) },
                 fromPod('POD_NAME', 'metadata.name'),

@@ -1,7 +1,7 @@
 import { readFile, statfs } from 'node:fs/promises';
 
-/** Each has one descriptor for the client and one for the replica. */
-const DESCRIPTORS_PER_CONNECTION = 2;
+/** Each has one descriptor for the client and one for the replica, and every fourth a pipe, which has two, to move bodies through. */
+const DESCRIPTORS_PER_CONNECTION = 2.5;
 /** For listeners, logs, health checks, and what HAProxy keeps open beside. */
 const OTHER_DESCRIPTORS = 500;
 const MOST_CONNECTIONS = 20_000;

@@ -25,8 +25,7 @@ export async function clusterStatus(kube: KubeClient, signal?: AbortSignal): Pro
     kubernetesVersion,
     ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
     ...(controller === undefined ? {} : { controller }),
-    // Until it is part of aksml, there is nothing to say of it.
-    ...(frontEnd === undefined || frontEnd.state === 'Missing'
+    ...(frontEnd === undefined
       ? {}
       : { frontEnd: { ...frontEnd, addresses: service ? frontEndAddresses(service, nodes?.items ?? []) : [] } }),
   };
