@@ -15,12 +15,14 @@ test('what several routers say of a version is added up, as of this process’s 
 
 test('counters go on where a router begins anew, goes, or is heard for the first time', () => {
   const view = viewOf('a', 'b');
-  const arrived = (router: string, time: number, count: number) =>
-    tell(view, router, time, time, [load({ arrived: count, completed: count, latency: [count, 0] })])[0]?.totals;
+  const arrived = (router: string, now: number, count: number, time = now) =>
+    tell(view, router, time, now, [load({ arrived: count, completed: count, latency: [count, 0] })])[0]?.totals;
   tell(view, 'b', 0, 0, []);
   assert.equal(arrived('a', 0, 700)?.arrived, 0, 'what came before it was listened to is not new');
   assert.equal(arrived('a', 100, 710)?.arrived, 10);
-  assert.equal(arrived('a', 200, 4)?.arrived, 14, 'began anew');
+  assert.equal(arrived('a', 150, 709)?.arrived, 9, 'one is between being at work and having ended');
+  assert.equal(arrived('a', 160, 710)?.arrived, 10);
+  assert.equal(arrived('a', 200, 4, 10)?.arrived, 14, 'began anew');
   view.setRouters(['b'], 300);
   assert.equal(arrived('b', 300, 50)?.arrived, 14, 'a new owner');
   assert.deepEqual(arrived('b', 400, 53), { arrived: 17, completed: 17, failed: 0, latency: [17, 0] });

@@ -26,6 +26,8 @@ interface RouterView {
   versions: ReadonlyMap<string, VersionLoad>;
 }
 
+const ZERO: VersionTotals = { arrived: 0, completed: 0, failed: 0, latency: [] };
+
 /** Ten times the period in which routers tell: one that is silent for longer may know of requests that nobody else does. */
 const STALE_MS = 1000;
 /** A ready router that has never been heard is waited for only so long. */
@@ -51,10 +53,11 @@ export class LoadView {
   *heard({ router, time, versions }: RouterLoad, now: number): Generator<VersionMoment, void, undefined> {
     const view = this.#routers.get(router);
     if (view === undefined) return;
-    const isFirst = view.heardAt === undefined || time < view.time;
+    const beganAnew = view.heardAt !== undefined && time < view.time;
+    const isFirst = view.heardAt === undefined || beganAnew;
     const elapsed = isFirst ? 0 : time - view.time;
     view.offset = isFirst ? now - time : Math.min(now - time, view.offset + elapsed * DRIFT);
-    const before = view.versions;
+    const before = beganAnew ? undefined : view.versions;
     view.time = time;
     view.heardAt = now;
     view.versions = new Map(versions.map((load) => [keyOf(load), load]));
@@ -62,7 +65,7 @@ export class LoadView {
       ({ heardAt, since }) => heardAt !== undefined || now - since > FIRST_MS,
     );
     for (const load of versions) {
-      const totals = this.#count(load, before.get(keyOf(load)));
+      const totals = this.#count(load, before === undefined ? ZERO : before.get(keyOf(load)));
       const sample = isComplete ? this.#sample(load, now, time + view.offset, totals) : undefined;
       if (sample === undefined) continue;
       yield { endpoint: load.endpoint, version: load.version, sample, totals };
@@ -73,7 +76,7 @@ export class LoadView {
     for (const key of this.#totals.keys()) if (key.startsWith(`${endpoint}/`)) this.#totals.delete(key);
   }
 
-  #count(load: VersionLoad, before: VersionLoad | undefined): VersionTotals {
+  #count(load: VersionLoad, before: VersionTotals | undefined): VersionTotals {
     const key = keyOf(load);
     const past = this.#totals.get(key) ?? { arrived: 0, completed: 0, failed: 0, latency: load.latency.map(() => 0) };
     // What a router counted before it was listened to may have been counted already.
@@ -81,12 +84,12 @@ export class LoadView {
       this.#totals.set(key, past);
       return past;
     }
-    const since = load.arrived < before.arrived || load.completed < before.completed ? undefined : before;
     const totals = {
-      arrived: past.arrived + load.arrived - (since?.arrived ?? 0),
-      completed: past.completed + load.completed - (since?.completed ?? 0),
-      failed: past.failed + load.failed - (since?.failed ?? 0),
-      latency: load.latency.map((count, index) => (past.latency[index] ?? 0) + count - (since?.latency[index] ?? 0)),
+      // What is at work is counted a moment before what has ended: for that long, a request may be missing.
+      arrived: past.arrived + load.arrived - before.arrived,
+      completed: past.completed + load.completed - before.completed,
+      failed: past.failed + load.failed - before.failed,
+      latency: load.latency.map((count, index) => (past.latency[index] ?? 0) + count - (before.latency[index] ?? 0)),
     };
     this.#totals.set(key, totals);
     return totals;
