@@ -1,4 +1,4 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createVSIX } from '@vscode/vsce';
@@ -28,6 +28,8 @@ export async function packageExtension(
         recursive: true,
         filter: (path) => !path.includes('__pycache__'),
       });
+    const readme = await readFile(join(root, 'README.md'), 'utf8');
+    await writeFile(join(stage, 'README.md'), withoutDeadLinks(readme));
     const manifest = Object.fromEntries(Object.entries(packageJson).filter(([key]) => !OF_NPM.includes(key)));
     await writeFile(join(stage, 'package.json'), JSON.stringify(manifest, undefined, 2));
     await createVSIX({
@@ -41,6 +43,13 @@ export async function packageExtension(
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
+}
+
+/** What the package does not have is named, not linked to. */
+function withoutDeadLinks(readme: string): string {
+  return readme.replaceAll(/(?<!!)\[([^\]]+)\]\((?!https?:)([^)#]+)\)/g, (link, text: string, path: string) =>
+    SHIPPED.some((name) => path === name || path.startsWith(`${name}/`)) ? link : text,
+  );
 }
 
 if (import.meta.main) await packageExtension();

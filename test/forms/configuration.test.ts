@@ -155,7 +155,7 @@ suite('the configuration form', { skip: 'skip' in found ? found.skip : false }, 
     await form.page.getByRole('textbox', { name: 'environment.environmentVariables, new name' }).fill('MODE');
     await form.page.getByRole('textbox', { name: 'environment.environmentVariables, new value' }).fill('fast');
     await form.page.getByRole('button', { name: 'Add to environment.environmentVariables' }).click();
-    await form.page.getByRole('button', { name: 'Browse … entryScript' }).click();
+    await form.page.getByRole('button', { name: 'Browse… entryScript' }).click();
     await until(() => document.edits.length === 3);
     assert.deepEqual(
       document.edits.map(({ path }) => path.join('.')),

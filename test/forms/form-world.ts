@@ -111,8 +111,18 @@ export function overflow(page: Page): Promise<number> {
   return page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
 }
 
-/** Writes what is seen to the folder that AKSML_SCREENSHOTS names, for people. */
+/** Tall enough for most forms; of a longer one its beginning is shown. */
+const PICTURE_HEIGHT = 760;
+
+/** Writes what is seen to the folder that AKSML_SCREENSHOTS names, for people and for the README. */
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = process.env['AKSML_SCREENSHOTS'];
-  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
+  if (!folder) return;
+  const { width = 0 } = page.viewportSize() ?? {};
+  const height = await page.evaluate<number>(
+    'Math.ceil(document.querySelector("#form").getBoundingClientRect().height)',
+  );
+  await page.setViewportSize({ width, height: Math.min(height, PICTURE_HEIGHT) });
+  await page.evaluate('scrollTo(0, 0)');
+  await page.screenshot({ path: join(folder, `${name}.png`) });
 }

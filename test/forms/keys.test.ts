@@ -48,7 +48,7 @@ suite('the keys form', { skip: 'skip' in found ? found.skip : false }, () => {
     async ({ page }) => {
       await page.getByRole('button', { name: 'Show the key: Primary key' }).click();
       await page.getByText(PRIMARY).waitFor();
-      await page.getByRole('button', { name: 'Regenerate … Secondary key' }).click();
+      await page.getByRole('button', { name: 'Regenerate… Secondary key' }).click();
       await page.getByText('is refused at once').waitFor();
     },
   );
@@ -71,11 +71,11 @@ suite('the keys form', { skip: 'skip' in found ? found.skip : false }, () => {
     assert.deepEqual(await form.state(), { scope: { name: 'diabetes' } });
     await form.page.getByRole('button', { name: 'Copy the key: Secondary key' }).click();
     await form.page.getByText('Copied.').waitFor({ state: 'attached' });
-    await form.page.getByRole('button', { name: 'Regenerate … Primary key' }).click();
+    await form.page.getByRole('button', { name: 'Regenerate… Primary key' }).click();
     await form.page.getByText('callers that use it get 401').waitFor();
     await form.page.getByRole('button', { name: 'Keep it' }).click();
     assert.deepEqual(calls, ['copy secondary']);
-    await form.page.getByRole('button', { name: 'Regenerate … Primary key' }).click();
+    await form.page.getByRole('button', { name: 'Regenerate… Primary key' }).click();
     await form.page.getByRole('button', { name: 'Regenerate', exact: true }).click();
     await form.page.getByText(PRIMARY).waitFor({ state: 'detached' });
     assert.deepEqual(calls, ['copy secondary', 'regenerate primary']);

@@ -104,7 +104,7 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     const name = form.page.getByRole('textbox', { name: 'Name', exact: true });
     await untilValue(name, (value) => value === 'diabetes');
     await name.fill('mine');
-    await form.page.getByRole('button', { name: 'File …', exact: true }).click();
+    await form.page.getByRole('button', { name: 'File…', exact: true }).click();
     await untilValue(form.page.getByRole('textbox', { name: 'File or folder' }), (value) =>
       value.endsWith('churn.onnx'),
     );
@@ -124,7 +124,7 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     await form.page.getByRole('textbox', { name: 'Name', exact: true }).fill('team-cluster');
     await form.page.getByRole('combobox', { name: 'Purpose' }).click();
     await form.page.getByRole('option', { name: 'DevTest' }).click();
-    await form.page.getByRole('button', { name: 'Browse …' }).click();
+    await form.page.getByRole('button', { name: 'Browse…' }).click();
     await untilValue(
       form.page.getByRole('textbox', { name: 'Kubeconfig' }),
       (value) => value === '/home/me/.kube/other',

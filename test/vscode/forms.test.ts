@@ -99,7 +99,7 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     const key = form.locator('.secret').first();
     await until(async () => !/•/.test(await key.innerText()));
     const before = await key.innerText();
-    await form.getByRole('button', { name: 'Regenerate … Primary key' }).click();
+    await form.getByRole('button', { name: 'Regenerate… Primary key' }).click();
     await shot('keys');
     await form.getByRole('button', { name: 'Regenerate', exact: true }).click();
     await until(async () => /•/.test(await key.innerText()));

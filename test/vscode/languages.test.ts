@@ -51,10 +51,19 @@ test('a configuration is judged as it is written, and mended with what is offere
     await page.locator('.monaco-editor .view-line', { hasText: '"computeType": "aks"' }).waitFor();
     await page.getByRole('treeitem', { name: /computeType is missing/ }).waitFor({ state: 'detached' });
     assert.equal(await readFile(join(world.project, 'deploymentconfig.json'), 'utf8'), BROKEN);
+    await workbench.command('File: Save');
+  });
+
+  await step(t, world, 'a deploy task that is refused tells the problems of files that are closed', async () => {
+    await workbench.command('View: Close All Editors');
+    await world.write('deploymentconfig.json', BROKEN);
+    await workbench.command('Tasks: Run Build Task');
+    await workbench.pick(/deploy project/);
+    await workbench.command('Problems: Focus on Problems View');
+    await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
   });
 
   await step(t, world, 'what a deployment leaves out is grey in the Explorer', async () => {
-    await workbench.command('File: Save');
     await workbench.openView('Explorer');
     await workbench.expand('source', 'data');
     await page

@@ -34,11 +34,19 @@ const OTHERS = [
   'extension/media/amlignore-grammar.json',
   'extension/media/amlignore-language.json',
   'extension/media/icon.png',
-  'extension/media/walkthrough/cluster.svg',
-  'extension/media/walkthrough/deploy.svg',
+  ...[
+    'cluster',
+    'configuration',
+    'deploy',
+    'endpoint',
+    'keys',
+    'register',
+    'rollout',
+    'script',
+    'test',
+    'tree',
+  ].flatMap((name) => ['dark', 'light'].map((theme) => `extension/media/pictures/${name}-${theme}.png`)),
   'extension/media/walkthrough/open.svg',
-  'extension/media/walkthrough/rollout.svg',
-  'extension/media/walkthrough/test.svg',
   'extension/package.json',
   'extension/package.nls.json',
   'extension/readme.md',
@@ -89,6 +97,19 @@ describe('the packaged extension', () => {
     }
     assert.ok(texts.includes('extension/dist/THIRD-PARTY-NOTICES.txt'));
     assert.deepEqual(inDist.filter((path) => !texts.includes(path)).sort(), [...reached].sort());
+  });
+
+  test('links to nothing that it does not have', () => {
+    const readme = files.get('extension/readme.md') ?? '';
+    const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)|src="([^"]+)"/g)].map(
+      ([, link, image]) => link ?? image,
+    );
+    const renamed = (link = '') => (link === 'CHANGELOG.md' ? 'changelog.md' : link);
+    assert.ok(links.length > 0);
+    assert.deepEqual(
+      links.filter((link) => !files.has(`extension/${renamed(link)}`)),
+      [],
+    );
   });
 
   test('is at most 6 MB, and what a window loads at once of it at most 150 KB', async (context) => {

@@ -120,7 +120,7 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
             value={draft.kubeconfig}
             onInput={(kubeconfig) => change({ kubeconfig })}
           />
-          <Button onClick={onBrowse}>{l10n.t('Browse …')}</Button>
+          <Button onClick={onBrowse}>{l10n.t('Browse…')}</Button>
         </div>
       </Field>
       <Field label={l10n.t('Context')} help={l10n.t('Of the kubeconfig; its current one where none is named.')}>

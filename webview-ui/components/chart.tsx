@@ -88,6 +88,11 @@ function widthOf(labels: readonly string[] | null): number {
   return 22 + 6.5 * Math.max(4, ...(labels ?? []).map(({ length }) => length));
 }
 
+/** Seconds since 1970; the minutes that are shown need no date. */
+function timeOfDay(time: number): string {
+  return new Date(time * 1000).toLocaleTimeString(undefined, { timeStyle: 'medium', hourCycle: 'h23' });
+}
+
 function options(width: number, unit: string, lines: readonly ChartLine[]): uPlot.Options {
   const style = getComputedStyle(document.body);
   const color = (name: string, otherwise: string) => style.getPropertyValue(name).trim() || otherwise;
@@ -111,7 +116,7 @@ function options(width: number, unit: string, lines: readonly ChartLine[]): uPlo
       y: { range: (_, __, high) => [0, Math.max(high * 1.1, 1)] },
     },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 70, values: (_, ticks) => ticks.map(timeOfDay) },
       {
         ...axis,
         size: (_, labels) => widthOf(labels),

@@ -31,7 +31,7 @@ export function Loading({ title, failure }: { readonly title: string; readonly f
       <h1 class="hidden-visually">{title}</h1>
       {failure === undefined ? (
         <p class="empty" role="status">
-          <Spinner /> {l10n.t('Loading …')}
+          <Spinner /> {l10n.t('Loading…')}
         </p>
       ) : (
         <FailureBanner failure={failure} />
@@ -148,7 +148,9 @@ function severityInWords(severity: Problem['severity']): string {
 }
 
 function placeOf({ file, path, line }: Problem): string {
-  const place = [file?.replace(/^.*[\\/]/, ''), path].filter(Boolean).join(' › ');
+  // An option of the command line is no place in a form.
+  const key = path?.startsWith('--') ? undefined : path;
+  const place = [file?.replace(/^.*[\\/]/, ''), key].filter(Boolean).join(' › ');
   if (place === '') return '';
   return line === undefined ? `(${place})` : `(${place}, ${l10n.t('line {0}', line)})`;
 }

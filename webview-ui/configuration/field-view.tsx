@@ -190,8 +190,8 @@ function TextControl({ spec, value, problems, disabled, onEdit, onBrowse }: Fiel
         />
         {spec.unit === undefined ? null : <span class="unit">{spec.unit}</span>}
         {spec.kind === 'path' ? (
-          <Button disabled={disabled} label={l10n.t('Browse … {0}', spec.id)} onClick={onBrowse}>
-            {l10n.t('Browse …')}
+          <Button disabled={disabled} label={l10n.t('Browse… {0}', spec.id)} onClick={onBrowse}>
+            {l10n.t('Browse…')}
           </Button>
         ) : null}
       </div>

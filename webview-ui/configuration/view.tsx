@@ -29,7 +29,7 @@ export function ConfigurationView({ state, dispatch, onDeploy, ...actions }: Con
       >
         <Button onClick={actions.onOpenAsText}>{l10n.t('Open as text')}</Button>
         <Button appearance="primary" onClick={onDeploy}>
-          {l10n.t('Deploy …')}
+          {l10n.t('Deploy…')}
         </Button>
       </Head>
       {state.failure === undefined ? null : (

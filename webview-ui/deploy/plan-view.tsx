@@ -17,7 +17,7 @@ export function Plan({ state }: { readonly state: DeployState }): VNode {
       <p class="muted plan-state" role="status">
         {isEvaluating ? (
           <>
-            <Spinner /> {l10n.t('Planning …')}
+            <Spinner /> {l10n.t('Planning…')}
           </>
         ) : problems.some(({ severity }) => severity === 'error') ? (
           l10n.t('It cannot be deployed like this:')

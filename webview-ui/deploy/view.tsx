@@ -147,7 +147,7 @@ function What({ state, dispatch, onBrowseModel }: DeployViewProps): VNode {
               }}
             />
           </span>
-          <Button onClick={onBrowseModel}>{l10n.t('Add a file …')}</Button>
+          <Button onClick={onBrowseModel}>{l10n.t('Add a file…')}</Button>
         </div>
       </Field>
       <Field label={l10n.t('Files')} help={l10n.t('What the deployment is described by.')}>

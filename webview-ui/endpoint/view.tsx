@@ -56,7 +56,7 @@ export function EndpointView(props: EndpointViewProps): VNode {
         <Button disabled={state.isGone} onClick={() => onAct('logs')}>
           {l10n.t('Logs')}
         </Button>
-        <Button onClick={() => onAct('deploy')}>{l10n.t('Deploy …')}</Button>
+        <Button onClick={() => onAct('deploy')}>{l10n.t('Deploy…')}</Button>
       </Head>
       {state.isGone ? <Banner tone="warning">{l10n.t('{0} has been deleted.', name)}</Banner> : null}
       {state.failure === undefined ? null : (

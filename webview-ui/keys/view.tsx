@@ -97,11 +97,11 @@ function Key({ state, dispatch, onReveal, onCopy, onRegenerate, which, title }: 
             <Icon name="copy" />
           </Button>
           <Button
-            label={l10n.t('Regenerate … {0}', title)}
+            label={l10n.t('Regenerate… {0}', title)}
             disabled={disabled}
             onClick={() => dispatch({ type: 'ask', which })}
           >
-            {l10n.t('Regenerate …')}
+            {l10n.t('Regenerate…')}
           </Button>
           {isBusy ? <Spinner /> : null}
         </span>

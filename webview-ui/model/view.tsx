@@ -35,7 +35,7 @@ export function ModelView(props: ModelViewProps): VNode {
           <p>{l10n.t('Registered as {0}.', registered.id)}</p>
           <span class="actions">
             <Button appearance="primary" onClick={() => onDeploy(registered.id)}>
-              {l10n.t('Deploy …')}
+              {l10n.t('Deploy…')}
             </Button>
           </span>
         </Banner>
@@ -75,8 +75,8 @@ function Files({ state, dispatch, onBrowse }: ModelViewProps): VNode {
               onInput={(path) => change({ path })}
             />
           </span>
-          <Button onClick={() => onBrowse('file')}>{l10n.t('File …')}</Button>
-          <Button onClick={() => onBrowse('folder')}>{l10n.t('Folder …')}</Button>
+          <Button onClick={() => onBrowse('file')}>{l10n.t('File…')}</Button>
+          <Button onClick={() => onBrowse('folder')}>{l10n.t('Folder…')}</Button>
         </div>
         <p class="muted recognized" role="status">
           {recognized === undefined

@@ -94,7 +94,7 @@ function Request({ state, dispatch, onSend, onCancel, onSave }: RequestViewProps
         <Button disabled={problem !== undefined} onClick={() => dispatch({ type: 'format' })}>
           {l10n.t('Format')}
         </Button>
-        <Button onClick={onSave}>{l10n.t('Save as .http …')}</Button>
+        <Button onClick={onSave}>{l10n.t('Save as .http…')}</Button>
       </div>
       <Headers state={state} dispatch={dispatch} />
       <Schema state={state} />
@@ -166,7 +166,7 @@ function Response({ state, dispatch }: RequestViewProps): VNode {
       <h2>{l10n.t('Response')}</h2>
       {state.isSending ? (
         <p class="empty">
-          <Spinner /> {l10n.t('Waiting for the answer …')}
+          <Spinner /> {l10n.t('Waiting for the answer…')}
         </p>
       ) : null}
       {response === undefined && !state.isSending ? (

@@ -282,8 +282,8 @@ function Footer({ state, dispatch, onApply }: Omit<RolloutViewProps, 'onRollBack
         {l10n.t('All back to the default')}
       </Button>
       <span class="muted" aria-live="polite">
-        {state.busy === 'apply' ? l10n.t('Applying …') : null}
-        {state.busy === 'rollBack' ? l10n.t('Rolling back …') : null}
+        {state.busy === 'apply' ? l10n.t('Applying…') : null}
+        {state.busy === 'rollBack' ? l10n.t('Rolling back…') : null}
         {state.busy === undefined && changed ? l10n.t('Nothing has changed yet: apply to make it so.') : null}
         {state.busy === undefined && !changed ? state.done : null}
       </span>

@@ -1,6 +1,11 @@
 import { type Contributions, type Text, text } from './contribution.ts';
 
-const picture = (name: string, altText: Text) => ({ svg: `media/walkthrough/${name}.svg`, altText });
+const drawing = (name: string, altText: Text) => ({ svg: `media/walkthrough/${name}.svg`, altText });
+
+const picture = (name: string, altText: Text) => {
+  const [dark, light] = [`media/pictures/${name}-dark.png`, `media/pictures/${name}-light.png`];
+  return { image: { dark, light, hc: dark, hcLight: light }, altText };
+};
 
 export const WALKTHROUGH: Contributions = {
   points: {
@@ -20,7 +25,7 @@ export const WALKTHROUGH: Contributions = {
               'walkthrough.open.description',
               'A folder with a model file, and perhaps a scoring script and the configuration files of Azure Machine Learning v1. What is missing is made for you.\n[Open Folder](command:vscode.openFolder)',
             ),
-            media: picture('open', text('walkthrough.open.alt', 'A model file in the Explorer')),
+            media: drawing('open', text('walkthrough.open.alt', 'A model file in the Explorer')),
             completionEvents: ['onContext:workspaceFolderCount > 0'],
           },
           {
@@ -32,7 +37,7 @@ export const WALKTHROUGH: Contributions = {
             ),
             media: picture(
               'deploy',
-              text('walkthrough.deploy.alt', 'A version and its replicas turn healthy in the tree'),
+              text('walkthrough.deploy.alt', 'The form of a deployment, with its plan'),
             ),
             completionEvents: ['onCommand:aksml.endpoint.deploy'],
           },
@@ -53,7 +58,7 @@ export const WALKTHROUGH: Contributions = {
               'walkthrough.cluster.description',
               'Any Kubernetes that your kubeconfig knows. Endpoints on it keep running when this laptop is closed.\n[Attach Cluster](command:aksml.cluster.attach)',
             ),
-            media: picture('cluster', text('walkthrough.cluster.alt', 'A cluster beside this machine')),
+            media: picture('cluster', text('walkthrough.cluster.alt', 'The form that attaches a cluster')),
             completionEvents: ['onCommand:aksml.cluster.attach'],
           },
           {
@@ -63,7 +68,7 @@ export const WALKTHROUGH: Contributions = {
               'walkthrough.rollout.description',
               'Give a new version a few percent of the traffic, see how it does, then all of it, or roll back with one click.\n[Roll Out](command:aksml.endpoint.rollout)',
             ),
-            media: picture('rollout', text('walkthrough.rollout.alt', 'Traffic shifts from one version to another')),
+            media: picture('rollout', text('walkthrough.rollout.alt', 'Two versions share the traffic')),
             completionEvents: ['onCommand:aksml.endpoint.rollout'],
           },
         ],

@@ -1,7 +1,9 @@
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import type { ParamsOf } from '../../contract/engine-api.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { ProgressEvent } from '../../contract/event.ts';
+import { serviceNameFrom } from '../../contract/names.ts';
 import type { AksmlWindow } from '../aksml-window.ts';
 import { configurationKind } from '../languages/documents.ts';
 import { defaultTarget, scopeFor } from '../scopes.ts';
@@ -18,7 +20,7 @@ interface DeployDefinition extends vscode.TaskDefinition {
   readonly target?: string;
 }
 
-/** Offers a deploy task for each inference configuration, and runs those that `tasks.json` defines. */
+/** Offers a deploy task for each inference configuration, with the deployment configuration beside it, and runs those that `tasks.json` defines. */
 export class DeployTasks implements vscode.TaskProvider {
   readonly #window: AksmlWindow;
 
@@ -31,9 +33,16 @@ export class DeployTasks implements vscode.TaskProvider {
     return files.flatMap((uri) => {
       const folder = vscode.workspace.getWorkspaceFolder(uri);
       if (configurationKind(uri.path) !== 'inferenceconfig' || folder === undefined) return [];
-      const inferenceConfig = vscode.workspace.asRelativePath(uri, false);
-      const name = folder.name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
-      return [this.#task({ type: TASK_TYPE, name, inferenceConfig }, folder)];
+      const deployment = files.find(
+        ({ path }) => configurationKind(path) === 'deploymentconfig' && posix.dirname(path) === posix.dirname(uri.path),
+      );
+      const definition = {
+        type: TASK_TYPE,
+        name: serviceNameFrom(folder.name) || 'service',
+        inferenceConfig: vscode.workspace.asRelativePath(uri, false),
+        ...(deployment && { deploymentConfig: vscode.workspace.asRelativePath(deployment, false) }),
+      };
+      return [this.#task(definition, folder)];
     });
   }
 

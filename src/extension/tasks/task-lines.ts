@@ -33,9 +33,10 @@ export function problemLine({ severity, code, file, line, message, remedy }: Pro
 
 export const PROBLEM_MATCHER = {
   name: 'aksml',
-  owner: 'aksml',
+  // Not the owner of the diagnostics of open files, which every run would clear.
+  owner: 'aksml-deploy',
   source: 'aksml',
-  applyTo: 'allDocuments',
+  applyTo: 'closedDocuments',
   fileLocation: 'absolute',
   pattern: {
     regexp: '^(.+):(\\d+): (error|warning|info): (.*) \\[([\\w.:-]+)\\]$',
