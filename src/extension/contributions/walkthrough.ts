@@ -35,10 +35,7 @@ export const WALKTHROUGH: Contributions = {
               'walkthrough.deploy.description',
               'Right-click the model and choose Deploy. Without a cluster it runs on this machine.\n[Deploy](command:aksml.endpoint.deploy)',
             ),
-            media: picture(
-              'deploy',
-              text('walkthrough.deploy.alt', 'The form of a deployment, with its plan'),
-            ),
+            media: picture('deploy', text('walkthrough.deploy.alt', 'The form of a deployment, with its plan')),
             completionEvents: ['onCommand:aksml.endpoint.deploy'],
           },
           {
