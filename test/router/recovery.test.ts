@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { readdir, readFile } from 'node:fs/promises';
+import { Agent } from 'node:http';
+import { describe, type TestContext, test } from 'node:test';
+import { haproxyProgram } from '../../scripts/haproxy.ts';
+import { eventually } from '../cluster/world.ts';
+import { FakeReplica, Hold } from '../conformance/fake-replica.ts';
+import { call, until } from '../conformance/http-client.ts';
+import { routedEndpoint, routedVersion, startRouter, type TestRouter } from './test-router.ts';
+
+const program = await haproxyProgram();
+
+describe('a router on its own', { skip: typeof program === 'string' ? false : program.skip }, () => {
+  const score = ({ settings }: TestRouter, body: string | Buffer = 'x') =>
+    call(`http://127.0.0.1:${settings.port}/api/v1/service/svc/score`, { body, agent: new Agent() });
+
+  async function open(t: TestContext) {
+    const world = await startRouter();
+    const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id)));
+    t.after(async () => {
+      await world.remove();
+      await Promise.all(replicas.map((replica) => replica.kill()));
+    });
+    const [real, other] = replicas;
+    assert.ok(real && other);
+    return { world, real, other };
+  }
+
+  test('HAProxy that is killed is back at once, with all that it did before', async (t) => {
+    const { world, real } = await open(t);
+    const version = routedVersion('main', [real], { maxConcurrentRequestsPerContainer: 5 });
+    await world.router.configure({ endpoints: [routedEndpoint('svc', [version])], routers: [] });
+    assert.equal((await score(world)).status, 200);
+    for (const all of [true, false]) {
+      const pids = await processesOf(world.settings.folder);
+      assert.ok(pids.length >= 2, 'a master and a worker');
+      for (const pid of all ? pids : pids.slice(-1)) process.kill(pid, 'SIGKILL');
+      await eventually('it is another one', async () => {
+        const present = await processesOf(world.settings.folder);
+        return present.length >= 2 && !present.some((pid) => pids.includes(pid));
+      });
+      await eventually('it serves', async () => (await score(world).catch(() => undefined))?.status === 200);
+      const large = await score(world, Buffer.alloc(300_000, 'x'));
+      assert.equal(large.status, 200, 'by way of the activator, too');
+    }
+    await world.router.configure({ endpoints: [], routers: [] });
+    assert.equal((await score(world)).status, 404, 'and it is told what is new');
+  });
+
+  test('a mirror gets copies of its share, whatever becomes of them, and clients the answers of the others alone', async (t) => {
+    const { world, real, other } = await open(t);
+    const hold = new Hold();
+    other.answer = hold.answer;
+    const configure = (percentile: number) =>
+      world.router.configure({
+        endpoints: [
+          routedEndpoint(
+            'svc',
+            [
+              routedVersion('main', [real], { maxConcurrentRequestsPerContainer: 100 }),
+              routedVersion('next', [other], {
+                isDefault: false,
+                trafficPercentile: 0,
+                maxConcurrentRequestsPerContainer: 100,
+              }),
+            ],
+            { mirror: { version: 'next', percentile } },
+          ),
+        ],
+        routers: [],
+      });
+    await configure(100);
+    const large = Buffer.alloc(300_000, 'x');
+    for (const body of ['x', large]) {
+      const reply = await score(world, body);
+      assert.deepEqual([reply.status, reply.headers['azureml-model-deployment']], [200, 'main']);
+    }
+    await until(() => hold.waiting.length === 2, 'the copies have come, and nobody waits for them');
+    assert.deepEqual(other.seen.map(({ body }) => body.length).sort(), [1, large.length]);
+    hold.releaseAll();
+    other.answer = (_request, response) => void response.socket?.destroy();
+    assert.equal((await score(world)).status, 200, 'nor does it matter how they fail');
+    await configure(0);
+    const before = other.seen.length;
+    for (let index = 0; index < 20; index += 1) assert.equal((await score(world)).status, 200);
+    assert.equal(other.seen.length, before);
+    other.answer = (_request, response) => void response.end();
+    await configure(25);
+    for (let index = 0; index < 400; index += 1) assert.equal((await score(world)).status, 200);
+    const figures = world.activator.figures();
+    const copied = (figures.copied.get('svc/next') ?? 0) + (figures.dropped.get('svc/next') ?? 0) - before;
+    // Six standard deviations.
+    assert.ok(Math.abs(copied - 100) < 52, `${copied} of 400`);
+  });
+});
+
+/** Processes whose command names the folder: the master, then its workers. */
+async function processesOf(folder: string): Promise<number[]> {
+  const all = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
+  const commands = await Promise.all(
+    all.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'latin1').catch(() => '')] as const),
+  );
+  return commands.filter(([, command]) => command.includes(folder)).map(([pid]) => pid);
+}
