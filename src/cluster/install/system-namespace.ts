@@ -38,6 +38,8 @@ export async function removeSystemNamespace(kube: KubeClient, signal?: AbortSign
   if (present === undefined || !isOurs(present)) return [];
   const others = await othersIn(kube, signal);
   if (others.length > 0) return others;
+  // Of a namespace that is being removed, pods that still have time to end are looked at again only when half of that time is over.
+  await untilPodsGone(kube, signal);
   await kube.remove(NAMESPACES, present.metadata, signal === undefined ? {} : { signal });
   await untilNamespaceGone(kube, signal);
   return [];
@@ -50,6 +52,24 @@ export async function untilNamespaceGone(kube: KubeClient, signal?: AbortSignal)
     const query = { fieldSelector: `metadata.name=${SYSTEM_NAMESPACE}` };
     for await (const event of listWatch(kube, NAMESPACES, query, watching)) {
       if (event.type === 'deleted' || (event.type === 'listed' && event.objects.length === 0)) return;
+    }
+    signal?.throwIfAborted();
+  } finally {
+    leave.abort();
+  }
+}
+
+/** Routers answer what they have begun. */
+async function untilPodsGone(kube: KubeClient, signal?: AbortSignal): Promise<void> {
+  const leave = new AbortController();
+  const watching = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
+  const present = new Set<string>();
+  try {
+    for await (const event of listWatch(kube, PODS, { namespace: SYSTEM_NAMESPACE }, watching)) {
+      if (event.type === 'listed') present.clear();
+      if (event.type === 'listed') for (const { metadata } of event.objects) present.add(metadata.name);
+      if (event.type === 'deleted') present.delete(event.object.metadata.name);
+      if (event.type !== 'interrupted' && present.size === 0) return;
     }
     signal?.throwIfAborted();
   } finally {
