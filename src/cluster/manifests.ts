@@ -1,6 +1,7 @@
 import type { FrontEndService } from '../contract/compute-record.ts';
 import type { KubeObject } from '../kube/object.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES } from '../kube/resource.ts';
+import type { RouterScaleLimits } from '../serving/router-scale.ts';
 import { endpointDefinition } from './crd.ts';
 import { controllerManifests } from './manifests/controller.ts';
 import type { Manifest } from './manifests/manifest.ts';
@@ -43,6 +44,8 @@ export interface FrontEndSettings {
   readonly https?: { readonly hosts: readonly string[] };
   /** Certificates are got, and renewed, from an ACME server. */
   readonly acme?: AcmeSettings;
+  /** Absent: there are as many routers as at first, and no larger ones. */
+  readonly scaling?: RouterScaleLimits;
   /** What every router keeps to. */
   readonly routing: RouterSettings;
 }

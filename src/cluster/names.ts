@@ -16,6 +16,8 @@ export const FRONT_END_PEERS = 'aksml-fe-peers';
 export const FRONT_END_SETTINGS_KEY = 'settings.json';
 /** The key under which the controller finds how to get a certificate, as JSON; absent where none is to be got. */
 export const FRONT_END_ACME_KEY = 'acme.json';
+/** The key under which the controller finds how many routers there may be, and how large; absent where that is fixed. */
+export const FRONT_END_SCALE_KEY = 'scale.json';
 export const ROUTER_CONTAINER = 'router';
 /** Of a router's pod: for everybody; for the other routers; for probes, figures and the controller. */
 export const ROUTER_PORTS = { http: 8080, https: 8443, hop: 8081, agent: 9090 } as const;

@@ -39,7 +39,7 @@ async function main(): Promise<void> {
     spool,
     mostSpooled: Math.min(Number(required('AKSML_SPOOL_BYTES')), await spoolRoom(spool)),
     logPort: LOG_PORT,
-    threads: availableParallelism(),
+    threads: Number(env['AKSML_THREADS'] ?? availableParallelism()),
     maxConnections: await connectionsHere(),
     leavingMs: Number(env['AKSML_LEAVING_SECONDS'] ?? 15) * 1000,
     log,

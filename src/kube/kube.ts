@@ -150,7 +150,7 @@ export class KubeClient {
   async replace<T extends KubeObject>(
     resource: Resource<T>,
     object: T,
-    options: WriteOptions & { readonly subresource?: 'status' },
+    options: WriteOptions & { readonly subresource?: 'status' | 'resize' },
   ): Promise<T> {
     return await this.transport.json<T>({
       method: 'PUT',

@@ -1,7 +1,9 @@
+import { ROUTER_CPU } from '../cluster/manifests/router.ts';
 import type { ClusterSettings, FrontEndSettings } from '../cluster/manifests.ts';
 import { DEFAULT_ROUTER_SETTINGS } from '../cluster/router/router-settings.ts';
 import type { ComputeTargetRecord, FrontEndRecord, FrontEndService } from '../contract/compute-record.ts';
 import { AksmlError } from '../contract/error.ts';
+import type { RouterScaleLimits } from '../serving/router-scale.ts';
 
 /** What attaching may be told of the front end. */
 export interface FrontEndRequest {
@@ -66,7 +68,13 @@ export function frontEndSettings({ purpose, frontEnd }: ComputeTargetRecord): Fr
       allowInsecureConnections: tls?.allowInsecureConnections ?? DEFAULT_ROUTER_SETTINGS.allowInsecureConnections,
     },
     ...(image === undefined ? {} : { image }),
+    ...(purpose === 'FastProd' ? { scaling: scalingFor(routers ?? 3) } : {}),
   };
+}
+
+function scalingFor(routers: number): RouterScaleLimits {
+  const maxRouters = Math.min(MOST_ROUTERS, routers * 4);
+  return { minRouters: routers, maxRouters, minCpu: ROUTER_CPU.least, maxCpu: ROUTER_CPU.most };
 }
 
 /** All that is installed in the cluster of a target, without the image. */

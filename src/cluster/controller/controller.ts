@@ -16,6 +16,7 @@ import type { ControllerMetrics } from './metrics.ts';
 import { type BeforeWrite, ObjectWriter } from './object-writer.ts';
 import { PodDiagnosis } from './pod-diagnosis.ts';
 import { Reconciler } from './reconciler.ts';
+import { RouterScaler } from './router-scaler.ts';
 import { SpecHistory } from './spec-history.ts';
 import { WorkQueue } from './work-queue.ts';
 
@@ -59,6 +60,7 @@ export class Controller {
   readonly #frontEnd: FrontEndView;
   readonly #load: LoadFollower;
   readonly #certificates: CertificateKeeper;
+  readonly #routers: RouterScaler;
   readonly #reconciler: Reconciler;
   #queue: WorkQueue | undefined;
   #leading = false;
@@ -98,6 +100,13 @@ export class Controller {
       log: (message) => options.log({ level: 'info', message }),
       warn,
     });
+    this.#routers = new RouterScaler({
+      kube,
+      namespace: this.#namespace,
+      beforeWrite,
+      log: (message) => options.log({ level: 'info', message }),
+      warn,
+    });
     this.#load = new LoadFollower({
       kube,
       cache: this.#cache,
@@ -106,6 +115,7 @@ export class Controller {
       log: (message, { metadata }, version) =>
         options.log({ level: 'info', message, endpoint: keyOf(metadata), version }),
       warn,
+      onLoad: (load) => this.#routers.heard(load, performance.now()),
       onNews: (endpoint) => this.#queue?.add(endpoint),
     });
     this.#reconciler = new Reconciler({
@@ -197,7 +207,7 @@ export class Controller {
     await this.#writer
       .createOnce({ resource: SECRETS, object: hopSecret(this.#namespace) }, signal)
       .catch((error: unknown) => this.#options.log({ level: 'warn', message: `the routers' secret: ${said(error)}` }));
-    await Promise.all([this.#publisher.run(signal), this.#load.run(signal), this.#certificates.run(signal)]);
+    await Promise.all([this.#publisher, this.#load, this.#certificates, this.#routers].map((one) => one.run(signal)));
   }
 
   #onEndpoint(change: InformerChange<StoredEndpoint>): void {

@@ -3,6 +3,7 @@ import type { KubeClient } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/object.ts';
 import type { StoredEndpoint } from '../../kube/resource.ts';
 import type { RolloutEvidence } from '../../serving/rollout.ts';
+import type { RouterLoad } from '../router/routing-table.ts';
 import { Autoscaler } from './autoscaler.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { LoadView } from './load-view.ts';
@@ -18,6 +19,8 @@ export interface LoadFollowerParts {
   readonly beforeWrite: BeforeWrite;
   readonly log: (message: string, endpoint: StoredEndpoint, version: string) => void;
   readonly warn: (error: unknown) => void;
+  /** A router has told of itself. */
+  readonly onLoad: (load: RouterLoad) => void;
   /** What is to be said of it may have changed. */
   readonly onNews: (endpoint: string) => void;
 }
@@ -60,6 +63,7 @@ export class LoadFollower {
         namespace,
         onRouters: (names) => view.setRouters(names, performance.now()),
         onLoad: (load) => {
+          this.#parts.onLoad(load);
           for (const moment of view.heard(load, performance.now())) {
             const endpoint = cache.holderOfName(moment.endpoint);
             if (endpoint === undefined) continue;

@@ -52,11 +52,14 @@ export const LEASE_RULES: readonly PolicyRule[] = [
 const ACME_SECRETS = [ACME_ACCOUNT_SECRET, ACME_CERTIFICATE_SECRET, CHALLENGE_SECRET];
 const AUTH_SECRETS = [...'0123456789abcdef'].map((digit) => `${FRONT_END_NAME}-auth-${digit}`);
 
-/** What it may do in aksml's own namespace: tell the routers whom to let in, ask them for their load, and see where they are reached. */
+/** What it may do in aksml's own namespace: tell the routers whom to let in, ask them for their load, size them, and see where they are reached. */
 export const SYSTEM_RULES: readonly PolicyRule[] = [
   rule('v1', ['secrets'], ['list', 'watch', 'create']),
   { ...rule('v1', ['secrets'], ['get', 'patch']), resourceNames: [HOP_SECRET, ...AUTH_SECRETS, ...ACME_SECRETS] },
   rule('v1', ['pods', 'services'], ['list', 'watch']),
+  rule('v1', ['pods/resize'], ['update']),
+  { ...rule('apps/v1', ['deployments/scale'], ['patch']), resourceNames: [FRONT_END_NAME] },
+  rule('v1', ['events'], ['create']),
   { ...rule('v1', ['configmaps'], ['get', 'list', 'watch']), resourceNames: [FRONT_END_NAME] },
 ];
 

@@ -17,6 +17,7 @@ import {
   FRONT_END_ACME_KEY,
   FRONT_END_NAME,
   FRONT_END_PEERS,
+  FRONT_END_SCALE_KEY,
   FRONT_END_SETTINGS_KEY,
   HOSTS_ANNOTATION,
   partLabels,
@@ -52,6 +53,9 @@ const SPOOL_GIB = 8;
 const PROGRAM = ['/opt/aksml/bin/node', '/opt/aksml/router.js'];
 const HAPROXY = '/opt/aksml/haproxy/bin/haproxy';
 
+/** vCPUs of a router: at first, and at most. azureml-fe's had 2. */
+export const ROUTER_CPU = { least: 1, most: 2 } as const;
+
 /** The routers, what they are reached by, and what they may do. */
 export function frontEndManifests(settings: ClusterSettings, frontEnd: FrontEndSettings): readonly Manifest[] {
   return [
@@ -66,12 +70,13 @@ export function frontEndManifests(settings: ClusterSettings, frontEnd: FrontEndS
   ];
 }
 
-function routerSettings({ routing, acme }: FrontEndSettings): ConfigMap {
+function routerSettings({ routing, acme, scaling }: FrontEndSettings): ConfigMap {
   return {
     metadata: named(FRONT_END_NAME, SYSTEM_NAMESPACE),
     data: {
       [FRONT_END_SETTINGS_KEY]: JSON.stringify(routing),
       ...(acme === undefined ? {} : { [FRONT_END_ACME_KEY]: JSON.stringify(acme) }),
+      ...(scaling === undefined ? {} : { [FRONT_END_SCALE_KEY]: JSON.stringify(scaling) }),
     },
   };
 }
@@ -170,6 +175,8 @@ function deployment(settings: ClusterSettings, { image, routers }: FrontEndSetti
                 { name: 'AKSML_SPOOL_FOLDER', value: `${SPOOL_FOLDER}/bodies` },
                 { name: 'AKSML_SPOOL_BYTES', value: String(SPOOL_GIB * 2 ** 30) },
                 { name: 'AKSML_LEAVING_SECONDS', value: String(LEAVING_SECONDS) },
+                // HAProxy's threads are as many as it may ever have CPUs.
+                { name: 'AKSML_THREADS', value: String(ROUTER_CPU.most) },
                 fromPod('POD_NAME', 'metadata.name'),
                 fromPod('POD_IP', 'status.podIP'),
               ],
@@ -180,7 +187,7 @@ function deployment(settings: ClusterSettings, { image, routers }: FrontEndSetti
               })),
               resources: {
                 requests: { cpu: '200m', memory: '256Mi' },
-                limits: { cpu: '1', memory: '1200Mi' },
+                limits: { cpu: String(ROUTER_CPU.least), memory: '1200Mi' },
               },
               startupProbe: { ...probe('/readyz'), periodSeconds: 1, failureThreshold: 300 },
               livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },

@@ -13,6 +13,7 @@ import { RequestLog } from './request-log.ts';
 import { Router } from './router.ts';
 import { RouterMetrics } from './router-metrics.ts';
 import type { RouterLoad, RoutingTable } from './routing-table.ts';
+import { type Saturation, SaturationProbe } from './saturation.ts';
 import { type RouterOrders, TableSource } from './table-source.ts';
 import { serveTokens } from './token-socket.ts';
 import { TokenVerifier } from './token-verifier.ts';
@@ -56,6 +57,8 @@ const NO_TABLE: RoutingTable = { endpoints: [], routers: [] };
 const RETRY_MS = 500;
 /** How often HAProxy is asked how much it has to do. */
 const SAMPLE_MS = 100;
+/** How often it is measured what HAProxy adds to a request. */
+const MEASURE_MS = 250;
 /** What is held when HAProxy is to end: bodies that arrive, requests that wait. */
 const LONGEST_HOLD_MS = 90_000;
 const POLL_MS = 50;
@@ -71,6 +74,7 @@ export class RouterAgent {
   #load: RouterLoad;
   #orders: RouterOrders | undefined;
   #inForce: RouterOrders | undefined;
+  #saturation: Saturation | undefined;
   #leftAt: number | undefined;
   #news = Promise.withResolvers<void>();
 
@@ -149,6 +153,7 @@ export class RouterAgent {
       this.#source.run(ending.signal),
       this.#obey(ending.signal),
       this.#sample(new LoadSampler(this.#router, requestLog), ending.signal),
+      this.#measure(new SaturationProbe(ports.http), ending.signal),
     ]);
     await Promise.race([working, untilAborted(signal)]);
     log({ level: 'info', message: 'leaves: others are asked to serve its endpoints' });
@@ -206,8 +211,15 @@ export class RouterAgent {
     }
   }
 
+  async #measure(probe: SaturationProbe, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      this.#saturation = await probe.sample();
+      await sleep(MEASURE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
   #loadNow(): RouterLoad {
-    return withWaiting(this.#load, this.#activator?.waiting() ?? new Map());
+    return { ...withWaiting(this.#load, this.#activator?.waiting() ?? new Map()), ...this.#saturation };
   }
 
   async #leave(activator: Activator): Promise<void> {

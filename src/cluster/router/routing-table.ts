@@ -78,6 +78,10 @@ export interface RouterLoad {
   readonly time: number;
   /** Those that it owns and that have been used or have replicas. */
   readonly versions: readonly VersionLoad[];
+  /** vCPU seconds that its container has used since it began. */
+  readonly cpuSeconds?: number;
+  /** What it adds to a request that has nothing to wait for, of late. */
+  readonly routingMs?: number;
 }
 
 export interface VersionLoad {
