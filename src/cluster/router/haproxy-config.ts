@@ -134,7 +134,7 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       http-error status 408 ${TEXT} string "The request was not sent in time." ${NOSNIFF}
       http-error status 502 ${TEXT} string "Replica closed connection before replying" ${NOSNIFF}
       http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] %[var(txn.name)]%[${why}]" ${NOSNIFF} hdr retry-after 1
-      http-error status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.timeout)] ms" ${NOSNIFF}`;
+      http-error status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF}`;
   const common = lines`
       mode http
       log 127.0.0.1:${logPort} len 1024 format raw local0 info
@@ -164,10 +164,11 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       retries 3
       option redispatch 1
       http-reuse always
-      http-request set-timeout server var(txn.patience)
+      http-request set-timeout server var(txn.target),field(5,:)
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
       http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
-      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.timeout)] ms" ${NOSNIFF} if { status ge 500 } { res.timer.hdr,sub(txn.timeout) -m int ge 0 }
+      http-response set-var(txn.limit_ms) var(txn.target),field(4,:) if { status ge 500 }
+      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF} if { status ge 500 } { res.timer.hdr,sub(txn.limit_ms) -m int ge 0 }
       http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
     '',
     'defaults held',
@@ -179,7 +180,7 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       option redispatch 1
       retry-on conn-failure 503
       http-send-name-header x-aksml-replica
-      http-request set-timeout server var(txn.timeout)
+      http-request set-timeout server var(txn.target),field(4,:)
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
       http-response set-status 503 if { status 599 }
       http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
@@ -206,6 +207,21 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
 
 const LOG_FORMAT = '  log-format "%b %s %ST %Tw %Ta %tsc"';
 
+/** Names of headers that ask for more than the usual: requests without them, to endpoints that want no more, take the short way. */
+const UNUSUAL =
+  '(^|,)(x-aksml-|x-request-id|x-ms-|te(,|$)|proxy-|http2-settings|upgrade|azureml-model-deployment|aksml-session|transfer-encoding|expect)';
+
+/** Ids are made when absent, and cleaned when odd. */
+const REQUEST_IDS = lines`
+      http-request set-var(txn.id) uuid()
+      http-request set-var(txn.id) req.fhdr(x-request-id) if { var(txn.unusual) -m bool } { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
+      http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
+      http-request set-var(txn.given_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
+      http-request set-var(txn.ms_id) var(txn.id)
+      http-request set-var(txn.ms_id) var(txn.client_id) if { var(txn.client_id) -m len gt 0 }
+      http-request set-var(txn.ms_id) var(txn.given_id) if { var(txn.given_id) -m len gt 0 }
+      http-request set-header x-request-id %[var(txn.id)]`;
+
 /** Removes what belongs to a connection or to aksml alone. */
 const CLEAN_REQUEST = lines`
       http-request del-header x-aksml- -m beg
@@ -214,49 +230,37 @@ const CLEAN_REQUEST = lines`
       http-request del-header proxy-connection
       http-request del-header proxy-authorization
       http-request del-header http2-settings
-      http-request del-header upgrade if { req.hdr(upgrade) -m found } !{ req.fhdr(upgrade) -i websocket }`;
-
-const REQUEST_IDS = lines`
-      http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
-      http-request set-var(txn.id) uuid() unless { var(txn.id) -m found }
-      http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { req.fhdr(x-ms-client-request-id) -m found }
-      http-request set-var(txn.ms_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { req.fhdr(x-ms-request-id) -m found }
-      http-request set-header x-request-id %[var(txn.id)]
-      http-request set-header x-ms-request-id %[var(txn.ms_id)] if { var(txn.ms_id) -m len gt 0 }
+      http-request del-header upgrade if { req.hdr(upgrade) -m found } !{ req.fhdr(upgrade) -i websocket }
+      http-request set-header x-ms-request-id %[var(txn.given_id)] if { var(txn.given_id) -m len gt 0 }
       http-request del-header x-ms-client-request-id
-      http-request set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
-      http-request set-var(txn.ms_id) var(txn.client_id) if !{ var(txn.ms_id) -m len gt 0 } { var(txn.client_id) -m len gt 0 }
-      http-request set-var(txn.ms_id) var(txn.id) if !{ var(txn.ms_id) -m len gt 0 }`;
+      http-request set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }`;
 
 const RESPONSE_HEADERS = lines`
+      http-response del-header x-aksml- -m beg
+      http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
+      http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
       http-after-response set-header x-request-id %[var(txn.id)]
       http-after-response set-header x-ms-request-id %[var(txn.ms_id)]
-      http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
       http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
+      http-after-response allow if { var(txn.short) -m bool }
+      http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
       http-after-response set-header access-control-allow-origin %[var(txn.origin)] if { var(txn.origin) -m found }
       http-after-response set-header access-control-expose-headers "azureml-model-deployment, x-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-run-function-failed, x-ms-run-fn-exec-ms" if { var(txn.origin) -m found }
       http-after-response set-header vary Origin if { var(txn.flags) -m sub c }`;
 
-const CLEAN_RESPONSE = lines`
-      http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
-      http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
-      http-response del-header x-aksml- -m beg`;
+function refuse(status: number, text: string): string {
+  return `http-request return status ${status} ${TEXT} lf-string "${text}" ${NOSNIFF}`;
+}
 
 /**
  * An endpoint's entry in the map is `flags|owner|limit|B|T|B|T…`: letters (see `route-maps.ts`), `-` or the peer backend of its owner, the
  * largest body in bytes, and of each version its backend and name `B`, then the cumulative threshold `T` below which it gets a request.
+ *
+ * Each rule costs, if only to find that it does not apply: so what every request needs comes first, and the usual ones go no further.
  */
 function publicFrontend(settings: HaproxySettings): string {
   const { folder, address, port, tls } = settings;
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
-  const refuse = (status: number, text: string) =>
-    `http-request return status ${status} ${TEXT} lf-string "${text}" ${NOSNIFF}`;
-  const later = [2, 3, 4, 5, 6].flatMap((nth) => {
-    const threshold = 2 * nth + 1;
-    return [
-      `http-request set-var(txn.target) var(txn.entry),field(${threshold + 1},|) if { var(txn.flags) -m sub s } { var(txn.entry),field(${threshold},|),sub(txn.dice) -m int le 0 } { var(txn.entry),field(${threshold + 1},|) -m len gt 0 }`,
-    ];
-  });
   return [
     'frontend public from front',
     LOG_FORMAT,
@@ -268,74 +272,111 @@ function publicFrontend(settings: HaproxySettings): string {
     ...(tls?.redirects
       ? ['  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq] unless { ssl_fc }']
       : []),
-    CLEAN_REQUEST,
-    REQUEST_IDS,
     RESPONSE_HEADERS,
-    CLEAN_RESPONSE,
+    lines`
+      http-request set-var(txn.unusual) bool(true) if { req.hdr_names -m reg ${UNUSUAL} } or { req.hdr(connection) -m found } !{ req.fhdr(connection) -i keep-alive close }`,
+    REQUEST_IDS,
     lines`
       http-request set-var(txn.name) path,field(5,/)
       http-request set-var(txn.entry) var(txn.name),${map('endpoints')} if { path_beg /api/v1/service/ /api/v1/endpoint/ }
       http-request set-var(txn.flags) var(txn.entry),field(1,|)
-      http-request set-var(txn.owner) var(txn.entry),field(2,|)
       ${refuse(404, 'There is no such service here.')} unless { var(txn.entry) -m found }
-      http-request set-var(txn.blocks) var(txn.name),${map('addresses')} if { var(txn.flags) -m sub a }
-      http-request lua.check_address if { var(txn.flags) -m sub a }
-      ${refuse(403, 'Service %[var(txn.name)] is not to be asked from this address.')} if { var(txn.flags) -m sub a } !{ var(txn.address_allowed) -m found }
-      http-request set-var(txn.origin) req.fhdr(origin) if { var(txn.flags) -m sub c } { var(txn.name),concat(/*),${map('cors')} -m found }
-      http-request set-var(txn.asking) req.fhdr(origin) if { var(txn.flags) -m sub c }
-      http-request set-var(txn.origin) var(txn.asking) if { var(txn.flags) -m sub c } { var(txn.name),concat(/,txn.asking),${map('cors')} -m found }
-      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 hdr access-control-allow-headers %[req.fhdr(access-control-request-headers)] if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found } { req.hdr(access-control-request-headers) -m found }
-      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found }
-      http-request return status 200 if METH_OPTIONS { var(txn.flags) -m sub c } { req.hdr(origin) -m found } { req.hdr(access-control-request-method) -m found }`,
-    authentication(folder),
+      http-request set-var(txn.owner) var(txn.entry),field(2,|)
+      http-request set-var(txn.limit) var(txn.entry),field(3,|)
+      http-request set-var(txn.target) var(txn.entry),field(4,|)`,
+    authentication(folder, 'K', 'T'),
+    splitting('S'),
+    lines`
+      http-request set-var(txn.version) var(txn.target),field(2,:)
+      http-request set-var(txn.backend) var(txn.target),field(1,:)
+      http-request set-var(txn.rest) path,field(6,/,0)
+      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { var(txn.flags) -m reg ^[KTN] } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
+      http-request set-var(txn.short) bool(true) if { var(txn.flags) -m reg ^[KTN] } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } { req.fhdr(content-length) -m int le ${BUFFERED_BODY} }
+      http-request set-var(txn.short) bool(true) if METH_GET !{ var(txn.short) -m bool } { var(txn.flags) -m reg ^[KTN] } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } !{ req.hdr(content-length) -m found }
+      http-request set-path /%[var(txn.rest)] if { var(txn.short) -m bool }
+      http-request del-header authorization if { var(txn.short) -m bool }
+      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)] if { var(txn.short) -m bool }
+      http-request wait-for-body time ${SLOWEST_REQUEST_S}s if { var(txn.short) -m bool }
+      http-request allow if { var(txn.short) -m bool }`,
+    CLEAN_REQUEST,
+    restrictions(folder),
+    authentication(folder, 'k', 't'),
     lines`
       http-request del-header authorization
-      http-request set-var(txn.client) src,concat(/,txn.name) if { var(txn.flags) -m sub r }
-      http-request track-sc1 var(txn.client) table rates if { var(txn.flags) -m sub r }
-      http-request set-var(txn.rate) sc_http_req_rate(1,rates) if { var(txn.flags) -m sub r }
-      http-request return status 429 ${TEXT} lf-string "Service %[var(txn.name)] is asked too often from this address." ${NOSNIFF} hdr retry-after 1 if { var(txn.flags) -m sub r } { var(txn.name),concat(//rate),${map('addresses')},sub(txn.rate) -m int lt 0 }
-      http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if !{ path,field(6,/) -m len gt 0 } METH_GET { var(txn.flags) -m sub h }
-      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.name)]" ${NOSNIFF} hdr retry-after 1 if !{ path,field(6,/) -m len gt 0 } METH_GET
-      http-request set-var(txn.limit) var(txn.entry),field(3,|)
-      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.hdr(content-length) -m found } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
-      http-request set-var(txn.target) var(txn.entry),field(4,|)
-      http-request set-var(txn.dice) rand(${PARTS}) if { var(txn.flags) -m sub s }
+      http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if !{ var(txn.rest) -m len gt 0 } METH_GET { var(txn.flags) -m sub h }
+      http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.name)]" ${NOSNIFF} hdr retry-after 1 if !{ var(txn.rest) -m len gt 0 } METH_GET
+      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
       http-request set-var(txn.session) req.cook(aksml-session) if { var(txn.flags) -m sub y }
-      http-request set-var(txn.session) req.fhdr(aksml-session) if { var(txn.flags) -m sub y } { req.hdr(aksml-session) -m found }
-      http-request set-var(txn.dice) var(txn.session),xxh32,mod(${PARTS}) if { var(txn.flags) -m sub y } { var(txn.session) -m found }`,
-    ...later.map((line) => `  ${line}`),
+      http-request set-var(txn.session) req.fhdr(aksml-session) if { var(txn.flags) -m sub y } { req.hdr(aksml-session) -m found }`,
+    splitting('s'),
     lines`
       http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
       http-request set-var(txn.target) var(txn.name),concat(/,txn.asked),${map('versions')} if { var(txn.asked) -m found }
       ${refuse(404, 'Service %[var(txn.name)] has no version of the name in the header azureml-model-deployment.')} if { var(txn.asked) -m found } !{ var(txn.name),concat(/,txn.asked),${map('versions')} -m found }
       http-request set-var(txn.version) var(txn.target),field(2,:)
       http-request set-var(txn.route) var(txn.name),concat(/,txn.version),${map('routes')} if { var(txn.flags) -m sub o }
-      http-request set-path /%[path,field(6,/,0)]
+      http-request set-path /%[var(txn.rest)]
       ${refuse(404, 'Service %[var(txn.name)] has nothing at this path.')} if { var(txn.route) -m found } { path /swagger.json } !{ var(txn.route),field(2,|) -m len gt 0 }
       http-request set-path %[var(txn.route),field(2,|)] if { var(txn.route) -m found } { path /swagger.json }
       http-request set-path %[var(txn.route),field(1,|)] if { var(txn.route) -m found } { path /score }
       http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]`,
     holding(folder),
+    lines`
+      use_backend %[var(txn.backend)] if { var(txn.short) -m bool } !{ var(txn.owner) -m beg p }`,
     SENDING,
   ].join('\n');
 }
 
-function authentication(folder: string): string {
+/** Addresses, rates, and browsers' questions before a request, for endpoints that have to do with them. */
+function restrictions(folder: string): string {
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  return lines`
+      http-request set-var(txn.blocks) var(txn.name),${map('addresses')} if { var(txn.flags) -m sub a }
+      http-request lua.check_address if { var(txn.flags) -m sub a }
+      ${refuse(403, 'Service %[var(txn.name)] is not to be asked from this address.')} if { var(txn.flags) -m sub a } !{ var(txn.address_allowed) -m found }
+      http-request set-var(txn.client) src,concat(/,txn.name) if { var(txn.flags) -m sub r }
+      http-request track-sc1 var(txn.client) table rates if { var(txn.flags) -m sub r }
+      http-request set-var(txn.rate) sc_http_req_rate(1,rates) if { var(txn.flags) -m sub r }
+      http-request return status 429 ${TEXT} lf-string "Service %[var(txn.name)] is asked too often from this address." ${NOSNIFF} hdr retry-after 1 if { var(txn.flags) -m sub r } { var(txn.name),concat(//rate),${map('addresses')},sub(txn.rate) -m int lt 0 }
+      http-request set-var(txn.origin) req.fhdr(origin) if { var(txn.flags) -m sub c } { var(txn.name),concat(/*),${map('cors')} -m found }
+      http-request set-var(txn.asking) req.fhdr(origin) if { var(txn.flags) -m sub c }
+      http-request set-var(txn.origin) var(txn.asking) if { var(txn.flags) -m sub c } { var(txn.name),concat(/,txn.asking),${map('cors')} -m found }
+      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 hdr access-control-allow-headers %[req.fhdr(access-control-request-headers)] if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found } { req.hdr(access-control-request-headers) -m found }
+      http-request return status 200 hdr access-control-allow-methods "GET, POST" hdr access-control-max-age 600 if METH_OPTIONS { var(txn.origin) -m found } { req.hdr(access-control-request-method) -m found }
+      http-request return status 200 if METH_OPTIONS { var(txn.flags) -m sub c } { req.hdr(origin) -m found } { req.hdr(access-control-request-method) -m found }`;
+}
+
+/** For endpoints whose flags have one of these letters. A token is looked at once, and then remembered until it ends. */
+function authentication(folder: string, key: string, token: string): string {
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
   const unauthorized = `http-request return status 401 ${TEXT} string "The key or token is missing or not valid. Send it as: Authorization: Bearer KEY-OR-TOKEN" ${NOSNIFF} hdr www-authenticate Bearer`;
+  const forTokens = `{ var(txn.flags) -m beg ${token} }`;
+  const fresh = '{ date,sub(txn.expiry) -m int lt 0 }';
   return lines`
-      http-request set-var(txn.token) http_auth_bearer unless { var(txn.flags) -m sub n }
-      http-request set-var(txn.digest) var(txn.token),sha2(256),hex if { var(txn.flags) -m sub k }
-      ${unauthorized} if { var(txn.flags) -m sub k } !{ var(txn.name),concat(:,txn.digest),${map('keys')} -m found }
-      http-request set-var(txn.subjects) var(txn.name),${map('keys')} if { var(txn.flags) -m sub t }
-      http-request set-var(txn.audience) var(txn.subjects),field(1,|) if { var(txn.flags) -m sub t }
-      http-request set-var(txn.subject) var(txn.subjects),field(2,|) if { var(txn.flags) -m sub t }
-      http-request set-var(txn.seen) var(txn.subject),concat(:,txn.name),concat(:,txn.token),sha2(256) if { var(txn.flags) -m sub t } { var(txn.token) -m found }
-      http-request set-var(txn.expiry) var(txn.seen),table_gpt0(tokens) if { var(txn.flags) -m sub t } { var(txn.seen) -m found }
-      http-request lua.verify_token if { var(txn.flags) -m sub t } !{ date,sub(txn.expiry) -m int lt 0 }
-      ${unauthorized} if { var(txn.flags) -m sub t } !{ date,sub(txn.expiry) -m int lt 0 }
-      http-request track-sc0 var(txn.seen) table tokens if { var(txn.flags) -m sub t }
-      http-request sc-set-gpt0(0) var(txn.expiry) if { var(txn.flags) -m sub t }`;
+      http-request set-var(txn.digest) http_auth_bearer,sha2(256),hex if { var(txn.flags) -m beg ${key} }
+      ${unauthorized} if { var(txn.flags) -m beg ${key} } !{ var(txn.name),concat(:,txn.digest),${map('keys')} -m found }
+      http-request set-var(txn.token) http_auth_bearer if ${forTokens}
+      http-request set-var(txn.subject) var(txn.name),${map('keys')} if ${forTokens}
+      http-request set-var(txn.seen) var(txn.subject),concat(:,txn.token),sha2(256) if ${forTokens}
+      http-request set-var(txn.expiry) var(txn.seen),table_gpt0(tokens) if ${forTokens}
+      http-request lua.verify_token if ${forTokens} !${fresh}
+      ${unauthorized} if ${forTokens} !${fresh}
+      http-request track-sc0 var(txn.seen) table tokens if { var(txn.verified) -m found } ${forTokens}
+      http-request sc-set-gpt0(0) var(txn.expiry) if { var(txn.verified) -m found } ${forTokens}`;
+}
+
+/** Chooses among the versions of an endpoint whose flags have this letter. */
+function splitting(flag: string): string {
+  const split = `{ var(txn.flags) -m sub ${flag} }`;
+  const part = (nth: number) => {
+    const before = `var(txn.entry),field(${2 * nth + 1},|),sub(txn.dice)`;
+    const target = `var(txn.entry),field(${2 * nth + 2},|)`;
+    return `http-request set-var(txn.target) ${target} if ${split} { ${before} -m int le 0 } { ${target} -m len gt 0 }`;
+  };
+  return lines`
+      http-request set-var(txn.dice) rand(${PARTS}) if ${split}
+      http-request set-var(txn.dice) var(txn.session),xxh32,mod(${PARTS}) if ${split} { var(txn.session) -m found }
+      ${[2, 3, 4, 5, 6].map(part).join('\n')}`;
 }
 
 /** What waits, is copied, or is too large for a buffer, goes by way of the activator. */
@@ -360,8 +401,6 @@ const SENDING = lines`
       http-request wait-for-body time ${SLOWEST_REQUEST_S}s unless { req.hdr(x-aksml-hold) -m found } or { req.hdr(content-type) -m beg application/grpc } or { req.hdr(upgrade) -m found }
       http-request del-header expect unless { req.hdr(x-aksml-hold) -m found }
       http-request set-var(txn.backend) var(txn.target),field(1,:)
-      http-request set-var(txn.timeout) var(txn.target),field(4,:)
-      http-request set-var(txn.patience) var(txn.target),field(5,:)
       http-request set-header x-aksml-twin %[var(txn.backend),regsub(^h,t)] if { var(txn.backend) -m beg h }
       use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }
       use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p }

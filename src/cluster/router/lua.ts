@@ -9,11 +9,15 @@ core.register_action("verify_token", { "http-req" }, function(txn)
   local socket = core.tcp()
   socket:settimeout(5)
   if not socket:connect("unix@" .. folder .. "/tokens.sock") then return end
-  socket:send("VERIFY " .. txn:get_var("txn.audience") .. " " .. txn:get_var("txn.subject") .. " " .. token .. "\\n")
+  local audience, subject = (txn:get_var("txn.subject") or ""):match("^(.-)|(.*)$")
+  socket:send("VERIFY " .. (audience or "") .. " " .. (subject or "") .. " " .. token .. "\\n")
   local answer = socket:receive("*l")
   socket:close()
   local expiry = answer and answer:match("^OK (%d+)$")
-  if expiry then txn:set_var("txn.expiry", tonumber(expiry)) end
+  if expiry then
+    txn:set_var("txn.expiry", tonumber(expiry))
+    txn:set_var("txn.verified", true)
+  end
 end, 0)
 
 -- A replica of a held backend that takes no connection is down at once, for the first half to look elsewhere.

@@ -75,20 +75,22 @@ function addEndpoint(
     );
 }
 
-/** `s` split, `k` keys, `t` tokens, `n` no authentication, `c` CORS, `o` own routes, `h` healthy, `y` sticky, `m` mirrored, `a` addresses, `r` rate. */
+/**
+ * `k` keys, `t` tokens, `n` no authentication; `s` split, `h` healthy; and what few endpoints want: `c` CORS, `o` own routes, `y` sticky,
+ * `m` mirrored, `a` addresses, `r` rate. Those that want none of it have the first and `s` as capitals.
+ */
 function flagsOf(endpoint: RoutedEndpoint, parts: number): string {
   const { auth, versions, corsAllowedOrigins, sticky, mirror, allowedAddresses, requestsPerSecond } = endpoint;
-  return [
-    { key: 'k', token: 't', none: 'n' }[auth.mode],
-    parts > 1 ? 's' : '',
+  const unusual = [
     corsAllowedOrigins.length > 0 ? 'c' : '',
     versions.some(hasOwnRoutes) ? 'o' : '',
-    versions.some(isHot) ? 'h' : '',
     sticky && parts > 1 ? 'y' : '',
     mirror ? 'm' : '',
     allowedAddresses ? 'a' : '',
     requestsPerSecond === undefined ? '' : 'r',
   ].join('');
+  const usual = `${{ key: 'k', token: 't', none: 'n' }[auth.mode]}${parts > 1 ? 's' : ''}`;
+  return `${unusual === '' ? usual.toUpperCase() : usual}${versions.some(isHot) ? 'h' : ''}${unusual}`;
 }
 
 /** The default version first, then all that have a share, each with the part of {@link PARTS} below which it gets a request. */
