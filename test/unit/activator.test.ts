@@ -13,9 +13,9 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Activator } from '../../src/cluster/router/activator.ts';
+import { Activator, type AnotherRouter } from '../../src/cluster/router/activator.ts';
 import type { RoutedReplica, RoutedVersion, RoutingTable } from '../../src/cluster/router/routing-table.ts';
-import { type Answer, echo, Hold } from '../conformance/fake-replica.ts';
+import { type Answer, echo, FakeReplica, Hold } from '../conformance/fake-replica.ts';
 import { until } from '../conformance/http-client.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -25,6 +25,7 @@ interface World {
   readonly activator: Activator;
   readonly spool: string;
   readonly self: Server;
+  another: AnotherRouter | undefined;
   readonly seen: SeenRequest[];
   answer: Answer;
   ask(options?: Ask): Promise<Reply>;
@@ -72,6 +73,7 @@ async function openWorld(t: TestContext, mostSpooled?: number): Promise<World> {
     socket: path('activator'),
     self: path('self'),
     spool: path('spool'),
+    another: () => world.another,
     ...(mostSpooled === undefined ? {} : { mostSpooled }),
   });
   t.after(async () => {
@@ -86,6 +88,7 @@ async function openWorld(t: TestContext, mostSpooled?: number): Promise<World> {
     self,
     seen,
     spool: path('spool'),
+    another: undefined,
     answer: echo,
     start,
     ask: (options) => start(options).reply,
@@ -446,4 +449,24 @@ test('activator: a websocket waits for a first replica, too, and then passes bot
   assert.equal(String((await once(socket, 'data'))[0]), 'echo hello');
   socket.end();
   await once(socket, 'close');
+});
+
+test('activator: what is held while HAProxy ends is taken by another router', async (t) => {
+  const world = await openWorld(t);
+  const other = await FakeReplica.start('other', digest);
+  t.after(() => other.kill());
+  world.activator.update(table(0));
+  const body = Buffer.alloc(2 * MEGABYTE, 'held');
+  const headers = { 'x-aksml-route': 'web/main', 'x-aksml-hop': 'forged' };
+  const reply = world.ask({ hold: 'body,cold', body, headers });
+  await until(() => world.activator.waiting().size === 1, 'it is held');
+  world.self.close();
+  world.another = { origin: `http://127.0.0.1:${other.port}`, secret: 'ours' };
+  world.activator.update(table(1));
+  assert.equal((await reply).text, `${body.length} ${sha256(body)}`);
+  const { 'x-aksml-hop': hop, 'x-aksml-route': route, 'x-aksml-pass': pass } = other.seen[0]?.headers ?? {};
+  assert.deepEqual([hop, route, pass], ['ours', 'web/main', 'body,cold']);
+  await other.kill();
+  assert.equal((await world.ask({ body })).status, 502, 'when nobody is there, that is said');
+  await until(() => world.activator.figures().bytesHeld === 0, 'no body is held');
 });

@@ -1,12 +1,12 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { Pool } from 'undici';
+import { Agent, type Dispatcher, Pool } from 'undici';
 import type { FlatHeaders } from '../../serving/headers.ts';
 import { NO_DISK_ROOM, noReadyReplicas, overloaded, type Refusal, refuse, tooLarge } from '../../serving/refusal.ts';
 import { BodyStore, bodyContent, type ReceivedBody } from '../../serving/request-body.ts';
 import { passUpgrade } from './activator-upgrade.ts';
 import { type Arrival, ColdQueue, versionKey } from './cold-queue.ts';
-import { HOLD_HEADERS, type Hold, NOT_OURS, parseHold, passedHeaders } from './hold.ts';
+import { HOLD_HEADERS, HOP_HEADER, type Hold, NOT_OURS, parseHold, passedHeaders } from './hold.ts';
 import { Passage, Unheard } from './passage.ts';
 import type { RoutingTable } from './routing-table.ts';
 
@@ -19,6 +19,15 @@ export interface ActivatorOptions {
   readonly spool: string;
   /** Bytes of all of them together. */
   readonly mostSpooled?: number;
+  /** Who serves while HAProxy of this router takes nothing any more, because it ends. */
+  readonly another?: () => AnotherRouter | undefined;
+}
+
+export interface AnotherRouter {
+  /** Where it takes requests of other routers: `http://HOST:PORT`. */
+  readonly origin: string;
+  /** By which routers know one another. */
+  readonly secret: string;
 }
 
 /** Since the activator began, but for what is held now. */
@@ -51,6 +60,8 @@ export class Activator {
   readonly #bodies: BodyStore;
   readonly #cold = new ColdQueue();
   readonly #self: Pool;
+  readonly #others = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
+  readonly #another: ActivatorOptions['another'];
   readonly #server: Server;
   readonly #heldBy = new Map<string, number>();
   readonly #copying = new Map<string, number>();
@@ -59,6 +70,7 @@ export class Activator {
   #held = 0;
 
   private constructor(options: ActivatorOptions) {
+    this.#another = options.another;
     this.#bodies = new BodyStore(options.spool, options.mostSpooled);
     this.#self = new Pool('http://haproxy', {
       socketPath: options.self,
@@ -111,7 +123,7 @@ export class Activator {
     this.#server.close(() => resolve());
     this.#server.closeIdleConnections();
     await promise;
-    await this.#self.close();
+    await Promise.all([this.#self.close(), this.#others.close()]);
   }
 
   #take(request: IncomingMessage, response: ServerResponse, mustContinue: boolean): void {
@@ -196,7 +208,18 @@ export class Activator {
 
   #pass(request: IncomingMessage, response: ServerResponse, hold: Hold, body: ReceivedBody): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#send(request, passedHeaders(request, hold, hold.version), body, new Passage(response, resolve));
+    const headers = passedHeaders(request, hold, hold.version);
+    const passage: Passage = new Passage(response, {
+      done: resolve,
+      unreachable: () => {
+        const other = this.#another?.();
+        if (other === undefined) return false;
+        const known = [...headers, HOP_HEADER, other.secret];
+        this.#others.dispatch({ origin: other.origin, ...messageOf(request, known, body) }, passage);
+        return true;
+      },
+    });
+    this.#self.dispatch(messageOf(request, headers, body), passage);
     return promise;
   }
 
@@ -217,14 +240,17 @@ export class Activator {
       letGo();
     };
     // What the client waits for is written first.
-    setImmediate(() => this.#send(request, headers, body, new Unheard(done)));
+    setImmediate(() => this.#self.dispatch(messageOf(request, headers, body), new Unheard(done)));
   }
+}
 
-  #send(request: IncomingMessage, headers: FlatHeaders, body: ReceivedBody, handler: Passage | Unheard): void {
-    if (body.kind === 'file') headers.push('content-length', String(body.size));
-    const { url = '/', method = 'GET' } = request;
-    this.#self.dispatch({ path: url, method, headers, body: bodyContent(body) }, handler);
-  }
+function messageOf(
+  { url = '/', method = 'GET' }: IncomingMessage,
+  headers: FlatHeaders,
+  body: ReceivedBody,
+): Dispatcher.DispatchOptions {
+  const length = body.kind === 'file' ? ['content-length', String(body.size)] : [];
+  return { path: url, method, headers: [...headers, ...length], body: bodyContent(body) };
 }
 
 /** `unsent`: the client still waits for leave to send its body, and will not. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { ROUTER_PORTS } from '../names.ts';
-import { Activator } from './activator.ts';
+import { Activator, type AnotherRouter } from './activator.ts';
 import { startAgentServer } from './agent-server.ts';
 import { fetchClusterKeys } from './cluster-keys.ts';
 import { withWaiting } from './cold-queue.ts';
@@ -138,6 +138,7 @@ export class RouterAgent {
       self: path(SOCKETS.self),
       spool,
       mostSpooled,
+      another: () => this.#another(),
     });
     this.#activator = activator;
     const requestLog = await RequestLog.listen(logPort);
@@ -220,6 +221,14 @@ export class RouterAgent {
 
   #loadNow(): RouterLoad {
     return { ...withWaiting(this.#load, this.#activator?.waiting() ?? new Map()), ...this.#saturation };
+  }
+
+  #another(): AnotherRouter | undefined {
+    const other = this.#orders?.table.routers.find(({ name }) => name !== this.#options.name);
+    const [secret] = this.#orders?.secrets.hop ?? [];
+    if (other === undefined || secret === undefined) return undefined;
+    const host = other.address.includes(':') ? `[${other.address}]` : other.address;
+    return { origin: `http://${host}:${other.hopPort}`, secret };
   }
 
   async #leave(activator: Activator): Promise<void> {

@@ -30,6 +30,9 @@ export const HOLD_HEADERS = {
 
 export const NOT_OURS: Refusal = { status: 400, message: 'Only HAProxy sends requests here.' };
 
+/** The secret by which routers know one another. */
+export const HOP_HEADER = 'x-aksml-hop';
+
 /** Undefined for what HAProxy does not send. */
 export function parseHold(headers: IncomingHttpHeaders): Hold | undefined {
   const [given, endpoint, version, limit] = [
@@ -61,6 +64,7 @@ const NOT_PASSED_ON: ReadonlySet<string> = new Set([
   HOLD_HEADERS.version,
   HOLD_HEADERS.pass,
   HOLD_HEADERS.mirror,
+  HOP_HEADER,
 ]);
 
 /** What HAProxy gets back of a request's headers, said to be for a version. */

@@ -17,18 +17,25 @@ const NOT_PASSED_BACK: ReadonlySet<string> = new Set([
 
 const NOT_SENDABLE: Refusal = { status: 400, message: 'The request cannot be passed on.' };
 
+export interface PassageEvents {
+  /** Once, when nothing more is sent in either direction. */
+  readonly done: () => void;
+  /** Once, when there was nobody to send it to: whether it is sent to somebody else now. */
+  readonly unreachable: () => boolean;
+}
+
 /** Brings an answer back as it is made: status, headers, bytes, trailers, and its breaking off. */
 export class Passage implements Dispatcher.DispatchHandler {
   readonly #response: ServerResponse;
-  readonly #done: () => void;
+  readonly #events: PassageEvents;
   #controller: Dispatcher.DispatchController | undefined;
   #began = false;
   #ended = false;
+  #isSecondTry = false;
 
-  /** `done` is called once, when nothing more is sent in either direction. */
-  constructor(response: ServerResponse, done: () => void) {
+  constructor(response: ServerResponse, events: PassageEvents) {
     this.#response = response;
-    this.#done = done;
+    this.#events = events;
     response.on('close', () => {
       if (!this.#ended) this.#controller?.abort(new Error('The client has gone.'));
     });
@@ -70,6 +77,10 @@ export class Passage implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (isUnreachable(error) && !this.#isSecondTry && !this.#response.destroyed) {
+      this.#isSecondTry = true;
+      if (this.#events.unreachable()) return;
+    }
     this.#finish();
     if (this.#response.destroyed) return;
     // Once the status is out, a cut connection is the only way left to say that the answer is not whole.
@@ -80,7 +91,7 @@ export class Passage implements Dispatcher.DispatchHandler {
   #finish(): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#done();
+    this.#events.done();
   }
 }
 
@@ -115,6 +126,11 @@ function pairs(headers: IncomingHttpHeaders): [string, string][] {
   return Object.entries(headers).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value ?? '']).map((item): [string, string] => [name, item]),
   );
+}
+
+/** Nobody listens there, so that nothing was sent. */
+function isUnreachable(error: Error): boolean {
+  return 'code' in error && (error.code === 'ECONNREFUSED' || error.code === 'ENOENT');
 }
 
 /** Refused by the client library itself, whatever the other end. */
