@@ -12,7 +12,7 @@ const ERROR = 1;
 /** What waits to be sent before the writer is held back. */
 const HIGH_WATER = 1024 * 1024;
 
-/** One connection to a port of a pod, through the API server. @throws AksmlError `kube.portForward` and what credentials throw */
+/** One connection to a port of a pod, through the API server. @throws AksmlError `kube.portForward` | `kube.forbidden` and what credentials throw */
 export async function connectToPod(
   kube: KubeClient,
   pod: Required<ObjectName>,
@@ -29,11 +29,35 @@ export async function connectToPod(
   const socket = new WebSocket(url, { protocols: [PROTOCOL], headers, dispatcher });
   socket.binaryType = 'arraybuffer';
   const stream = new ForwardedPort(socket, pod, port);
+  // What fails before the connection is open is told by `opened`; afterwards whoever has the stream listens.
+  stream.on('error', () => undefined);
   const abort = () => stream.destroy(signal?.reason);
   signal?.addEventListener('abort', abort, { once: true });
   stream.once('close', () => signal?.removeEventListener('abort', abort));
-  await stream.opened;
+  try {
+    await stream.opened;
+  } catch (error) {
+    signal?.throwIfAborted();
+    // A WebSocket does not tell what the server said to its refusal.
+    throw (await forbidden(kube, pod, error, signal)) ?? error;
+  }
   return stream;
+}
+
+/** An error that names the right, where that is what is missing. */
+async function forbidden(
+  kube: KubeClient,
+  { namespace, name }: Required<ObjectName>,
+  cause: unknown,
+  signal: AbortSignal | undefined,
+): Promise<AksmlError | undefined> {
+  const right = { verb: 'create', resource: PODS, subresource: 'portforward', namespace } as const;
+  if (await kube.mayI(right, signal).catch(() => true)) return undefined;
+  return new AksmlError(
+    'kube.forbidden',
+    `The cluster does not allow forwarding a port of ${name}: ${kube.context.user.name} cannot create resource "pods/portforward" in the namespace "${namespace}".`,
+    { subject: `pods/${namespace}/${name}`, remedy: 'Ask an administrator of the cluster for this right.', cause },
+  );
 }
 
 export interface ForwardedListener {
