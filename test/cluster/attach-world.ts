@@ -78,6 +78,10 @@ async function removeInstalled({ kubeconfig }: Cluster, namespace: string): Prom
     outcomeOf(
       spawn('kubectl', args, { env: { ...process.env, KUBECONFIG: kubeconfig }, stdio: ['ignore', 'pipe', 'pipe'] }),
     );
+  // A namespace waits for half of the time that its pods may take to end.
+  const own = ['--namespace', 'aksml-system', '--all', '--timeout=60s'];
+  await kubectl('delete', 'deployment', ...own);
+  await kubectl('delete', 'pod', ...own, '--grace-period=1');
   await kubectl('delete', 'namespace', 'aksml-system', '--ignore-not-found', '--timeout=120s');
   for (const label of ['app.kubernetes.io/managed-by=aksml', `${OWNER}=${namespace}`]) {
     await kubectl('delete', 'clusterrole,clusterrolebinding', `--selector=${label}`, '--ignore-not-found');

@@ -104,6 +104,25 @@ async function putEcho(world: AttachWorld, where: Cluster, name: string, auth: '
   });
 }
 
+async function routerAddresses(world: AttachWorld): Promise<readonly string[]> {
+  const selector = ['--selector', 'app.kubernetes.io/name=aksml-fe'];
+  const output = ['--output', 'jsonpath={.items[*].status.podIP}'];
+  return (await world.kubectl('get', 'pods', '--namespace', 'aksml-system', ...selector, ...output)).split(' ');
+}
+
+/** Whether a pod of the world's namespace can open a connection. */
+async function canReach(world: AttachWorld, where: Cluster, address: string, port: number): Promise<boolean> {
+  const name = `probe-${port}`;
+  const program = `import socket; socket.create_connection(('${address}', ${port}), 5)`;
+  const image = `--image=${where.baseImage}`;
+  await world.kubectl('run', name, image, '--restart=Never', '--command', '--', 'python3', '-c', program);
+  const phase = await eventually('the probe has ended', async () => {
+    const said = await world.kubectl('get', 'pod', name, '--output', 'jsonpath={.status.phase}');
+    return (said === 'Succeeded' || said === 'Failed') && said;
+  });
+  return phase === 'Succeeded';
+}
+
 const scoring = (address: string, name: string) => `${address}/api/v1/service/${name}/score`;
 
 function suite(where: Cluster): void {
@@ -131,6 +150,10 @@ function suite(where: Cluster): void {
     );
     await answers(scoring(address, tokened), accessToken);
     assert.equal((await post(scoring(address, keyed), accessToken)).status, 401);
+
+    const [router] = await routerAddresses(world);
+    const reached = await Promise.all([8080, 8081, 9090].map((port) => canReach(world, where, router ?? '', port)));
+    assert.deepEqual(reached, [true, false, false], 'pods of others score, and cannot pass for a router');
 
     const { certificate, key } = await selfSigned(['score.example.com']);
     const [certFile, keyFile] = [join(world.project, 'cert.pem'), join(world.project, 'key.pem')];
