@@ -1,92 +1,89 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { endpointUris, frontEndAddress } from '../../src/cluster/controller/front-end-view.ts';
-import { addedUp } from '../../src/cluster/target/routers.ts';
-import type { VersionCounters } from '../../src/contract/metrics.ts';
-import type { Pod, Secret, Service } from '../../src/kube/resource.ts';
-import { clusterEndpoint, clusterVersion } from './cluster-samples.ts';
+import { frontEndAddresses } from '../../src/cluster/front-end-address.ts';
+import { connectionsWithin } from '../../src/cluster/router/router-limits.ts';
+import type { FrontEndService } from '../../src/contract/compute-record.ts';
+import { AksmlError } from '../../src/contract/error.ts';
+import type { KubeNode, Service } from '../../src/kube/resource.ts';
+import { type FrontEndRequest, frontEndRecord } from '../../src/session/front-end.ts';
 
-const CONTAINER = { port: 80, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
+const PUBLIC: FrontEndService = { type: 'LoadBalancer', internal: false };
+const INTERNAL: FrontEndService = { type: 'LoadBalancer', internal: true, subnet: 'lb' };
+const LABELLED: FrontEndService = { ...PUBLIC, dnsLabel: 'team' };
 
-test('the scoring URI is the address of the front end in v1’s form for a service and in v2’s for an endpoint', () => {
-  const http = [{ name: 'http', port: 80, nodePort: 30080 }];
-  const both = [...http, { name: 'https', port: 443, nodePort: 30443 }];
-  const cases: readonly {
-    readonly what: string;
-    readonly spec: Service['spec'];
-    readonly ingress?: readonly { readonly ip?: string; readonly hostname?: string }[];
-    readonly hosts?: string;
-    readonly service: string | undefined;
-    readonly endpoint: string | undefined;
-  }[] = [
-    {
-      what: 'a load balancer',
-      spec: { type: 'LoadBalancer', ports: http, clusterIP: '10.0.0.1' },
-      ingress: [{ ip: '192.0.2.7' }],
-      service: 'http://192.0.2.7:80/api/v1/service/web/score',
-      endpoint: 'http://192.0.2.7/api/v1/endpoint/web/score',
-    },
-    {
-      what: 'a load balancer without an address yet',
-      spec: { type: 'LoadBalancer', ports: http, clusterIP: '10.0.0.1' },
-      service: undefined,
-      endpoint: undefined,
-    },
-    {
-      what: 'the host of a certificate',
-      spec: { type: 'LoadBalancer', ports: both },
-      ingress: [{ ip: '192.0.2.7' }],
-      hosts: '*.example.org, scoring.example.org',
-      service: 'https://scoring.example.org:443/api/v1/service/web/score',
-      endpoint: 'https://scoring.example.org/api/v1/endpoint/web/score',
-    },
-    {
-      what: 'a node',
-      spec: { type: 'NodePort', ports: both, clusterIP: '10.0.0.1' },
-      service: 'https://203.0.113.5:30443/api/v1/service/web/score',
-      endpoint: 'https://203.0.113.5:30443/api/v1/endpoint/web/score',
-    },
-    {
-      what: 'inside the cluster, with IPv6',
-      spec: { type: 'ClusterIP', ports: http, clusterIP: 'fd00::1' },
-      service: 'http://[fd00::1]:80/api/v1/service/web/score',
-      endpoint: 'http://[fd00::1]/api/v1/endpoint/web/score',
-    },
-  ];
-  const router = {
-    metadata: { name: 'r' },
-    status: { hostIP: '203.0.113.5', conditions: [{ type: 'Ready', status: 'True' }] },
-  };
-  for (const { what, spec, ingress = [], hosts, ...expected } of cases) {
-    const certificate = { metadata: { name: 'c', annotations: { 'aksml.dev/hosts': hosts ?? '' } } };
-    const service = {
-      metadata: { name: 'aksml-fe' },
-      spec,
-      status: { loadBalancer: { ingress } },
-    } as unknown as Service;
-    const address = frontEndAddress(service, [certificate as Secret], [router as unknown as Pod]);
-    for (const form of ['service', 'endpoint'] as const) {
-      const uris = address === undefined ? {} : endpointUris(clusterEndpoint({ form }), address);
-      assert.equal(uris.scoringUri, expected[form], what);
-      assert.equal(uris.swaggerUri, expected[form]?.replace(/score$/, 'swagger.json'), what);
-    }
-  }
-  const custom = clusterEndpoint({ versions: [clusterVersion({ container: CONTAINER })] });
-  assert.equal(endpointUris(custom, { scheme: 'http', host: 'h', port: 80 }).swaggerUri, undefined);
-});
+const wishes: readonly (readonly [
+  what: string,
+  request: FrontEndRequest,
+  known: FrontEndService | undefined,
+  expected: FrontEndService | 'refused',
+])[] = [
+  ['nothing is said of a new one', {}, undefined, PUBLIC],
+  ['nothing is said of a known one', {}, INTERNAL, INTERNAL],
+  ['an internal one', { loadBalancerType: 'InternalLoadBalancer', loadBalancerSubnet: 'lb' }, undefined, INTERNAL],
+  ['another subnet', { loadBalancerSubnet: 'other' }, INTERNAL, { ...INTERNAL, subnet: 'other' }],
+  ['a public one again', { loadBalancerType: 'PublicIp' }, INTERNAL, PUBLIC],
+  ['the label stays', {}, LABELLED, LABELLED],
+  ['a port of every node', { serviceType: 'NodePort' }, LABELLED, { type: 'NodePort', internal: false }],
+  ['a load balancer again', { loadBalancerType: 'PublicIp' }, { type: 'NodePort', internal: false }, PUBLIC],
+  ['a subnet without an internal one', { loadBalancerSubnet: 'lb' }, undefined, 'refused'],
+  ['a load balancer of a port', { serviceType: 'NodePort', loadBalancerType: 'PublicIp' }, undefined, 'refused'],
+  ['no routers', { routers: 0 }, undefined, 'refused'],
+];
 
-test('figures of several routers are one version’s figures', () => {
-  const of = (ok: number, rest: Partial<VersionCounters> = {}): VersionCounters => ({
-    version: 'main',
-    requests: { ok },
-    duration: { buckets: [[0.1, ok]], count: ok },
-    busy: 0,
-    queued: 0,
-    readyReplicas: 2,
-    utilization: 0,
-    ...rest,
+for (const [what, request, known, expected] of wishes) {
+  test(`how the front end is to be reached: ${what}`, () => {
+    const record = () => frontEndRecord(request, known && { service: known }).service;
+    if (expected === 'refused') assert.throws(record, (error: unknown) => AksmlError.is(error, 'frontEnd.invalid'));
+    else assert.deepEqual(record(), expected);
   });
-  assert.deepEqual(addedUp([[of(3, { busy: 1, utilization: 0.5 })], [], [of(4, { requests: { ok: 4, failed: 1 } })]]), [
-    of(7, { requests: { ok: 7, failed: 1 }, busy: 1, utilization: 0.5 }),
-  ]);
+}
+
+const HTTP = { name: 'http', port: 80, nodePort: 30080 };
+const HTTPS = { name: 'https', port: 443, nodePort: 30443 };
+const NODES: readonly KubeNode[] = [
+  { metadata: { name: 'a' }, status: { addresses: [{ type: 'InternalIP', address: 'fd00::1' }] } },
+];
+
+const places: readonly (readonly [
+  what: string,
+  spec: Service['spec'],
+  rest: Partial<Service>,
+  hosts: string,
+  string[],
+])[] = [
+  ['a load balancer that is being made', { type: 'LoadBalancer', ports: [HTTP] }, {}, '', []],
+  [
+    'a load balancer',
+    { type: 'LoadBalancer', ports: [HTTP] },
+    { status: { loadBalancer: { ingress: [{ ip: '20.1.2.3' }] } } },
+    '',
+    ['http://20.1.2.3'],
+  ],
+  [
+    'a load balancer with certificates',
+    { type: 'LoadBalancer', ports: [HTTP, HTTPS] },
+    { status: { loadBalancer: { ingress: [{ ip: '20.1.2.3' }] } } },
+    'a.example.com,b.example.com',
+    ['https://a.example.com', 'https://b.example.com'],
+  ],
+  ['a port of every node', { type: 'NodePort', ports: [HTTP] }, {}, '', ['http://[fd00::1]:30080']],
+  ['the cluster alone', { type: 'ClusterIP', clusterIP: '10.0.0.7', ports: [HTTP] }, {}, '', ['http://10.0.0.7']],
+];
+
+for (const [what, spec, rest, hosts, expected] of places) {
+  test(`where the front end is reached: ${what}`, () => {
+    const metadata = { name: 'aksml-fe', ...(hosts === '' ? {} : { annotations: { 'aksml.dev/hosts': hosts } }) };
+    assert.deepEqual(
+      frontEndAddresses({ metadata, ...(spec === undefined ? {} : { spec }), ...rest }, NODES),
+      expected,
+    );
+  });
+}
+
+test('HAProxy promises only the connections that it has descriptors for, its pipes included', () => {
+  const limits = (files: string) =>
+    `Limit  Soft Limit  Hard Limit  Units\nMax open files            1024   ${files}   files\n`;
+  assert.equal(connectionsWithin(limits('20000')), 7800);
+  assert.equal(connectionsWithin(limits('unlimited')), 20_000);
+  assert.equal(connectionsWithin(''), 100);
 });
