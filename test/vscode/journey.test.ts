@@ -85,11 +85,10 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await traceback.waitFor();
     assert.match(await traceback.innerText(), /score\.py", line \d+, in init\n.*\nValueError: broken/);
     await spoken(/^scorer, endpoint, Unhealthy/).waitFor();
-    await workbench.expand('scorer');
-    await workbench.row('scorer').first().locator('.monaco-tl-twistie').click();
-    await spoken(/ValueError: broken/)
-      .first()
-      .waitFor();
+    for (const row of [spoken(/^scorer, endpoint/), spoken(/^scorer, version of scorer/)]) {
+      await row.locator('.monaco-tl-twistie').click();
+    }
+    await spoken(/^UserScriptInitFailed, .*ValueError: broken/).waitFor();
   });
 
   await step(t, world, 'the mended script is deployed, and answers', async () => {
