@@ -4,6 +4,7 @@ import type { AttachPlanView, ParamsOf, TargetView } from '../contract/engine-ap
 import { AksmlError } from '../contract/error.ts';
 import type { ProgressEvent } from '../contract/event.ts';
 import type { AttachRequest } from '../session/attach.ts';
+import { contextsOf } from '../session/clusters.ts';
 import type { Session } from '../session/session.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { HandlersOf } from './handler.ts';
@@ -20,6 +21,10 @@ export const TARGET: HandlersOf<'target'> = {
   'target.watch': async (scope, { host, signal, emit }) => {
     await new TargetWatch(host, await host.session(scope), emit).run(signal);
     return null;
+  },
+  'target.contexts': async ({ folder, kubeconfig }, { host }) => {
+    const { current, names } = await contextsOf(host.options.environment, folder, kubeconfig);
+    return { names: [...names], ...(current === undefined ? {} : { current }) };
   },
   'target.planAttach': async (params, { host, signal, emit }) => {
     const session = await host.session(params);

@@ -42,6 +42,15 @@ function untrustedFolders(projectFolder: string): string[] {
   return holdsHome ? [] : [projectFolder];
 }
 
+/** What can be chosen from. @throws AksmlError `kube.kubeconfig` */
+export async function contextsOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+  kubeconfig?: string,
+): Promise<{ readonly current?: string; readonly names: readonly string[] }> {
+  return listContexts(kubeconfigPaths(environment, cwd, kubeconfig));
+}
+
 /**
  * Where credentials come from, as kubectl decides it: what is named, else `KUBECONFIG`, else `~/.kube/config`; the context that is named, else
  * the current one.
@@ -52,14 +61,7 @@ export async function chooseConnection(
   cwd: string,
   named: { readonly kubeconfig?: string; readonly context?: string },
 ): Promise<ClusterConnection> {
-  const fromEnvironment = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
-  const paths =
-    named.kubeconfig !== undefined
-      ? [resolve(cwd, named.kubeconfig)]
-      : fromEnvironment.length > 0
-        ? fromEnvironment.map((path) => resolve(cwd, path)).filter((path) => existsSync(path))
-        : [join(environment['HOME'] || homedir(), '.kube', 'config')];
-  if (paths.length === 0) throw noKubeconfig(fromEnvironment.join(delimiter));
+  const paths = kubeconfigPaths(environment, cwd, named.kubeconfig);
   const { current, names } = await listContexts(paths);
   const context = named.context ?? current;
   if (context !== undefined && names.includes(context)) return { kubeconfig: paths, context };
@@ -77,6 +79,19 @@ export async function chooseConnection(
           : `Name one of ${names.join(', ')} with --context.`,
     },
   );
+}
+
+function kubeconfigPaths(
+  environment: Readonly<Record<string, string | undefined>>,
+  cwd: string,
+  named: string | undefined,
+): readonly string[] {
+  if (named !== undefined) return [resolve(cwd, named)];
+  const fromEnvironment = (environment['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  if (fromEnvironment.length === 0) return [join(environment['HOME'] || homedir(), '.kube', 'config')];
+  const paths = fromEnvironment.map((path) => resolve(cwd, path)).filter((path) => existsSync(path));
+  if (paths.length === 0) throw noKubeconfig(fromEnvironment.join(delimiter));
+  return paths;
 }
 
 function noKubeconfig(variable: string): AksmlError {

@@ -53,6 +53,8 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     handlers: {
       open: () => ({ workspace: 'default', taken: ['local', 'gpu-cluster'] }),
       browse: () => ({ path: '/home/me/.kube/other' }),
+      contexts: ({ kubeconfig }: { kubeconfig?: string }) =>
+        kubeconfig === undefined ? { current: 'dev', names: ['dev', 'staging'] } : { names: ['prod'] },
       attach,
       cancel: () => null,
     },
@@ -129,6 +131,9 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
       form.page.getByRole('textbox', { name: 'Kubeconfig' }),
       (value) => value === '/home/me/.kube/other',
     );
+    await form.page.getByRole('combobox', { name: 'Context' }).click();
+    await form.page.getByRole('option', { name: 'prod' }).click();
+    await form.page.getByRole('textbox', { name: 'Registry' }).fill('registry.example/team');
     await form.page.getByRole('button', { name: 'Attach', exact: true }).click();
     await form.page.getByText('Check the network.').waitFor();
     await form.page.getByRole('button', { name: 'Attach', exact: true }).click();
@@ -136,9 +141,10 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     await until(() => wishes.length === 2);
     assert.deepEqual(wishes[1], {
       name: 'team-cluster',
-      kind: 'kubernetes',
       purpose: 'DevTest',
       kubeconfig: '/home/me/.kube/other',
+      context: 'prod',
+      registry: 'registry.example/team',
     });
     await form.close();
   });

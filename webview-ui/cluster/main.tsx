@@ -21,6 +21,19 @@ function AttachCluster(): VNode {
     host.on('run', (run) => dispatch({ type: 'run', run }));
     attempt(host.request('open', {}).then((opened) => dispatch({ type: 'opened', ...opened })));
   }, []);
+  const { kubeconfig } = state.draft;
+  useEffect(() => {
+    const named = kubeconfig.trim() === '' ? {} : { kubeconfig: kubeconfig.trim() };
+    let isCurrent = true;
+    // What cannot be read, perhaps because it is still being typed, has no contexts; attaching says why.
+    host.request('contexts', named).then(
+      (contexts) => isCurrent && dispatch({ type: 'contexts', contexts }),
+      () => isCurrent && dispatch({ type: 'contexts', contexts: { names: [] } }),
+    );
+    return () => {
+      isCurrent = false;
+    };
+  }, [kubeconfig]);
   useEffect(() => host.save(state.draft), [state.draft]);
   const browse = async () => {
     const { path } = await host.request('browse', {});

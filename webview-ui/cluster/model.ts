@@ -8,18 +8,25 @@ import type { Failure } from '../components/failure.ts';
 /** As it was typed. A kubeconfig is named, never read here. */
 export const CLUSTER_DRAFT = v.object({
   name: v.string(),
-  kind: v.picklist(['aks', 'kubernetes']),
   purpose: v.picklist(['FastProd', 'DevTest']),
   kubeconfig: v.string(),
   context: v.string(),
   namespace: v.string(),
+  registry: v.string(),
 });
 export type ClusterDraft = v.InferOutput<typeof CLUSTER_DRAFT>;
+
+export interface Contexts {
+  readonly current?: string | undefined;
+  readonly names: readonly string[];
+}
 
 export interface ClusterState {
   readonly isOpen: boolean;
   readonly workspace: string;
   readonly taken: readonly string[];
+  /** Of the kubeconfig that is named, as far as it can be read. */
+  readonly contexts: Contexts;
   readonly draft: ClusterDraft;
   readonly run?: RunView;
   readonly attached?: TargetView;
@@ -28,6 +35,7 @@ export interface ClusterState {
 
 export type ClusterAction =
   | { readonly type: 'opened'; readonly workspace: string; readonly taken: readonly string[] }
+  | { readonly type: 'contexts'; readonly contexts: Contexts }
   | { readonly type: 'draft'; readonly changes: Partial<ClusterDraft> }
   | { readonly type: 'run'; readonly run: RunView }
   | { readonly type: 'attached'; readonly target: TargetView }
@@ -36,21 +44,23 @@ export type ClusterAction =
 
 const EMPTY: ClusterDraft = {
   name: '',
-  kind: 'kubernetes',
   purpose: 'FastProd',
   kubeconfig: '',
   context: '',
   namespace: '',
+  registry: '',
 };
 
 export function startCluster(draft: ClusterDraft | undefined): ClusterState {
-  return { isOpen: false, workspace: '', taken: [], draft: draft ?? EMPTY };
+  return { isOpen: false, workspace: '', taken: [], contexts: { names: [] }, draft: draft ?? EMPTY };
 }
 
 export function reduceCluster(state: ClusterState, action: ClusterAction): ClusterState {
   switch (action.type) {
     case 'opened':
       return { ...state, isOpen: true, workspace: action.workspace, taken: action.taken };
+    case 'contexts':
+      return { ...state, contexts: action.contexts };
     case 'draft':
       return { ...state, draft: { ...state.draft, ...action.changes } };
     case 'run': {
@@ -86,13 +96,13 @@ export function draftProblem({ draft, taken }: Pick<ClusterState, 'draft' | 'tak
   return undefined;
 }
 
-export function wishOf({ name, kind, purpose, kubeconfig, context, namespace }: ClusterDraft): ClusterWish {
+export function wishOf({ name, purpose, kubeconfig, context, namespace, registry }: ClusterDraft): ClusterWish {
   return {
     name,
-    kind,
     purpose,
     ...(kubeconfig.trim() === '' ? {} : { kubeconfig: kubeconfig.trim() }),
     ...(context.trim() === '' ? {} : { context: context.trim() }),
     ...(namespace === '' ? {} : { namespace }),
+    ...(registry.trim() === '' ? {} : { registry: registry.trim() }),
   };
 }

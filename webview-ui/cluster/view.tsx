@@ -73,16 +73,11 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
         />
         {wrong('name') === undefined ? null : <p class="wrong">{wrong('name')}</p>}
       </Field>
-      <Field label={l10n.t('Kind')} help={l10n.t('Azure Kubernetes Service, or any other Kubernetes.')}>
-        <Dropdown
-          label={l10n.t('Kind')}
-          value={draft.kind}
-          choices={[
-            { value: 'kubernetes', text: l10n.t('Kubernetes') },
-            { value: 'aks', text: l10n.t('Azure Kubernetes Service') },
-          ]}
-          onChange={(kind) => change({ kind: kind === 'aks' ? 'aks' : 'kubernetes' })}
-        />
+      <Field
+        label={l10n.t('Registry')}
+        help={l10n.t('HOST/PREFIX that you push images to and the cluster pulls from; else the one of the workspace.')}
+      >
+        <TextField label={l10n.t('Registry')} value={draft.registry} onInput={(registry) => change({ registry })} />
       </Field>
       <Field
         label={l10n.t('Purpose')}
@@ -124,8 +119,29 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
         </div>
       </Field>
       <Field label={l10n.t('Context')} help={l10n.t('Of the kubeconfig; its current one where none is named.')}>
-        <TextField label={l10n.t('Context')} value={draft.context} onInput={(context) => change({ context })} />
+        <Context contexts={state.contexts} value={draft.context} onChange={(context) => change({ context })} />
       </Field>
     </section>
+  );
+}
+
+interface ContextProps {
+  readonly contexts: ClusterState['contexts'];
+  readonly value: string;
+  readonly onChange: (context: string) => void;
+}
+
+/** Chosen where the kubeconfig can be read, else typed. */
+function Context({ contexts: { current, names }, value, onChange }: ContextProps): VNode {
+  if (names.length === 0) return <TextField label={l10n.t('Context')} value={value} onInput={onChange} />;
+  const none = current === undefined ? l10n.t('(not set)') : l10n.t('{0}, the current one', current);
+  const others = [...new Set([...names, ...(value === '' ? [] : [value])])];
+  return (
+    <Dropdown
+      label={l10n.t('Context')}
+      value={value}
+      choices={[{ value: '', text: none }, ...others.map((name) => ({ value: name, text: name }))]}
+      onChange={onChange}
+    />
   );
 }

@@ -72,6 +72,11 @@ export const TARGET_METHODS = {
   'target.list': request(WORKSPACE_SCOPE, list(TARGET)),
   /** The whole list, at once and with every change; one that does not answer holds no other up. */
   'target.watch': stream(WORKSPACE_SCOPE, list(TARGET)),
+  /** Of a kubeconfig; default the user's own. */
+  'target.contexts': request(
+    inWorkspace({ kubeconfig: v.optional(PATH) }),
+    v.object({ current: v.optional(v.string()), names: v.array(v.string()) }),
+  ),
   /** What attaching would install, after every check; nothing is changed. */
   'target.planAttach': operation(
     inWorkspace(attachment),

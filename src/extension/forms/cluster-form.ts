@@ -34,7 +34,11 @@ export const CLUSTER: FormKind<typeof CLUSTER_FORM, WorkspaceScope> = {
         });
         return chosen?.[0] === undefined ? {} : { path: chosen[0].fsPath };
       },
-      attach: (wish) => run.during((options) => engine.request('target.attach', { ...scope, ...wish }, options)),
+      contexts: (params, signal) => engine.request('target.contexts', { ...scope, ...params }, { signal }),
+      attach: ({ namespace, ...wish }) => {
+        const params = { ...scope, ...wish, ...(namespace === undefined ? {} : { namespaces: [namespace] }) };
+        return run.during((options) => engine.request('target.attach', params, options));
+      },
       cancel: () => {
         run.cancel();
         return null;
