@@ -20,7 +20,7 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
   const url = ({ settings }: TestRouter, endpoint: string) =>
     `http://${settings.address}:${settings.port}/api/v1/service/${endpoint}/score`;
   const queuedIn = async ({ router }: TestRouter) => {
-    const queued = await router.queuedIn([...router.ownedVersions().keys()]);
+    const queued = await router.backends.queuedIn([...router.ownedVersions().keys()]);
     return [...queued.values()].reduce((sum, count) => sum + count, 0);
   };
   /** An endpoint of the given owner. */

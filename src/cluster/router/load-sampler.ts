@@ -59,10 +59,10 @@ export class LoadSampler {
     const active = backends.filter(
       (backend) => now - (this.#activeAt.get(backend) ?? Number.NEGATIVE_INFINITY) < LATELY_MS,
     );
-    const busy = await this.#router.busyIn(sweep ? undefined : active);
+    const busy = await this.#router.backends.busyIn(sweep ? undefined : active);
     const looked = sweep ? backends : active;
-    const full = looked.filter((backend) => (busy.get(backend) ?? 0) >= this.#router.capacityOf(backend));
-    const queued = await this.#router.queuedIn(full);
+    const full = looked.filter((backend) => (busy.get(backend) ?? 0) >= this.#router.backends.capacityOf(backend));
+    const queued = await this.#router.backends.queuedIn(full);
     for (const backend of looked) {
       const held = { busy: busy.get(backend) ?? 0, queued: queued.get(backend) ?? 0 };
       if (held.busy + held.queued > 0) this.#activeAt.set(backend, now);

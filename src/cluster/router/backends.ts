@@ -1,0 +1,217 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { addCommands, canQueue, isTwin, queueIn, serverLine, usedConnections } from './haproxy-commands.ts';
+import { type Server, serverName } from './router-servers.ts';
+import type { RuntimeApi } from './runtime-api.ts';
+
+export interface BackendsOptions {
+  readonly api: RuntimeApi;
+  readonly log: (line: string) => void;
+  /** Does something when nobody else is changing anything. */
+  readonly inTurn: (work: () => Promise<void>) => Promise<void>;
+}
+
+const POLL_MS = 10;
+const REMOVAL_MS = 2000;
+const LATER_MS = 1000;
+
+/** The servers of HAProxy's backends: replicas, and other routers. */
+export class Backends {
+  readonly #api: RuntimeApi;
+  readonly #log: (line: string) => void;
+  readonly #inTurn: BackendsOptions['inTurn'];
+  /** Of each backend, by their names. */
+  readonly #servers = new Map<string, Map<string, Server>>();
+  /** Paths of servers that are to go as soon as nothing is under way to them. */
+  readonly #lingering = new Set<string>();
+
+  constructor({ api, log, inTurn }: BackendsOptions) {
+    this.#api = api;
+    this.#log = log;
+    this.#inTurn = inTurn;
+  }
+
+  /** Requests that are at replicas, by backends: of all, or of some. @throws AksmlError `router.haproxyUnreachable` */
+  async busyIn(backends?: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    if (backends?.length === 0) return new Map();
+    const commands = backends?.map((backend) => `show servers conn ${backend}`) ?? ['show servers conn'];
+    const sums = new Map<string, number>();
+    for (const text of await this.#api.run(commands)) {
+      for (const [path, used] of usedConnections(text)) {
+        const [backend = '', server] = path.split('/');
+        if (server !== 'elsewhere' && used > 0) sums.set(backend, (sums.get(backend) ?? 0) + used);
+      }
+    }
+    return sums;
+  }
+
+  /** Requests that wait, by backends. @throws AksmlError `router.haproxyUnreachable` */
+  async queuedIn(backends: readonly string[]): Promise<ReadonlyMap<string, number>> {
+    const answers = await this.#api.run(backends.map((backend) => `show stat ${backend} 2 -1`));
+    return new Map(backends.map((backend, index) => [backend, queueIn(answers[index] ?? '')]));
+  }
+
+  /** How many requests its ready replicas take at once. */
+  capacityOf(backend: string): number {
+    const servers = [...(this.#servers.get(backend)?.values() ?? [])];
+    return servers.reduce((sum, { state, maxConcurrent }) => sum + (state === 'ready' ? maxConcurrent : 0), 0);
+  }
+
+  /** Requests that are at replicas, by the replicas' names in HAProxy. */
+  async busy(): Promise<ReadonlyMap<string, number>> {
+    const [text = ''] = await this.#api.run(['show servers conn']);
+    return usedConnections(text);
+  }
+
+  async drained(replicas: readonly string[]): Promise<void> {
+    const names = replicas.map(serverName);
+    for (;;) {
+      const busy = await this.busy();
+      const left = [...busy].some(([path, used]) => used > 0 && names.some((name) => path.endsWith(`/${name}`)));
+      if (!left) return;
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** Replicas that are new, or ready again. A held backend's twin must have them first. */
+  async add(wanted: ReadonlyMap<string, readonly Server[]>): Promise<void> {
+    const commands: string[] = [];
+    for (const [backend, servers] of [...wanted].reverse()) {
+      const present = this.#serversIn(backend);
+      for (const server of servers) {
+        const before = present.get(server.name);
+        if (before?.line === server.line && before.state === server.state) continue;
+        const path = `${backend}/${server.name}`;
+        if (this.#lingering.delete(path)) commands.push(`set server ${path} state ready`);
+        else if (before === undefined) commands.push(...addCommands(path, server));
+        else if (before.maxConcurrent !== server.maxConcurrent)
+          commands.push(`set maxconn server ${path} ${server.maxConcurrent}`);
+        if (before?.state === 'draining' && server.state === 'ready') commands.push(`set server ${path} state ready`);
+        if (before === undefined || server.state === 'ready') present.set(server.name, server);
+      }
+    }
+    await this.#api.change(commands);
+  }
+
+  /** Replicas that get nothing new, and those that are cut. Who waits for the last of a version leaves its queue. */
+  async drainAndCut(wanted: ReadonlyMap<string, readonly Server[]>): Promise<void> {
+    for (const [backend, present] of this.#servers) {
+      const next = new Map((wanted.get(backend) ?? []).map((server) => [server.name, server]));
+      const hadReady = [...present.values()].some(({ state }) => state === 'ready');
+      const hasReady = [...next.values()].some(({ state }) => state === 'ready');
+      if (hadReady && !hasReady && canQueue(backend)) await this.emptyQueue(backend, false);
+      const commands: string[] = [];
+      const cut: string[] = [];
+      for (const [name, server] of present) {
+        const path = `${backend}/${name}`;
+        const then = next.get(name);
+        if (then === undefined) {
+          commands.push(`set server ${path} state maint`);
+          // What somebody has of ours is answered by him, or his end is seen; servers of users' own can be deaf.
+          if (isTwin(backend)) commands.push(`shutdown sessions server ${path}`);
+          cut.push(name);
+        } else if (then.state === 'draining' && server.state === 'ready') {
+          if (hasReady) commands.push(`set server ${path} state drain`);
+          present.set(name, then);
+        }
+      }
+      await this.#api.change(commands);
+      for (const name of cut) {
+        if (isTwin(backend)) await this.#remove(backend, name);
+        else this.#removeLater(backend, name).catch((error: unknown) => this.#log(String(error)));
+      }
+    }
+  }
+
+  async #remove(backend: string, name: string): Promise<void> {
+    this.#servers.get(backend)?.delete(name);
+    const path = `${backend}/${name}`;
+    const [, answer = ''] = await this.#api.run([`wait ${REMOVAL_MS} srv-removable ${path}`, `del server ${path}`]);
+    if (!/^Server deleted/.test(answer)) this.#log(`a server stays in ${backend}: ${answer}`);
+  }
+
+  /** Once nothing is under way to it. */
+  async #removeLater(backend: string, name: string): Promise<void> {
+    const path = `${backend}/${name}`;
+    this.#servers.get(backend)?.delete(name);
+    this.#lingering.add(path);
+    while (this.#lingering.has(path)) {
+      await sleep(LATER_MS, undefined, { ref: false });
+      await this.#inTurn(async () => {
+        if (!this.#lingering.has(path)) return;
+        const [answer = ''] = await this.#api.run([`del server ${path}`]);
+        if (/deleted|No such server/.test(answer)) this.#lingering.delete(path);
+      });
+    }
+  }
+
+  /**
+   * Those in the queue of a backend are sent on to wherever their endpoint's requests go now. `back`: its servers take requests again
+   * afterwards, for routers that take this one for the owner a moment longer.
+   */
+  async emptyQueue(backend: string, back: boolean): Promise<void> {
+    const ready = [...(this.#serversIn(backend).values() ?? [])].filter(({ state }) => state === 'ready');
+    const each = (state: string) => ready.map(({ name }) => `set server ${backend}/${name} state ${state}`);
+    await this.#api.change([`set server ${backend}/elsewhere state ready`, ...each('drain')]);
+    while (((await this.queuedIn([backend])).get(backend) ?? 0) > 0) await sleep(POLL_MS);
+    await this.#api.change([...(back ? each('ready') : []), `set server ${backend}/elsewhere state maint`]);
+  }
+
+  #serversIn(backend: string): Map<string, Server> {
+    const known = this.#servers.get(backend);
+    if (known) return known;
+    const fresh = new Map<string, Server>();
+    this.#servers.set(backend, fresh);
+    return fresh;
+  }
+
+  isEmpty(backend: string): boolean {
+    return this.#serversIn(backend).size === 0;
+  }
+
+  /** In the configuration, with the places gone that requests in another worker have. Nothing lingers in a worker that begins. */
+  lines(busy: ReadonlyMap<string, number>): ReadonlyMap<string, readonly string[]> {
+    this.#lingering.clear();
+    return new Map(
+      [...this.#servers].map(([backend, present]) => [
+        backend,
+        [...present.values()].map((server) =>
+          serverLine(server, canQueue(backend) ? (busy.get(`${backend}/${server.name}`) ?? 0) : 0),
+        ),
+      ]),
+    );
+  }
+
+  /** Those whose ready replicas have as many requests as they take. */
+  full(busy: ReadonlyMap<string, number>): ReadonlySet<string> {
+    const full = [...this.#servers].filter(([backend, servers]) => {
+      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      const taken = ({ name, maxConcurrent }: Server) => (busy.get(`${backend}/${name}`) ?? 0) >= maxConcurrent;
+      return canQueue(backend) && ready.length > 0 && ready.every(taken);
+    });
+    return new Set(full.map(([backend]) => backend));
+  }
+
+  /** For every backend that has ready replicas: the states of the way out, and of those replicas. */
+  async setStates(elsewhere: string, replicas: string): Promise<void> {
+    const commands = [...this.#servers].flatMap(([backend, servers]) => {
+      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      if (!canQueue(backend) || ready.length === 0) return [];
+      return [
+        `set server ${backend}/elsewhere state ${elsewhere}`,
+        ...ready.map(({ name }) => `set server ${backend}/${name} state ${replicas}`),
+      ];
+    });
+    await this.#api.change(commands);
+  }
+
+  /** Replicas by their paths in HAProxy. */
+  paths(which: (path: string) => boolean): (readonly [string, Server])[] {
+    return [...this.#servers].flatMap(([backend, servers]) =>
+      canQueue(backend)
+        ? [...servers.values()]
+            .map((server) => [`${backend}/${server.name}`, server] as const)
+            .filter(([path]) => which(path))
+        : [],
+    );
+  }
+}
