@@ -47,6 +47,29 @@ describe('a router on its own', { skip: typeof program === 'string' ? false : pr
     assert.equal((await score(world)).status, 404, 'and it is told what is new');
   });
 
+  test('a router that ends under load answers everybody, and tells them to go elsewhere next', async (t) => {
+    const { world, real, other } = await open(t);
+    const version = routedVersion('main', [real, other], { maxConcurrentRequestsPerContainer: 5 });
+    await world.router.configure({ endpoints: [routedEndpoint('svc', [version])], routers: [] });
+    let answered = 0;
+    const client = async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+      for (;;) {
+        const url = `http://127.0.0.1:${world.settings.port}/api/v1/service/svc/score`;
+        const reply = await call(url, { body: 'x', agent });
+        assert.equal(reply.status, 200, reply.text);
+        answered += 1;
+        if (reply.headers.connection === 'close') return;
+      }
+    };
+    const clients = Array.from({ length: 30 }, client);
+    await until(() => answered > 1000, 'all are at it');
+    const ended = world.router.stop();
+    await Promise.all(clients);
+    await ended;
+    assert.equal(real.seen.length + other.seen.length, answered);
+  });
+
   test('a mirror gets copies of its share, whatever becomes of them, and clients the answers of the others alone', async (t) => {
     const { world, real, other } = await open(t);
     const hold = new Hold();
