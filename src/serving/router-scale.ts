@@ -19,6 +19,8 @@ export interface RouterScaleLimits {
 export interface RouterScaleState {
   /** Since when all routers have had little to do; milliseconds. */
   readonly calmSince?: number;
+  /** Since when one of them has had too much. */
+  readonly hotSince?: number;
   /** Of the last change. */
   readonly changedAt?: number;
 }
@@ -38,6 +40,8 @@ const BUSY = 0.8;
 /** After less of it there must be room for what comes at once. */
 const CALM = 0.4;
 const CALM_MS = 300_000;
+/** A moment's trouble is over before anything that is done against it has an effect. */
+const HOT_MS = 5_000;
 /** What a change brings is seen only after some time. */
 const SETTLE_MS = 15_000;
 
@@ -54,21 +58,23 @@ export function scaleRouters(
   const cpu = Math.max(limits.minCpu, ...routers.map(({ limit }) => limit));
   const present = { routers: routers.length, cpu };
   if (routers.length === 0) return { ...present, state };
-  const settling = state.changedAt !== undefined && now - state.changedAt < SETTLE_MS;
+  const changed = state.changedAt === undefined ? {} : { changedAt: state.changedAt };
   const why = whyHot(routers);
   if (why !== undefined) {
-    const { calmSince: _, ...rest } = state;
-    const more = settling ? undefined : larger(present, limits);
-    return more === undefined ? { ...present, state: rest } : { ...more, why, state: { changedAt: now } };
+    const hotSince = state.hotSince ?? now;
+    const settled = now - (state.changedAt ?? Number.NEGATIVE_INFINITY) >= SETTLE_MS;
+    const more = settled && now - hotSince >= HOT_MS ? larger(present, limits) : undefined;
+    return more === undefined
+      ? { ...present, state: { ...changed, hotSince } }
+      : { ...more, why, state: { changedAt: now } };
   }
   const used = routers.reduce((sum, { cores }) => sum + cores, 0);
   const fewer = smaller(present, limits);
   if (fewer === undefined || used > fewer.routers * fewer.cpu * CALM) {
-    const { calmSince: _, ...rest } = state;
-    return { ...present, state: rest };
+    return { ...present, state: changed };
   }
   const calmSince = state.calmSince ?? now;
-  if (now - calmSince < CALM_MS) return { ...present, state: { ...state, calmSince } };
+  if (now - calmSince < CALM_MS) return { ...present, state: { ...changed, calmSince } };
   return { ...fewer, why: 'they have had little to do for some minutes', state: { changedAt: now } };
 }
 

@@ -5,6 +5,7 @@ import { type RouterSaturation, type RouterScaleState, scaleRouters } from '../.
 const LIMITS = { minRouters: 3, maxRouters: 5, minCpu: 1, maxCpu: 2 };
 const NOW = 1_000_000;
 const LONG_AGO = NOW - 400_000;
+const LONG_HOT = { hotSince: NOW - 6_000 };
 const each = (routers: number, limit: number, cores: number, routingMs = 0.5): RouterSaturation[] =>
   Array.from({ length: routers }, () => ({ cores, limit, routingMs }));
 
@@ -17,6 +18,7 @@ const cases: readonly {
   { what: 'nothing is known: nothing changes', routers: [], wanted: [0, 1] },
   { what: 'enough to do, not too much', routers: each(3, 1, 0.5), wanted: [3, 1] },
   { what: 'busy: more CPU first', routers: each(3, 1, 0.9), wanted: [3, 2] },
+  { what: 'busy for a moment', routers: each(3, 1, 0.9), state: {}, wanted: [3, 1] },
   { what: 'one that is busy is enough', routers: [...each(2, 1, 0.1), ...each(1, 1, 0.95)], wanted: [3, 2] },
   { what: 'slow although not busy: a client of few, large requests', routers: each(3, 1, 0.3, 4), wanted: [3, 2] },
   { what: 'busy with all the CPU it may have: another router', routers: each(3, 2, 1.9), wanted: [4, 2] },
@@ -24,7 +26,7 @@ const cases: readonly {
   {
     what: 'busy a moment after a change: what it brings is waited for',
     routers: each(3, 1, 0.9),
-    state: { changedAt: NOW - 5_000 },
+    state: { ...LONG_HOT, changedAt: NOW - 10_000 },
     wanted: [3, 1],
   },
   {
@@ -44,7 +46,7 @@ const cases: readonly {
   { what: 'the rest would be busy', routers: each(4, 2, 0.7), state: { calmSince: LONG_AGO }, wanted: [4, 2] },
 ];
 
-for (const { what, routers, state = {}, wanted } of cases) {
+for (const { what, routers, state = LONG_HOT, wanted } of cases) {
   test(`routers: ${what}`, () => {
     const scaling = scaleRouters(NOW, routers, LIMITS, state);
     assert.deepEqual([scaling.routers, scaling.cpu], wanted);

@@ -41,6 +41,8 @@ const PERIOD_MS = 1000;
 const WINDOW_MS = 10_000;
 const LEAST_WINDOW_MS = 3_000;
 const SILENT_MS = 5_000;
+/** A node may have to be found, and the image to be pulled. */
+const COMING_MS = 120_000;
 /** What a router is sure to get, of what it may use. */
 const REQUESTED = 0.2;
 
@@ -99,16 +101,17 @@ export class RouterScaler {
     this.#forgetOthers(ready);
     const now = performance.now();
     const routers = ready.map((pod) => this.#routerOf(pod, now));
-    // While one comes, or says nothing, what it takes off the others is not known.
-    if (ready.length === 0 || ready.length !== present.length || !routers.every((router) => router !== undefined))
-      return;
+    // While one comes, or says nothing, what it takes off the others is not known; for one that cannot come nobody waits.
+    if (ready.length === 0 || present.some(isComing) || !routers.every((router) => router !== undefined)) return;
     const limits = await this.#limits(signal);
     if (limits === undefined) return;
     const { routers: count, cpu, why, state } = scaleRouters(now, routers, this.#within(limits, routers), this.#state);
     for (const { pod, limit } of routers) if (limit !== cpu) await this.#resize(pod, cpu, signal);
-    if (count !== routers.length) await this.#scale(count, signal);
+    // As many may be asked for already.
+    const isNews = count !== present.length || routers.some(({ limit }) => limit !== cpu);
+    if (count !== present.length && why !== undefined) await this.#scale(count, signal);
     this.#state = state;
-    if (why !== undefined) await this.#tell(count, cpu, why, signal);
+    if (why !== undefined && isNews) await this.#tell(count, cpu, why, signal);
   }
 
   #forgetOthers(ready: readonly Pod[]): void {
@@ -170,6 +173,11 @@ export class RouterScaler {
     log(message);
     await kube.create(EVENTS, eventOf(namespace, message), { fieldManager: CONTROLLER_NAME, signal }).catch(warn);
   }
+}
+
+function isComing(pod: Pod): boolean {
+  const begun = Date.parse(String(pod.metadata.creationTimestamp));
+  return !isReady(pod) && Date.now() - begun < COMING_MS;
 }
 
 function containerOf({ spec }: Pod) {
