@@ -182,11 +182,12 @@ export class RouterAgent {
   /** Makes HAProxy do what was ordered last, one change after the other. */
   async #obey(signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
-    while (!signal.aborted) {
-      await Promise.race([this.#news.promise, untilAborted(signal)]);
-      if (signal.aborted || this.#orders === undefined) return;
-      this.#news = Promise.withResolvers();
+    signal.addEventListener('abort', () => this.#news.resolve(), { once: true });
+    for (;;) {
+      await this.#news.promise;
       const orders = this.#orders;
+      if (signal.aborted || orders === undefined) return;
+      this.#news = Promise.withResolvers();
       const begun = performance.now();
       try {
         await this.#router.configure(orders.table, orders.secrets, orders.settings);
