@@ -66,7 +66,8 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     const { engine, build } = await joinTeam(t, `${running.host}/global`, { environment: ENVIRONMENT });
     const source = await project(engine.home.root);
     await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
-    const { image, imageRepository } = await build(source);
+    const { image, imageRepository, architecture } = await build(source);
+    assert.equal(architecture, source.definition.docker.platform.architecture, 'other nodes are left out');
     assert.equal(imageRepository, `${running.host}/global/images/factor`);
     const name = `${imageRepository}@${image}`;
     assert.ok(podman);

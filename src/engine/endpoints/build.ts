@@ -41,6 +41,8 @@ export interface MadeVersion {
   readonly recipe: Recipe;
   readonly image: string;
   readonly imageRepository?: string;
+  /** Of the nodes that can run the image, as Kubernetes names it. */
+  readonly architecture?: string;
   readonly code?: PackedCode;
   readonly environment?: Pick<Revision['environment'], 'hash' | 'pythonVersion' | 'lock'>;
   /** The environment's and the deployment's, secret ones as references. */
@@ -59,6 +61,8 @@ export interface RecordedVersion {
 export interface BuiltVersion {
   readonly image: string;
   readonly imageRepository?: string;
+  /** See {@link MadeVersion.architecture}. */
+  readonly architecture?: string;
   readonly revision: Revision;
   readonly revisionDigest: string;
   readonly environment: { readonly name?: string; readonly version?: string; readonly hash: string };
@@ -81,6 +85,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   return {
     image: made.image,
     ...(made.imageRepository === undefined ? {} : { imageRepository: made.imageRepository }),
+    ...(made.architecture === undefined ? {} : { architecture: made.architecture }),
     revision,
     revisionDigest: digest,
     secretVariables: split.secret,

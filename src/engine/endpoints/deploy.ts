@@ -109,13 +109,19 @@ export async function applyAndWait(
   return waitUntilHealthy(engine, applied, request.versionName, options);
 }
 
-/** What a build has made, for a version that runs it. */
+const ARCHITECTURE_LABEL = 'kubernetes.io/arch';
+
+/** What a build has made, for a version that runs it: on nodes that can, of those that `before` names. */
 export function builtParts(
   engine: Engine,
-  { image, imageRepository, environment, revision, revisionDigest }: BuiltVersion,
+  { image, imageRepository, architecture, environment, revision, revisionDigest }: BuiltVersion,
   models: readonly Model[],
+  before?: Pick<VersionSpec, 'nodeSelector'>,
 ) {
   return {
+    ...(architecture === undefined
+      ? {}
+      : { nodeSelector: { ...before?.nodeSelector, [ARCHITECTURE_LABEL]: architecture } }),
     revision: revisionDigest,
     revisionNumber: revision.number,
     image,
@@ -125,6 +131,15 @@ export function builtParts(
     environment,
     updatedTime: engine.clock().toISOString(),
   } satisfies Partial<VersionSpec>;
+}
+
+/** What no configuration file says, and somebody may have written into the endpoint itself. */
+function placeOf(before: VersionSpec | undefined): Pick<VersionSpec, 'tolerations' | 'secretVariables'> {
+  const { tolerations, secretVariables } = before ?? {};
+  return {
+    ...(tolerations === undefined ? {} : { tolerations }),
+    ...(secretVariables === undefined ? {} : { secretVariables }),
+  };
 }
 
 /** A version without what the builds before have made of it, where the next one may not make it. */
@@ -271,7 +286,8 @@ function composeEndpoint(
     isDefault: true,
     tags: request.tags ?? before?.tags ?? {},
     properties: { ...before?.properties, ...built.revision.git, ...request.properties },
-    ...builtParts(engine, built, models),
+    ...placeOf(before),
+    ...builtParts(engine, built, models, before),
     ...versionSettings(plan.settings),
     createdTime: before?.createdTime ?? engine.clock().toISOString(),
     ...(deployment.trafficPercentile === undefined ? {} : { trafficPercentile: deployment.trafficPercentile }),

@@ -76,7 +76,7 @@ export async function rollback(
   const rolledBack = {
     ...withoutBuild(version),
     ...versionSettings(revision.settings),
-    ...builtParts(engine, built, models),
+    ...builtParts(engine, built, models, version),
   };
   const versions = current.spec.versions.map((other) => (other.name === version.name ? rolledBack : other));
   return applyAndWait(

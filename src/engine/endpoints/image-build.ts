@@ -244,13 +244,14 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
 
 function madeOf(
   { recipe, code, allVariables, split }: ImageJob,
-  { container, environment }: Ground,
+  { container, environment, foundation }: Ground,
   image: { readonly digest: string; readonly repository: string },
 ): MadeVersion {
   return {
     recipe: container === undefined ? recipe : { ...recipe, container },
     image: image.digest,
     imageRepository: image.repository,
+    architecture: foundation.config.architecture,
     environment,
     variables: allVariables,
     split,

@@ -314,7 +314,7 @@ function withBuild(
   return {
     ...withoutBuild(version),
     ...settings,
-    ...builtParts(engine, built, models),
+    ...builtParts(engine, built, models, version),
     ...(change.description === undefined ? {} : { description: change.description }),
     ...(change.trafficPercentile === undefined ? {} : { trafficPercentile: change.trafficPercentile }),
     tags: withTags(version.tags, change),
