@@ -27,7 +27,7 @@ async function project(name: string, files: Readonly<Record<string, string>>): P
   return folder;
 }
 
-const ENDPOINT = 'name: iris\nauth_mode: aad_token\ncompute: azureml:my-aks\ntraffic: {blue: 90, green: 10}\n';
+const ENDPOINT = 'name: iris\nauth_mode: aad_token\ncompute: azureml:my-aks\ntraffic: {blue: 90, green: 10}\nmirror_traffic: {green: 5}\n';
 const DEPLOYMENT = `
 name: green
 type: kubernetes
@@ -84,6 +84,7 @@ test('a v2 deployment means the same in v1, and its v1 files say the same again'
     },
     versionName: 'green',
     trafficPercentile: 10,
+    mirrorPercentile: 5,
     environmentVariables: { LEVEL: '3' },
   });
   assert.deepEqual(result.models, [
@@ -106,7 +107,7 @@ test('a v2 deployment means the same in v1, and its v1 files say the same again'
 test('a container of its own keeps its routes, and wrong values are told at their v2 keys', async () => {
   const folder = await project('container', {
     'd.yml':
-      'name: tf\nendpoint_name: tf-ep\ninstance_count: -1\nresources: {requests: {cpu: lots}}\nunknown_key: 1\nmodel: azureml:m:3\nenvironment:\n  image: tf:1\n  inference_config:\n    liveness_route: {port: 8501, path: /live}\n    readiness_route: {port: 8501, path: /ready}\n    scoring_route: {port: 8501, path: /predict}\n',
+      'name: tf\nendpoint_name: tf-ep\ninstance_count: -1\nresources: {requests: {cpu: lots}}\nunknown_key: 1\nmodel: azureml:m:3\nenvironment:\n  image: tf:1\n  inference_config:\n    liveness_route: {port: 8501, path: /live}\n    readiness_route: {port: 8501, path: /ready}\n    scoring_route: {port: 8501, path: /predict}\n    http2: true\n',
   });
   const result = await importV2({ deploymentFile: 'd.yml', cwd: folder });
   assert.deepEqual(result.container, {
@@ -115,6 +116,7 @@ test('a container of its own keeps its routes, and wrong values are told at thei
     scoringRoute: '/predict',
     livenessRoute: '/live',
     readinessRoute: '/ready',
+    http2: true,
   });
   assert.deepEqual(result.models, [{ kind: 'registered', id: 'm:3' }]);
   assert.deepEqual(
