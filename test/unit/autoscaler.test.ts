@@ -70,6 +70,29 @@ test('a request for a version without replicas gets the first one at once, and t
   assert.equal(cluster.replicas(), 40);
 });
 
+test('what somebody else has written since counts, also where it is not what was written before', async () => {
+  const cluster = clusterOf(SCALE, 1);
+  const moment = (time: number, busy: number, queued: number) =>
+    cluster.autoscaler.moment(
+      {
+        endpoint: 'web',
+        version: 'main',
+        sample: { time, busy, queued, arrived: 0, completed: 0 },
+        totals: { arrived: 0, completed: 0, failed: 0, latency: [] },
+      },
+      cluster.endpoint,
+      cluster.signal,
+    );
+  cluster.set(1, 1);
+  moment(0, 1, 5);
+  await turn();
+  assert.equal(cluster.replicas(), 9);
+  cluster.set(2, 2);
+  moment(2000, 2, 4);
+  await turn();
+  assert.equal(cluster.replicas(), 9);
+});
+
 test('a version that has never run keeps its first replica', async () => {
   const cluster = clusterOf({ ...SCALE, minReplicas: 0 }, 1, { served: false });
   for (let time = 0; time < 120_000; time += 1000) {
@@ -149,8 +172,8 @@ function clusterOf(scale: Scale, replicas: number, { served = true } = {}) {
   const cache = { find: () => live } as unknown as ClusterCache;
   const kube = {
     replace: async (_: unknown, wanted: Deployment) => {
-      live = wanted;
-      return wanted;
+      live = next(wanted);
+      return live;
     },
   } as unknown as KubeClient;
   const autoscaler = new Autoscaler({
@@ -167,11 +190,17 @@ function clusterOf(scale: Scale, replicas: number, { served = true } = {}) {
     signal: new AbortController().signal,
     replicas: () => live.spec?.replicas,
     set(wanted: number, ready: number) {
-      live = {
+      live = next({
         ...live,
         spec: { ...live.spec, replicas: wanted } as NonNullable<Deployment['spec']>,
         status: { readyReplicas: ready },
-      };
+      });
     },
   };
+}
+
+/** With the generation that the API server counts. */
+function next(deployment: Deployment): Deployment {
+  const { metadata } = deployment;
+  return { ...deployment, metadata: { ...metadata, generation: (metadata.generation ?? 0) + 1 } };
 }

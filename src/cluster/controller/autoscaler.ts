@@ -117,7 +117,7 @@ export class Autoscaler {
   ): void {
     const { written, last } = watched;
     if (last === undefined) return;
-    const isSeen = written === undefined || deployment.spec?.replicas === written.spec?.replicas;
+    const isSeen = written === undefined || generationOf(deployment) >= generationOf(written);
     if (isSeen) watched.written = undefined;
     const present = (isSeen ? deployment : written).spec?.replicas ?? 1;
     const wanted = this.#wanted(endpoint, version, deployment, watched, present, last);
@@ -184,6 +184,11 @@ export class Autoscaler {
       }
     }
   }
+}
+
+/** Grows with every change of the specification, whoever makes it. */
+function generationOf({ metadata }: Deployment): number {
+  return metadata.generation ?? 0;
 }
 
 function isAtRest(sample: LoadSample, last: LoadSample | undefined): boolean {
