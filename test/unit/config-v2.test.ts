@@ -27,7 +27,8 @@ async function project(name: string, files: Readonly<Record<string, string>>): P
   return folder;
 }
 
-const ENDPOINT = 'name: iris\nauth_mode: aad_token\ncompute: azureml:my-aks\ntraffic: {blue: 90, green: 10}\nmirror_traffic: {green: 5}\n';
+const ENDPOINT =
+  'name: iris\nauth_mode: aad_token\ncompute: azureml:my-aks\ntraffic: {blue: 90, green: 10}\nmirror_traffic: {green: 5}\n';
 const DEPLOYMENT = `
 name: green
 type: kubernetes
