@@ -59,6 +59,8 @@ test('a configuration is judged as it is written, and mended with what is offere
     await world.write('deploymentconfig.json', BROKEN);
     await workbench.command('Tasks: Run Build Task');
     await workbench.pick(/deploy project/);
+    // The task's terminal comes to the front when it likes, and would hide the problems again.
+    await page.locator('.part.panel .badge-content', { hasText: /^1$/ }).waitFor();
     await workbench.command('Problems: Focus on Problems View');
     await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
   });
