@@ -32,6 +32,8 @@ export interface Cleanup {
 export async function openAttachWorld(t: Cleanup, cluster: Cluster): Promise<AttachWorld> {
   const lock = await acquireLock(openHome({ AKSML_HOME: join(tmpdir(), 'aksml-test-attach') }), 'cluster');
   const world = await openClusterWorld(t, cluster);
+  // Of a test that was killed.
+  await removeInstalled(cluster, world.namespace);
   await keepDefinition(t, cluster);
   t.after(async () => {
     await removeInstalled(cluster, world.namespace);

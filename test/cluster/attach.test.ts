@@ -127,11 +127,13 @@ function suite(cluster: Cluster): void {
     const options = ['--cluster-purpose', 'DevTest', '--registry', world.registry, '--controller-image', composed];
     for (const said of ['Checking the cluster', 'Installing aksml', 'Waiting for the controller']) {
       const child = world.start(...args, ...options);
+      let output = '';
       child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-        if (text.includes(said)) child.kill('SIGKILL');
+        output += text;
+        if (output.includes(said)) child.kill('SIGKILL');
       });
       const [, signal] = await once(child, 'close');
-      assert.equal(signal, 'SIGKILL', said);
+      assert.equal(signal, 'SIGKILL', `${said}: ${output}`);
     }
     const finished = await world.aksml(...args, ...options);
     assert.equal(finished.code, 0, finished.stderr);
