@@ -90,17 +90,23 @@ async function openFrontEnd(world: AttachWorld, routers: number) {
 }
 
 /** An endpoint whose replicas answer what they are sent. */
-async function putEcho(world: AttachWorld, where: Cluster, name: string, auth: 'key' | 'token') {
-  const version = pythonVersion(where, {
-    script: SERVER,
-    maxConcurrentRequestsPerContainer: 8,
-    maxQueueWaitMs: 10_000,
-  });
+async function putEcho(
+  world: AttachWorld,
+  where: Cluster,
+  name: string,
+  auth: 'key' | 'token',
+  versions: readonly Parameters<typeof pythonVersion>[1][] = [{}],
+) {
+  const usual = { script: SERVER, maxConcurrentRequestsPerContainer: 8, maxQueueWaitMs: 10_000 };
   await world.apply({
     apiVersion: 'aksml.dev/v1',
     kind: 'Endpoint',
     metadata: { name, namespace: world.namespace },
-    spec: { auth, versions: [version] },
+    spec: {
+      form: 'endpoint',
+      auth,
+      versions: versions.map((version) => pythonVersion(where, { ...usual, ...version })),
+    },
   });
 }
 
@@ -187,7 +193,7 @@ function suite(where: Cluster): void {
     assert.equal(await world.tryKubectl('get', 'namespace', 'aksml-system').then(({ code }) => code), 1);
   });
 
-  test('routers are replaced while ten thousand requests come, and none of them fails', async (t) => {
+  test('routers and replicas are replaced, scaled and drained, versions and keys change while ten thousand requests come, and none of them fails', async (t) => {
     const world = await openAttachWorld(t, where);
     const { session, address } = await openFrontEnd(world, 2);
     const name = `${world.namespace}-k`;
@@ -211,21 +217,46 @@ function suite(where: Cluster): void {
       await world.kubectl('--namespace', 'aksml-system', 'rollout', 'restart', 'deployment/aksml-fe');
       await world.kubectl('--namespace', 'aksml-system', 'rollout', 'status', 'deployment/aksml-fe', '--timeout=240s');
     };
-    await restart();
-    await eventually('the old routers have gone', async () => {
-      const pods = await world.kubectl(
-        '--namespace',
-        'aksml-system',
-        'get',
-        'pods',
-        '--selector',
-        'app.kubernetes.io/name=aksml-fe',
-        '--output',
-        'name',
-      );
-      return pods.split('\n').length === 2;
-    });
-    done = true;
+    try {
+      const settled = (what: string, replicas: number) =>
+        eventually(what, async () => {
+          const status = (await target.getEndpoint(name)).status;
+          const ready = (status?.versions ?? []).reduce((sum, version) => sum + version.updatedReplicas, 0);
+          const left = (status?.versions ?? []).reduce((sum, version) => sum + version.replicas.length, 0);
+          return status?.state === 'Healthy' && ready === replicas && left === replicas;
+        });
+      const fixed = (replicas: number) => ({ kind: 'fixed' as const, replicas });
+      await putEcho(world, where, name, 'key', [{ scale: fixed(3) }]);
+      await settled('there are three replicas', 3);
+      await putEcho(world, where, name, 'key', [{ scale: fixed(1) }]);
+      await settled('there is one replica', 1);
+      await putEcho(world, where, name, 'key', [{ resources: { cpu: 0.011, memoryInGB: 0.05, gpu: 0 } }]);
+      await settled('the replica is another one', 1);
+      const treatment = { name: 'next', isDefault: false };
+      for (const trafficPercentile of [30, 70]) {
+        await putEcho(world, where, name, 'key', [{}, { ...treatment, trafficPercentile }]);
+        await settled(`${trafficPercentile} % go to a second version`, 2);
+      }
+      await target.regenerateKey(name, 'secondary');
+      await putEcho(world, where, name, 'key');
+      await settled('the second version has gone', 1);
+      await restart();
+      await eventually('the old routers have gone', async () => {
+        const pods = await world.kubectl(
+          '--namespace',
+          'aksml-system',
+          'get',
+          'pods',
+          '--selector',
+          'app.kubernetes.io/name=aksml-fe',
+          '--output',
+          'name',
+        );
+        return pods.split('\n').length === 2;
+      });
+    } finally {
+      done = true;
+    }
     await Promise.all(clients);
     assert.deepEqual([...new Set(failures)], [], `${failures.length} of ${asked} failed`);
     t.diagnostic(`${asked} requests, ${failures.length} failed`);

@@ -11,7 +11,6 @@ export interface BackendsOptions {
 }
 
 const POLL_MS = 10;
-const REMOVAL_MS = 2000;
 const LATER_MS = 1000;
 
 /** The servers of HAProxy's backends: replicas, and other routers. */
@@ -115,18 +114,8 @@ export class Backends {
         }
       }
       await this.#api.change(commands);
-      for (const name of cut) {
-        if (isTwin(backend)) await this.#remove(backend, name);
-        else this.#removeLater(backend, name).catch((error: unknown) => this.#log(String(error)));
-      }
+      for (const name of cut) this.#removeLater(backend, name).catch((error: unknown) => this.#log(String(error)));
     }
-  }
-
-  async #remove(backend: string, name: string): Promise<void> {
-    this.#servers.get(backend)?.delete(name);
-    const path = `${backend}/${name}`;
-    const [, answer = ''] = await this.#api.run([`wait ${REMOVAL_MS} srv-removable ${path}`, `del server ${path}`]);
-    if (!/^Server deleted/.test(answer)) this.#log(`a server stays in ${backend}: ${answer}`);
   }
 
   /** Once nothing is under way to it. */
