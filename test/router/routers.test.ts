@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
+import type { ReplicaRecord } from '../../src/cluster/router/aversion.ts';
 import { ownerOf } from '../../src/cluster/router/owners.ts';
+import { RequestLog } from '../../src/cluster/router/request-log.ts';
 import type { RoutedEndpoint, RouterPeer } from '../../src/cluster/router/routing-table.ts';
 import { type Answer, FakeReplica, Hold } from '../conformance/fake-replica.ts';
 import { call, until } from '../conformance/http-client.ts';
@@ -129,6 +131,36 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     const failed = outcomes.filter((outcome) => outcome !== 200);
     assert.ok(failed.length <= 2 * clients.length, JSON.stringify(failed));
     await third.router.start();
+  });
+
+  test('a replica that fails at once does not attract the traffic', async (t) => {
+    const failing = await FakeReplica.start('failing', (_request, response) => {
+      response.statusCode = 500;
+      response.end();
+    });
+    const working = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
+    t.after(() => Promise.all([failing, ...working].map((replica) => replica.kill())));
+    const [first] = routers;
+    assert.ok(first);
+    const log = await RequestLog.listen(first.settings.logPort);
+    t.after(() => log.close());
+    const versions = [routedVersion('main', [failing, ...working], { maxConcurrentRequestsPerContainer: 4 })];
+    await first.router.configure({ endpoints: [routedEndpoint('svc', versions)], routers: peers().slice(0, 1) });
+    const ask = async (count: number) => {
+      const before = failing.seen.length;
+      for (let done = 0; done < count; done += 4)
+        await Promise.all(Array.from({ length: 4 }, () => call(url(first, 'svc'), { body: 'x' })));
+      return failing.seen.length - before;
+    };
+    const attracted = await ask(200);
+    let counted = new Map<string, ReplicaRecord>();
+    await until(() => {
+      for (const servers of log.takeServers().values()) counted = new Map([...counted, ...servers]);
+      return counted.size === 3;
+    }, 'the log has told of all three');
+    const [[backend = ''] = []] = first.router.ownedVersions();
+    await first.router.shun(new Map([[backend, counted]]));
+    assert.ok((await ask(200)) < attracted / 2, `it had ${attracted} of 200 before`);
   });
 
   test('a pool that is used up costs a reload, which loses nothing and keeps every limit', async (t) => {

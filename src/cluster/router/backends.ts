@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { aversion, type ReplicaRecord, USUAL_WEIGHT } from './aversion.ts';
 import { addCommands, canQueue, isTwin, queueIn, serverLine, usedConnections } from './haproxy-commands.ts';
-import { type Server, serverName } from './router-servers.ts';
+import { type Server, serverPrefix } from './router-servers.ts';
 import type { RuntimeApi } from './runtime-api.ts';
 
 export interface BackendsOptions {
@@ -20,6 +21,8 @@ export class Backends {
   readonly #inTurn: BackendsOptions['inTurn'];
   /** Of each backend, by their names. */
   readonly #servers = new Map<string, Map<string, Server>>();
+  /** Of replicas that get less than their usual share, by backends. */
+  readonly #weights = new Map<string, ReadonlyMap<string, number>>();
   /** Paths of servers that are to go as soon as nothing is under way to them. */
   readonly #lingering = new Set<string>();
 
@@ -62,10 +65,10 @@ export class Backends {
   }
 
   async drained(replicas: readonly string[]): Promise<void> {
-    const names = replicas.map(serverName);
+    const prefixes = replicas.map((id) => `/${serverPrefix(id)}`);
     for (;;) {
       const busy = await this.busy();
-      const left = [...busy].some(([path, used]) => used > 0 && names.some((name) => path.endsWith(`/${name}`)));
+      const left = [...busy].some(([path, used]) => used > 0 && prefixes.some((prefix) => path.includes(prefix)));
       if (!left) return;
       await sleep(POLL_MS);
     }
@@ -153,6 +156,17 @@ export class Backends {
     return fresh;
   }
 
+  /** Gives little to replicas of a backend that fail where their neighbours work. */
+  async shun(backend: string, records: ReadonlyMap<string, ReplicaRecord>): Promise<void> {
+    const before = this.#weights.get(backend) ?? new Map<string, number>();
+    const weights = aversion(records, before);
+    const changed = [...this.#serversIn(backend).keys()].filter((name) => before.get(name) !== weights.get(name));
+    this.#weights.set(backend, weights);
+    await this.#api.change(
+      changed.map((name) => `set server ${backend}/${name} weight ${weights.get(name) ?? USUAL_WEIGHT}%`),
+    );
+  }
+
   isEmpty(backend: string): boolean {
     return this.#serversIn(backend).size === 0;
   }
@@ -160,6 +174,7 @@ export class Backends {
   /** In the configuration, with the places gone that requests in another worker have. Nothing lingers in a worker that begins. */
   lines(busy: ReadonlyMap<string, number>): ReadonlyMap<string, readonly string[]> {
     this.#lingering.clear();
+    this.#weights.clear();
     return new Map(
       [...this.#servers].map(([backend, present]) => [
         backend,

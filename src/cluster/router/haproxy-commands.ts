@@ -38,7 +38,7 @@ export function peerServer({ name, address, hopPort }: RouterPeer): Server {
   const checked = 'check inter 1s fastinter 100ms downinter 300ms rise 1 fall 1';
   const observed = 'observe layer4 error-limit 1 on-error mark-down';
   return {
-    name: serverName(name),
+    name: serverName({ id: name, address, port: hopPort }),
     line: `${host}:${hopPort} ${checked} ${observed}`,
     maxConcurrent: 0,
     state: 'ready',

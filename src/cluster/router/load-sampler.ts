@@ -17,6 +17,7 @@ const NO_OUTCOME: Outcome = {
   failed: 0,
   refused: 0,
   latency: new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0),
+  servers: new Map(),
 };
 
 /**

@@ -1,4 +1,5 @@
 import { createSocket, type Socket } from 'node:dgram';
+import type { ReplicaRecord } from './aversion.ts';
 import { LATENCY_BOUNDS_MS } from './routing-table.ts';
 
 /** What has come of the requests of one backend since the router began. */
@@ -11,6 +12,8 @@ export interface Outcome {
   refused: number;
   /** By {@link LATENCY_BOUNDS_MS}; what took longer than the last bound is at the end. */
   readonly latency: number[];
+  /** By servers, since they were taken last. */
+  servers: Map<string, { completed: number; failed: number }>;
 }
 
 /** Only the machine's own HAProxy reaches the port, so that lines of others are at worst wrong figures. */
@@ -52,9 +55,19 @@ export class RequestLog {
       return;
     }
     outcome.completed += 1;
-    if (Number(status) >= 500 || Number(status) < 0) outcome.failed += 1;
+    const failed = Number(status) >= 500 || Number(status) < 0;
+    if (failed) outcome.failed += 1;
+    const record = outcome.servers.get(server) ?? { completed: 0, failed: 0 };
+    outcome.servers.set(server, { completed: record.completed + 1, failed: record.failed + Number(failed) });
     const bucket = bucketOf(Number(taken));
     outcome.latency[bucket] = (outcome.latency[bucket] ?? 0) + 1;
+  }
+
+  /** What came of the requests of each server of each backend since the last call. */
+  takeServers(): ReadonlyMap<string, ReadonlyMap<string, ReplicaRecord>> {
+    const taken = new Map([...this.#outcomes].map(([backend, { servers }]) => [backend, servers] as const));
+    for (const outcome of this.#outcomes.values()) outcome.servers = new Map();
+    return taken;
   }
 
   close(): void {
@@ -65,7 +78,7 @@ export class RequestLog {
     const known = this.#outcomes.get(backend);
     if (known) return known;
     const latency = new Array<number>(LATENCY_BOUNDS_MS.length + 1).fill(0);
-    const fresh = { completed: 0, failed: 0, refused: 0, latency };
+    const fresh = { completed: 0, failed: 0, refused: 0, latency, servers: new Map() };
     this.#outcomes.set(backend, fresh);
     return fresh;
   }

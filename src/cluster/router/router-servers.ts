@@ -26,7 +26,7 @@ export function serversOf(
   const { maxConcurrentRequestsPerContainer: maxConcurrent, http2, ownServer, replicas } = version;
   const servers = (line: (replica: RoutedReplica) => string): Server[] =>
     replicas.map((replica) => ({
-      name: serverName(replica.id),
+      name: serverName(replica),
       line: line(replica),
       maxConcurrent,
       state: replica.state,
@@ -43,7 +43,12 @@ export function serversOf(
   ]);
 }
 
-/** Pods' names are DNS names; whatever else is made harmless. */
-export function serverName(id: string): string {
-  return `r.${id.replace(/[^A-Za-z0-9.-]/g, '_')}`;
+/** Unlike that of every other server, of those too that are on their way out. Pods' names are DNS names; whatever else is made harmless. */
+export function serverName({ id, address, port }: Pick<RoutedReplica, 'id' | 'address' | 'port'>): string {
+  return `${serverPrefix(id)}${address}:${port}`;
+}
+
+/** What the names of a replica's servers begin with. */
+export function serverPrefix(id: string): string {
+  return `r.${id.replace(/[^A-Za-z0-9.-]/g, '_')}:`;
 }

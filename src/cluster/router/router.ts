@@ -1,10 +1,20 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { AksmlError } from '../../contract/error.ts';
+import type { ReplicaRecord } from './aversion.ts';
 import { Backends } from './backends.ts';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
-import { mapCommands, mapText, peerServer, slotCommands, usedConnections, withoutPlaces } from './haproxy-commands.ts';
+import {
+  canQueue,
+  mapCommands,
+  mapText,
+  peerServer,
+  slotCommands,
+  usedConnections,
+  withoutPlaces,
+} from './haproxy-commands.ts';
 import { haproxyConfig, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
@@ -118,7 +128,24 @@ export class Router {
   ): Promise<void> {
     this.#table = table;
     this.#secrets = secrets;
-    await this.#inTurn(() => this.#apply(!allowInsecureConnections));
+    await this.#inTurn(async () => {
+      try {
+        await this.#apply(!allowInsecureConnections);
+      } catch (error) {
+        if (!AksmlError.is(error, 'router.haproxyRefused')) throw error;
+        // What HAProxy has is not what was thought: a worker that begins anew has what is written.
+        this.#settings.log(error.message);
+        await this.#reload();
+        await this.#apply(!allowInsecureConnections);
+      }
+    });
+  }
+
+  /** Gives little to replicas that fail where their neighbours work. */
+  async shun(records: ReadonlyMap<string, ReadonlyMap<string, ReplicaRecord>>): Promise<void> {
+    await this.#inTurn(async () => {
+      for (const [backend, servers] of records) if (canQueue(backend)) await this.backends.shun(backend, servers);
+    });
   }
 
   /** Answers what it has, takes nothing new, and ends. */
