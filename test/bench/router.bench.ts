@@ -56,6 +56,8 @@ try {
   const table = tableOf();
   for (const { router, settings } of routers) {
     await router.configure(table, { hop: ['secret'], challenges: new Map(), certificates: [] });
+    // As at such rates.
+    await router.tellOf(0.1);
     await serveTokens(join(settings.folder, SOCKETS.tokens), async () => 4_000_000_000);
   }
   const at = (owner: string, auth: string) =>

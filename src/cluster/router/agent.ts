@@ -59,8 +59,8 @@ const RETRY_MS = 500;
 const SAMPLE_MS = 100;
 /** How often it is measured what HAProxy adds to a request. */
 const MEASURE_MS = 250;
-/** How often it is judged which replicas fail where others work. */
-const SHUN_MS = 1000;
+/** How often it is judged which replicas fail where others work, and of how many requests HAProxy shall tell. */
+const HEED_MS = 1000;
 /** What is held when HAProxy is to end: bodies that arrive, requests that wait. */
 const LONGEST_HOLD_MS = 90_000;
 const POLL_MS = 50;
@@ -156,7 +156,7 @@ export class RouterAgent {
       this.#source.run(ending.signal),
       this.#obey(ending.signal),
       this.#sample(new LoadSampler(this.#router, requestLog), ending.signal),
-      this.#shun(requestLog, ending.signal),
+      this.#heed(requestLog, ending.signal),
       this.#measure(new SaturationProbe(ports.http), ending.signal),
     ]);
     await Promise.race([working, untilAborted(signal)]);
@@ -216,12 +216,13 @@ export class RouterAgent {
     }
   }
 
-  async #shun(requestLog: RequestLog, signal: AbortSignal): Promise<void> {
+  async #heed(requestLog: RequestLog, signal: AbortSignal): Promise<void> {
     const { log } = this.#options;
     while (!signal.aborted) {
-      await sleep(SHUN_MS, undefined, { signal }).catch(() => undefined);
+      await sleep(HEED_MS, undefined, { signal }).catch(() => undefined);
       const records = requestLog.takeServers();
-      await this.#router.shun(records).catch((error: unknown) => log({ level: 'warn', message: said(error) }));
+      const told = this.#router.tellOf(requestLog.nextShare()).then(() => this.#router.shun(records));
+      await told.catch((error: unknown) => log({ level: 'warn', message: said(error) }));
     }
   }
 

@@ -205,7 +205,12 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
   ].join('\n');
 }
 
-const LOG_FORMAT = '  log-format "%b %s %ST %Tw %Ta %tsc"';
+/** Of many requests a share is told of, in parts of {@link LOG_PARTS}: that of the variable `proc.share`, all while it is not set. */
+export const LOG_PARTS = 1024;
+const LOG_FORMAT = [
+  '  log-format "%b %s %ST %Tw %Ta %tsc"',
+  `  http-request set-log-level silent if { rand(${LOG_PARTS}),sub(proc.share) -m int ge 0 }`,
+].join('\n');
 
 /** Names of headers that ask for more than the usual: requests without them, to endpoints that want no more, take the short way. */
 const UNUSUAL =

@@ -18,12 +18,17 @@ export interface Outcome {
 
 /** Only the machine's own HAProxy reaches the port, so that lines of others are at worst wrong figures. */
 const HOST = '127.0.0.1';
+/** A second. */
+const MOST_LINES = 500;
 const LINE = /^(\S+) (\S+) (-?\d+) (-?\d+) (-?\d+) (\S+)$/;
 
 /** Counts what HAProxy says of each request at its end: `BACKEND SERVER STATUS WAITED_MS TAKEN_MS ENDING`. */
 export class RequestLog {
   readonly #socket: Socket;
   readonly #outcomes = new Map<string, Outcome>();
+  /** How many requests a line stands for. */
+  #weight = 1;
+  #lines = 0;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -44,6 +49,7 @@ export class RequestLog {
   }
 
   count(line: string): void {
+    this.#lines += 1;
     const found = LINE.exec(line.trimEnd());
     if (!found) return;
     const [, backend = '', server = '', status = '', , taken = '', ending = ''] = found;
@@ -51,16 +57,28 @@ export class RequestLog {
     if (server === 'elsewhere') return;
     // In the queue, or while connecting, it met no replica.
     if (server === '<NOSRV>' || /^.[QC]/.test(ending)) {
-      outcome.refused += 1;
+      outcome.refused += this.#weight;
       return;
     }
-    outcome.completed += 1;
+    outcome.completed += this.#weight;
     const failed = Number(status) >= 500 || Number(status) < 0;
-    if (failed) outcome.failed += 1;
+    if (failed) outcome.failed += this.#weight;
     const record = outcome.servers.get(server) ?? { completed: 0, failed: 0 };
     outcome.servers.set(server, { completed: record.completed + 1, failed: record.failed + Number(failed) });
     const bucket = bucketOf(Number(taken));
-    outcome.latency[bucket] = (outcome.latency[bucket] ?? 0) + 1;
+    outcome.latency[bucket] = (outcome.latency[bucket] ?? 0) + this.#weight;
+  }
+
+  /**
+   * The part of all requests, more than 0 and at most 1, that HAProxy shall tell of for the next second, so that telling costs little however
+   * many there are. To be asked once a second; from then on a line stands for so many more.
+   */
+  nextShare(): number {
+    const requests = this.#lines * this.#weight;
+    this.#lines = 0;
+    const share = requests <= MOST_LINES ? 1 : MOST_LINES / requests;
+    this.#weight = 1 / share;
+    return share;
   }
 
   /** What came of the requests of each server of each backend since the last call. */

@@ -15,7 +15,7 @@ import {
   usedConnections,
   withoutPlaces,
 } from './haproxy-commands.ts';
-import { haproxyConfig, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
+import { haproxyConfig, LOG_PARTS, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
 import { ownerOf } from './owners.ts';
@@ -81,6 +81,7 @@ export class Router {
   /** Whether plain HTTP is redirected, once there is a certificate. */
   #redirects = !DEFAULT_ROUTER_SETTINGS.allowInsecureConnections;
   readonly #certificates: Certificates;
+  #toldParts = LOG_PARTS;
   #started = false;
   #stopping = false;
   /** Backends whose every place is taken by what an old worker still has. */
@@ -139,6 +140,14 @@ export class Router {
         await this.#apply(!allowInsecureConnections);
       }
     });
+  }
+
+  /** Makes HAProxy tell of this part of all requests, more than 0 and at most 1. */
+  async tellOf(share: number): Promise<void> {
+    const parts = Math.max(1, Math.round(share * LOG_PARTS));
+    if (parts === this.#toldParts) return;
+    await this.#api.change(['experimental-mode on', `set var proc.share int(${parts})`]);
+    this.#toldParts = parts;
   }
 
   /** Gives little to replicas that fail where their neighbours work. */
@@ -386,6 +395,7 @@ export class Router {
   async #writeConfiguration(busy: ReadonlyMap<string, number>): Promise<void> {
     const { folder } = this.#settings;
     const servers = this.backends.lines(busy);
+    this.#toldParts = LOG_PARTS;
     await this.#write(
       'haproxy.cfg',
       haproxyConfig({ ...this.#listening(), classes: this.#pool.classes, peers: MOST_PEERS, servers }),
