@@ -21,6 +21,8 @@ export class Backends {
   readonly #inTurn: BackendsOptions['inTurn'];
   /** Of each backend, by their names. */
   readonly #servers = new Map<string, Map<string, Server>>();
+  /** What each backend was made to have last. */
+  #applied: ReadonlyMap<string, readonly Server[]> = new Map();
   /** Of replicas that get less than their usual share, by backends. */
   readonly #weights = new Map<string, ReadonlyMap<string, number>>();
   /** Paths of servers that are to go as soon as nothing is under way to them. */
@@ -78,6 +80,7 @@ export class Backends {
   async add(wanted: ReadonlyMap<string, readonly Server[]>): Promise<void> {
     const commands: string[] = [];
     for (const [backend, servers] of [...wanted].reverse()) {
+      if (this.#applied.get(backend) === servers) continue;
       const present = this.#serversIn(backend);
       for (const server of servers) {
         const before = present.get(server.name);
@@ -97,6 +100,7 @@ export class Backends {
   /** Replicas that get nothing new, and those that are cut. Who waits for the last of a version leaves its queue. */
   async drainAndCut(wanted: ReadonlyMap<string, readonly Server[]>): Promise<void> {
     for (const [backend, present] of this.#servers) {
+      if (this.#applied.get(backend) === wanted.get(backend)) continue;
       const next = new Map((wanted.get(backend) ?? []).map((server) => [server.name, server]));
       const hadReady = [...present.values()].some(({ state }) => state === 'ready');
       const hasReady = [...next.values()].some(({ state }) => state === 'ready');
@@ -119,6 +123,7 @@ export class Backends {
       await this.#api.change(commands);
       for (const name of cut) this.#removeLater(backend, name).catch((error: unknown) => this.#log(String(error)));
     }
+    this.#applied = wanted;
   }
 
   /** Once nothing is under way to it. */

@@ -63,28 +63,11 @@ export function queueIn(text: string): number {
   return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
 }
 
-/** Versions of these backends get no requests for now. */
-export function withoutPlaces(maps: MapEntries, backends: ReadonlySet<string>): MapEntries {
-  if (backends.size === 0) return maps;
-  const cold = (value: string) =>
-    value.replace(/([^|:]+):([^|:]+):hot:/g, (target, backend: string, version: string) =>
-      backends.has(backend) ? `${backend}:${version}:cold:` : target,
-    );
-  return new Map(
-    [...maps].map(([name, entries]) => [
-      name,
-      name === 'endpoints' || name === 'versions'
-        ? new Map([...entries].map(([key, value]) => [key, cold(value)]))
-        : entries,
-    ]),
-  );
-}
-
 export function mapText(entries: ReadonlyMap<string, string>): string {
   return [...entries].map(([key, value]) => `${key} ${value}\n`).join('');
 }
 
-/** What makes the maps in force say what they shall. */
+/** What makes maps say `wanted` of something of which they said `present`. */
 export function mapCommands(folder: string, present: MapEntries, wanted: MapEntries): string[] {
   return MAPS.flatMap((name) => {
     const path = mapPath(folder, name);

@@ -13,3 +13,18 @@ export function ownerOf(endpoint: string, routers: readonly string[]): string | 
   }
   return best?.name;
 }
+
+/** Remembers the owners of endpoints among routers that stay the same. */
+export class Owners {
+  readonly names: readonly string[];
+  readonly #known = new Map<string, string | undefined>();
+
+  constructor(names: readonly string[]) {
+    this.names = names;
+  }
+
+  of(endpoint: string): string | undefined {
+    if (!this.#known.has(endpoint)) this.#known.set(endpoint, ownerOf(endpoint, this.names));
+    return this.#known.get(endpoint);
+  }
+}

@@ -1,17 +1,18 @@
 import { effectiveShares } from '../../serving/traffic.ts';
 import { type MapName, PARTS } from './haproxy-config.ts';
-import { ownerOf } from './owners.ts';
-import type { RoutedEndpoint, RoutedVersion, RoutingTable } from './routing-table.ts';
+import type { RoutedAuth, RoutedEndpoint, RoutedVersion } from './routing-table.ts';
 
 export type MapEntries = ReadonlyMap<MapName, ReadonlyMap<string, string>>;
 
 export interface MapFacts {
-  /** Name of this router. */
-  readonly self: string;
   /** The pool's backend of a version. */
   readonly backendOf: (endpoint: string, version: string) => string;
-  /** The backend that leads to another router, by its name. */
-  readonly peers: ReadonlyMap<string, string>;
+  /** `-`, or the backend that leads to the router that is an endpoint's owner. */
+  readonly ownerField: (endpoint: string) => string;
+}
+
+/** What all endpoints have in common. */
+export interface CommonEntries {
   /** Secrets by which routers know one another, the present one first. */
   readonly hopSecrets: readonly string[];
   /** Answers to an ACME server's questions, by their tokens. */
@@ -21,58 +22,62 @@ export interface MapFacts {
 /** A replica ends what takes too long itself and says so; HAProxy's own time-out is for those that cannot. Milliseconds. */
 const BACKSTOP_MS = 2500;
 
-/** What HAProxy's maps say. Pure; nothing in it can end a line or begin a command. */
-export function routeMaps(table: RoutingTable, facts: MapFacts): MapEntries {
-  const maps: Record<MapName, Map<string, string>> = {
-    endpoints: new Map(),
-    keys: new Map(),
-    versions: new Map(),
-    routes: new Map(),
-    cors: new Map(),
-    addresses: new Map(),
-    hop: new Map(),
-    challenges: new Map(),
-  };
-  const routers = table.routers.map(({ name }) => name);
-  for (const endpoint of table.endpoints) addEndpoint(maps, endpoint, ownerField(endpoint.name, routers, facts), facts);
-  const [present] = facts.hopSecrets;
-  if (present !== undefined) maps.hop.set('out', safe(present));
-  for (const secret of facts.hopSecrets) maps.hop.set(safe(secret), 'in');
-  for (const [token, answer] of facts.challenges) maps.challenges.set(safe(token), safe(answer));
-  return new Map(Object.entries(maps) as [MapName, Map<string, string>][]);
-}
-
-function ownerField(endpoint: string, routers: readonly string[], { self, peers }: MapFacts): string {
-  const owner = ownerOf(endpoint, routers);
-  return owner === undefined || owner === self ? '-' : (peers.get(owner) ?? '-');
-}
-
-function addEndpoint(
-  maps: Record<MapName, Map<string, string>>,
-  endpoint: RoutedEndpoint,
-  owner: string,
-  { backendOf }: MapFacts,
-): void {
+/** What HAProxy's maps say of one endpoint. Pure; nothing in it can end a line or begin a command. */
+export function endpointEntries(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): MapEntries {
   const { name, auth } = endpoint;
   const target = (version: RoutedVersion) => targetOf(version, backendOf(name, version.name));
   const split = trafficSplit(endpoint).map(({ version, below }) => `${target(version)}|${below}`);
-  maps.endpoints.set(name, [flagsOf(endpoint, split.length), owner, endpoint.maxBodyBytes, ...split].join('|'));
-  for (const version of endpoint.versions) {
-    maps.versions.set(`${name}/${version.name}`, target(version));
-    if (hasOwnRoutes(version))
-      maps.routes.set(`${name}/${version.name}`, `${safe(version.scoringRoute)}|${safe(version.swaggerRoute ?? '')}`);
-  }
-  if (auth.mode === 'key') for (const hash of auth.keyHashes) maps.keys.set(`${name}:${safe(hash).toUpperCase()}`, '1');
-  if (auth.mode === 'token') maps.keys.set(name, `${safe(auth.audience)}|${safe(auth.subjectUid)}`);
-  for (const origin of endpoint.corsAllowedOrigins) maps.cors.set(`${name}/${safe(origin)}`, '1');
-  if (endpoint.allowedAddresses) maps.addresses.set(name, endpoint.allowedAddresses.map(safe).join(','));
-  if (endpoint.requestsPerSecond !== undefined)
-    maps.addresses.set(`${name}//rate`, String(Math.ceil(endpoint.requestsPerSecond)));
-  if (endpoint.mirror)
-    maps.routes.set(
-      `${name}//mirror`,
-      `${Math.round((endpoint.mirror.percentile / 100) * PARTS)}|${safe(endpoint.mirror.version)}`,
-    );
+  const head = [flagsOf(endpoint, split.length), ownerField(name), endpoint.maxBodyBytes];
+  return new Map<MapName, ReadonlyMap<string, string>>([
+    ['endpoints', new Map([[name, [...head, ...split].join('|')]])],
+    ['keys', keyEntries(name, auth)],
+    ['versions', new Map(endpoint.versions.map((version) => [`${name}/${version.name}`, target(version)]))],
+    ['routes', routeEntries(endpoint)],
+    ['cors', new Map(endpoint.corsAllowedOrigins.map((origin) => [`${name}/${safe(origin)}`, '1']))],
+    ['addresses', addressEntries(endpoint)],
+  ]);
+}
+
+/** What they say of none in particular. */
+export function commonEntries({ hopSecrets, challenges }: CommonEntries): MapEntries {
+  const [present] = hopSecrets;
+  return new Map<MapName, ReadonlyMap<string, string>>([
+    [
+      'hop',
+      new Map([
+        ...(present === undefined ? [] : [['out', safe(present)] as const]),
+        ...hopSecrets.map((secret) => [safe(secret), 'in'] as const),
+      ]),
+    ],
+    ['challenges', new Map([...challenges].map(([token, answer]) => [safe(token), safe(answer)]))],
+  ]);
+}
+
+function keyEntries(name: string, auth: RoutedAuth): ReadonlyMap<string, string> {
+  if (auth.mode === 'key') return new Map(auth.keyHashes.map((hash) => [`${name}:${safe(hash).toUpperCase()}`, '1']));
+  if (auth.mode === 'token') return new Map([[name, `${safe(auth.audience)}|${safe(auth.subjectUid)}`]]);
+  return new Map();
+}
+
+function routeEntries({ name, versions, mirror }: RoutedEndpoint): ReadonlyMap<string, string> {
+  const entries = new Map(
+    versions
+      .filter(hasOwnRoutes)
+      .map(({ name: version, scoringRoute, swaggerRoute = '' }) => [
+        `${name}/${version}`,
+        `${safe(scoringRoute)}|${safe(swaggerRoute)}`,
+      ]),
+  );
+  if (mirror)
+    entries.set(`${name}//mirror`, `${Math.round((mirror.percentile / 100) * PARTS)}|${safe(mirror.version)}`);
+  return entries;
+}
+
+function addressEntries({ name, allowedAddresses, requestsPerSecond }: RoutedEndpoint): ReadonlyMap<string, string> {
+  const entries = new Map<string, string>();
+  if (allowedAddresses) entries.set(name, allowedAddresses.map(safe).join(','));
+  if (requestsPerSecond !== undefined) entries.set(`${name}//rate`, String(Math.ceil(requestsPerSecond)));
+  return entries;
 }
 
 /**

@@ -17,12 +17,10 @@ const IDLE = 'pool-purge-delay 1s';
 const CHECK = 'check inter 15s fastinter 1s downinter 200ms rise 1 fall 3';
 const OBSERVE = 'observe layer4 error-limit 1 on-error mark-down';
 
+export type ServersByBackend = ReadonlyMap<string, readonly Server[]>;
+
 /** The servers of a version's backend and, where it has a twin, of that. Pure. */
-export function serversOf(
-  version: RoutedVersion,
-  backend: string,
-  folder: string,
-): ReadonlyMap<string, readonly Server[]> {
+export function serversOf(version: RoutedVersion, backend: string, folder: string): ServersByBackend {
   const { maxConcurrentRequestsPerContainer: maxConcurrent, http2, ownServer, replicas } = version;
   const servers = (line: (replica: RoutedReplica) => string): Server[] =>
     replicas.map((replica) => ({

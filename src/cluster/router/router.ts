@@ -6,24 +6,17 @@ import type { ReplicaRecord } from './aversion.ts';
 import { Backends } from './backends.ts';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
-import {
-  canQueue,
-  mapCommands,
-  mapText,
-  peerServer,
-  slotCommands,
-  usedConnections,
-  withoutPlaces,
-} from './haproxy-commands.ts';
-import { haproxyConfig, LOG_PARTS, MAPS, mapPath, peerNames, REFUSALS, SOCKETS } from './haproxy-config.ts';
+import { canQueue, mapText, peerServer, slotCommands, usedConnections } from './haproxy-commands.ts';
+import { haproxyConfig, LOG_PARTS, MAPS, mapPath, REFUSALS, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
-import { ownerOf } from './owners.ts';
+import { MapState } from './map-state.ts';
+import { Owners } from './owners.ts';
+import { MOST_PEERS, Peers } from './peers.ts';
 import { type Need, needOf, Pool, roomFor } from './pool.ts';
-import { type MapEntries, routeMaps } from './route-maps.ts';
-import { type Server, serversOf } from './router-servers.ts';
+import { type Server, type ServersByBackend, serversOf } from './router-servers.ts';
 import { type RouterSettings as AdministratorSettings, DEFAULT_ROUTER_SETTINGS } from './router-settings.ts';
-import type { RoutedVersion, RoutingTable } from './routing-table.ts';
+import type { RoutedEndpoint, RoutedVersion, RoutingTable } from './routing-table.ts';
 import { RuntimeApi } from './runtime-api.ts';
 import type { RouterSecrets } from './table-facts.ts';
 
@@ -50,17 +43,8 @@ export interface RouterSettings {
 
 const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
 const EMPTY: RoutingTable = { endpoints: [], routers: [] };
-/** HAProxy has backends for so many other routers. */
-const MOST_PEERS = 32;
 const POLL_MS = 10;
 const RESTART_MS = 500;
-
-/** What is in force in HAProxy. */
-interface Present {
-  readonly maps: MapEntries;
-  /** Endpoints that this router owns. */
-  readonly owned: ReadonlySet<string>;
-}
 
 /**
  * Makes HAProxy do what a {@link RoutingTable} says, at run time: replicas, weights, keys and new endpoints take effect within milliseconds and
@@ -72,8 +56,12 @@ export class Router {
   readonly #api: RuntimeApi;
   readonly backends: Backends;
   readonly #pool = new Pool();
-  #present: Present = { maps: new Map(), owned: new Set() };
-  readonly #peers = new Map<string, string>();
+  readonly #maps: MapState;
+  #owners = new Owners([]);
+  /** Endpoints that this router owns, as HAProxy knows it. */
+  #owned: ReadonlySet<string> = new Set();
+  readonly #serversOf = new WeakMap<RoutedVersion, { readonly backend: string; readonly servers: ServersByBackend }>();
+  readonly #peers = new Peers();
   /** Backends that nothing new goes to, until they are empty. */
   readonly #leaving = new Map<string, Need>();
   #table: RoutingTable = EMPTY;
@@ -93,6 +81,7 @@ export class Router {
     this.#settings = settings;
     this.#process = new HaproxyProcess(settings.haproxy, settings.folder, settings.log);
     this.#certificates = new Certificates(settings.folder, settings.log);
+    this.#maps = new MapState(settings.folder);
     this.#api = new RuntimeApi(join(settings.folder, SOCKETS.admin));
     this.backends = new Backends({ api: this.#api, log: settings.log, inTurn: (work) => this.#inTurn(work) });
   }
@@ -107,7 +96,7 @@ export class Router {
 
   /** By their backends: the versions of endpoints whose requests wait in this router. */
   ownedVersions(): ReadonlyMap<string, { readonly endpoint: string; readonly version: string }> {
-    const owned = this.#present.owned;
+    const owned = this.#owned;
     const versions = this.#pool.versions.map((key) => {
       const [endpoint = '', version = ''] = key.split('/');
       return [this.#pool.find(key) ?? '', { endpoint, version }] as const;
@@ -214,11 +203,11 @@ export class Router {
     const moved = this.#releaseMoved();
     if (!this.#assign() || isOtherwise) await this.#reload();
     else await this.#certificates.change(certificates, this.#api);
-    this.#assignPeers();
+    this.#peers.assign(this.#table.routers.map(({ name }) => name).filter((name) => name !== this.#settings.name));
     const wanted = this.#wantedServers();
     await this.backends.add(wanted);
     await this.#applyMaps();
-    this.#present = { ...this.#present, owned: this.#owned() };
+    this.#owned = this.#endpointsOwned();
     for (const backend of lost) await this.backends.emptyQueue(backend, true);
     await this.backends.drainAndCut(wanted);
     for (const { backend, need } of moved) this.#leaving.set(backend, need);
@@ -245,36 +234,22 @@ export class Router {
     });
   }
 
-  #owned(): ReadonlySet<string> {
-    const routers = this.#table.routers.map(({ name }) => name);
-    const owned = this.#table.endpoints.filter(({ name }) => {
-      const owner = ownerOf(name, routers);
-      return owner === undefined || owner === this.#settings.name;
-    });
-    return new Set(owned.map(({ name }) => name));
+  #endpointsOwned(): ReadonlySet<string> {
+    const names = this.#table.routers.map(({ name }) => name);
+    if (names.join() !== this.#owners.names.join()) this.#owners = new Owners(names);
+    const mine = (owner: string | undefined) => owner === undefined || owner === this.#settings.name;
+    return new Set(this.#table.endpoints.flatMap(({ name }) => (mine(this.#owners.of(name)) ? [name] : [])));
   }
 
   /** Backends of endpoints that another router has become the owner of. */
   #endpointsLost(): string[] {
-    const owned = this.#owned();
+    const owned = this.#endpointsOwned();
     const there = new Set(this.#table.endpoints.map(({ name }) => name));
     return this.#pool.versions.flatMap((key) => {
       const [endpoint = ''] = key.split('/');
-      const lost = there.has(endpoint) && !owned.has(endpoint) && this.#present.owned.has(endpoint);
+      const lost = there.has(endpoint) && !owned.has(endpoint) && this.#owned.has(endpoint);
       return lost ? (this.#pool.find(key) ?? []) : [];
     });
-  }
-
-  #assignPeers(): void {
-    const others = this.#table.routers.map(({ name }) => name).filter((name) => name !== this.#settings.name);
-    for (const name of this.#peers.keys()) if (!others.includes(name)) this.#peers.delete(name);
-    const taken = new Set(this.#peers.values());
-    const free = peerNames(MOST_PEERS).filter((backend) => !taken.has(backend));
-    for (const name of others) {
-      if (this.#peers.has(name)) continue;
-      const backend = free.shift();
-      if (backend !== undefined) this.#peers.set(name, backend);
-    }
   }
 
   #wantedServers(): Map<string, readonly Server[]> {
@@ -282,44 +257,55 @@ export class Router {
     for (const [key, version] of this.#versions()) {
       const backend = this.#pool.find(key);
       if (backend === undefined) continue;
-      for (const [name, servers] of serversOf(version, backend, this.#settings.folder)) wanted.set(name, servers);
+      for (const [name, servers] of this.#serversFor(version, backend)) wanted.set(name, servers);
     }
     for (const router of this.#table.routers) {
-      const backend = this.#peers.get(router.name);
+      const backend = this.#peers.backendOf(router.name);
       if (backend !== undefined) wanted.set(backend, [peerServer(router)]);
     }
     return wanted;
   }
 
+  /** The same objects as long as nothing has changed. */
+  #serversFor(version: RoutedVersion, backend: string): ServersByBackend {
+    const known = this.#serversOf.get(version);
+    if (known?.backend === backend) return known.servers;
+    const servers = serversOf(version, backend, this.#settings.folder);
+    this.#serversOf.set(version, { backend, servers });
+    return servers;
+  }
+
   async #applyMaps(): Promise<void> {
-    const maps = this.#wantedMaps();
-    await this.#api.change(mapCommands(this.#settings.folder, this.#present.maps, maps));
-    this.#present = { ...this.#present, maps };
-    this.#settings.inForce?.(this.#tableInForce());
+    const table = this.#tableInForce();
+    const { hop: hopSecrets, challenges } = this.#secrets;
+    const facts = {
+      backendOf: (endpoint: string, version: string) => this.#pool.find(`${endpoint}/${version}`) ?? '',
+      ownerField: (endpoint: string) => this.#peers.backendOf(this.#owners.of(endpoint) ?? '') ?? '-',
+    };
+    await this.#maps.change(table.endpoints, facts, { hopSecrets, challenges }, (commands) =>
+      this.#api.change(commands),
+    );
+    this.#settings.inForce?.(table);
   }
 
   /** Without the versions whose places are all taken: their requests wait as for a first replica. */
   #tableInForce(): RoutingTable {
     if (this.#full.size === 0) return this.#table;
-    const endpoints = this.#table.endpoints.map((endpoint) => ({
-      ...endpoint,
-      versions: endpoint.versions.map((version) =>
-        this.#full.has(this.#pool.find(`${endpoint.name}/${version.name}`) ?? '')
-          ? { ...version, replicas: [], coldStartMs: Math.max(1, version.maxQueueWaitMs) }
-          : version,
-      ),
-    }));
+    const isFull = (endpoint: RoutedEndpoint, { name }: RoutedVersion) =>
+      this.#full.has(this.#pool.find(`${endpoint.name}/${name}`) ?? '');
+    const endpoints = this.#table.endpoints.map((endpoint) =>
+      endpoint.versions.some((version) => isFull(endpoint, version))
+        ? {
+            ...endpoint,
+            versions: endpoint.versions.map((version) =>
+              isFull(endpoint, version)
+                ? { ...version, replicas: [], coldStartMs: Math.max(1, version.maxQueueWaitMs) }
+                : version,
+            ),
+          }
+        : endpoint,
+    );
     return { ...this.#table, endpoints };
-  }
-
-  #wantedMaps(): MapEntries {
-    return routeMaps(this.#tableInForce(), {
-      self: this.#settings.name,
-      backendOf: (endpoint, version) => this.#pool.find(`${endpoint}/${version}`) ?? '',
-      peers: this.#peers,
-      hopSecrets: this.#secrets.hop,
-      challenges: this.#secrets.challenges,
-    });
   }
 
   /** Backends whose version has gone are given to others once nothing is in them. */
@@ -400,9 +386,10 @@ export class Router {
       'haproxy.cfg',
       haproxyConfig({ ...this.#listening(), classes: this.#pool.classes, peers: MOST_PEERS, servers }),
     );
-    this.#present = { ...this.#present, maps: withoutPlaces(this.#present.maps, this.#full) };
+    this.#maps.close(this.#full);
+    const maps = this.#maps.all();
     for (const name of MAPS) {
-      const text = mapText(this.#present.maps.get(name) ?? new Map());
+      const text = mapText(maps.get(name) ?? new Map());
       await this.#write(mapPath(folder, name).slice(folder.length + 1), text);
     }
   }
