@@ -246,14 +246,14 @@ test('killed, it comes back on the same port with nothing left of the old one', 
   await until(() => replica.inFlight === 1, 'a large body is at the replica');
   first.process.kill('SIGKILL');
   await assert.rejects(lost);
-  assert.equal((await readdir(join(first.home.local, 'bodies'))).length, 1);
+  // A file of a body has no name from the moment it is open: nothing of it outlives the process.
+  assert.equal((await readdir(join(first.home.local, 'bodies'))).length, 0);
 
   const second = await gatewayFor(t, { root });
   assert.equal(second.token, first.token);
   await second.configure({ ...serving(await replicaFor(t)), port: first.port });
   assert.equal(second.port, first.port);
   assert.equal((await call(`http://127.0.0.1:${second.port}/api/v1/service/svc/score`, { body: 'b' })).status, 200);
-  assert.equal((await readdir(join(first.home.local, 'bodies'))).length, 0);
 });
 
 test('a body that the disk cannot take is 507; what needs no disk goes on', async (t) => {
