@@ -113,7 +113,9 @@ function describe(status: VersionStatus): string {
 }
 
 function failure(name: string, status: VersionStatus, cause: Cause): AksmlError {
-  const serving = status.availableReplicas > 0 ? ' What was deployed before keeps serving.' : '';
+  // A cause can be an error of the script's, which need not be a sentence.
+  const end = /[.!?]$/.test(cause.message) ? '' : '.';
+  const serving = status.availableReplicas > 0 ? `${end} What was deployed before keeps serving.` : '';
   return new AksmlError('deployment.failed', `${name} is ${status.state}: ${cause.code}: ${cause.message}${serving}`, {
     subject: name,
     ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }),
