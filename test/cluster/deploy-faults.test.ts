@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { ENDPOINT_LABEL } from '../../src/cluster/names.ts';
+import { ENDPOINT_LABEL, FRONT_END_NAME, partLabels } from '../../src/cluster/names.ts';
 import type { StoredEndpoint } from '../../src/kube/resource.ts';
 import { ANSWER, type Outcome, outcomeOf } from '../local/world.ts';
 import { openApiProxy } from './api-proxy.ts';
@@ -180,11 +180,14 @@ function faults(cluster: Cluster, controllerBase: string): void {
       assert.match(failed.stderr, /credentials|log in|sign in/i);
     });
 
-    test('replicas are reached by aksml’s own namespace, by nobody else', async () => {
+    test('replicas are reached by routers, by nobody else', async () => {
       const address = await world.kubectl(
         ...['get', 'pod', '-l', `${ENDPOINT_LABEL}=sturdy`, '-o', 'jsonpath={.items[0].status.podIP}'],
       );
-      await world.apply(prober('stranger', world.namespace), prober('friend', 'aksml-system'));
+      await world.apply(
+        prober('stranger', world.namespace, {}),
+        prober('friend', 'aksml-system', partLabels(FRONT_END_NAME)),
+      );
       const code = `import urllib.request; urllib.request.urlopen("http://${address}:5001/", timeout=2)`;
       const reaches = async (name: string, namespace: string) => {
         const args = ['exec', name, '--namespace', namespace, '--', 'python3', '-c', code];
@@ -197,10 +200,10 @@ function faults(cluster: Cluster, controllerBase: string): void {
       await world.kubectl('delete', 'pod', 'friend', '--namespace', 'aksml-system', '--wait=false');
     });
 
-    const prober = (name: string, namespace: string) => ({
+    const prober = (name: string, namespace: string, labels: Readonly<Record<string, string>>) => ({
       apiVersion: 'v1',
       kind: 'Pod',
-      metadata: { name, namespace },
+      metadata: { name, namespace, labels },
       spec: {
         terminationGracePeriodSeconds: 0,
         securityContext: { runAsUser: 1000, runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
