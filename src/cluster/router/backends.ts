@@ -56,8 +56,7 @@ export class Backends {
 
   /** How many requests its ready replicas take at once. */
   capacityOf(backend: string): number {
-    const servers = [...(this.#servers.get(backend)?.values() ?? [])];
-    return servers.reduce((sum, { state, maxConcurrent }) => sum + (state === 'ready' ? maxConcurrent : 0), 0);
+    return readyOf(this.#servers.get(backend) ?? new Map()).reduce((sum, { maxConcurrent }) => sum + maxConcurrent, 0);
   }
 
   /** Requests that are at replicas, by the replicas' names in HAProxy. */
@@ -102,8 +101,8 @@ export class Backends {
     for (const [backend, present] of this.#servers) {
       if (this.#applied.get(backend) === wanted.get(backend)) continue;
       const next = new Map((wanted.get(backend) ?? []).map((server) => [server.name, server]));
-      const hadReady = [...present.values()].some(({ state }) => state === 'ready');
-      const hasReady = [...next.values()].some(({ state }) => state === 'ready');
+      const hadReady = readyOf(present).length > 0;
+      const hasReady = readyOf(next).length > 0;
       if (hadReady && !hasReady && canQueue(backend)) await this.emptyQueue(backend, false);
       const commands: string[] = [];
       const cut: string[] = [];
@@ -146,7 +145,7 @@ export class Backends {
    * afterwards, for routers that take this one for the owner a moment longer.
    */
   async emptyQueue(backend: string, back: boolean): Promise<void> {
-    const ready = [...(this.#serversIn(backend).values() ?? [])].filter(({ state }) => state === 'ready');
+    const ready = readyOf(this.#serversIn(backend));
     const each = (state: string) => ready.map(({ name }) => `set server ${backend}/${name} state ${state}`);
     await this.#api.change([`set server ${backend}/elsewhere state ready`, ...each('drain')]);
     while (((await this.queuedIn([backend])).get(backend) ?? 0) > 0) await sleep(POLL_MS);
@@ -193,7 +192,7 @@ export class Backends {
   /** Those whose ready replicas have as many requests as they take. */
   full(busy: ReadonlyMap<string, number>): ReadonlySet<string> {
     const full = [...this.#servers].filter(([backend, servers]) => {
-      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      const ready = readyOf(servers);
       const taken = ({ name, maxConcurrent }: Server) => (busy.get(`${backend}/${name}`) ?? 0) >= maxConcurrent;
       return canQueue(backend) && ready.length > 0 && ready.every(taken);
     });
@@ -203,7 +202,7 @@ export class Backends {
   /** For every backend that has ready replicas: the states of the way out, and of those replicas. */
   async setStates(elsewhere: string, replicas: string): Promise<void> {
     const commands = [...this.#servers].flatMap(([backend, servers]) => {
-      const ready = [...servers.values()].filter(({ state }) => state === 'ready');
+      const ready = readyOf(servers);
       if (!canQueue(backend) || ready.length === 0) return [];
       return [
         `set server ${backend}/elsewhere state ${elsewhere}`,
@@ -223,4 +222,8 @@ export class Backends {
         : [],
     );
   }
+}
+
+function readyOf(servers: ReadonlyMap<string, Server>): Server[] {
+  return [...servers.values()].filter(({ state }) => state === 'ready');
 }

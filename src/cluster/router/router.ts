@@ -211,7 +211,7 @@ export class Router {
     for (const backend of lost) await this.backends.emptyQueue(backend, true);
     await this.backends.drainAndCut(wanted);
     for (const { backend, need } of moved) this.#leaving.set(backend, need);
-    void this.#clearLeaving().catch((error: unknown) => this.#settings.log(String(error)));
+    this.#clearLeaving();
   }
 
   /** Gives each version a backend. False where the pool has none left. */
@@ -309,7 +309,7 @@ export class Router {
   }
 
   /** Backends whose version has gone are given to others once nothing is in them. */
-  async #clearLeaving(): Promise<void> {
+  #clearLeaving(): void {
     for (const [backend, need] of this.#leaving) {
       if (!this.backends.isEmpty(backend)) continue;
       this.#leaving.delete(backend);
@@ -346,11 +346,12 @@ export class Router {
 
   /** Requests that are at replicas, those of workers that are ending included, by the replicas' paths. */
   async #busyEverywhere(): Promise<ReadonlyMap<string, number>> {
-    const old = await this.#process.askOldWorkers(['show servers conn']);
-    const all = [await this.backends.busy(), ...old.map(([text = '']) => usedConnections(text))];
-    const sums = new Map<string, number>();
-    for (const counts of all) for (const [path, used] of counts) sums.set(path, (sums.get(path) ?? 0) + used);
-    return sums;
+    return sumOf([await this.backends.busy(), await this.#busyInOldWorkers()]);
+  }
+
+  async #busyInOldWorkers(): Promise<ReadonlyMap<string, number>> {
+    const answers = await this.#process.askOldWorkers(['show servers conn']);
+    return sumOf(answers.map(([text = '']) => usedConnections(text)));
   }
 
   /** As requests of the old workers end, their places are for the new one's. */
@@ -359,12 +360,8 @@ export class Router {
       .paths(() => true)
       .reduce((map, [path]) => map.set(path, Number.NaN), new Map<string, number>());
     while (before.size > 0) {
-      const old = (await this.#process.askOldWorkers(['show servers conn'])).map(([text = '']) =>
-        usedConnections(text),
-      );
-      const taken = new Map(
-        [...before.keys()].map((path) => [path, old.reduce((sum, used) => sum + (used.get(path) ?? 0), 0)]),
-      );
+      const old = await this.#busyInOldWorkers();
+      const taken = new Map([...before.keys()].map((path) => [path, old.get(path) ?? 0]));
       const changed = this.backends.paths((path) => taken.has(path) && taken.get(path) !== before.get(path));
       await this.#inTurn(async () => {
         await this.#api.change(changed.flatMap(([path, server]) => slotCommands(path, server, taken.get(path) ?? 0)));
@@ -406,4 +403,10 @@ export class Router {
     await writeFile(`${path}.new`, text, { mode: 0o600 });
     await rename(`${path}.new`, path);
   }
+}
+
+function sumOf(all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
+  const sums = new Map<string, number>();
+  for (const counts of all) for (const [key, count] of counts) sums.set(key, (sums.get(key) ?? 0) + count);
+  return sums;
 }
