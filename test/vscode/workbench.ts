@@ -101,13 +101,22 @@ function workbenchOf(page: Page): Workbench {
       return last;
     },
     async choose(target, ...menu) {
-      await target.click({ button: 'right' });
-      for (const label of menu) {
-        const item = page.locator('.monaco-menu .action-item', {
+      const item = (label: string): Locator =>
+        page.locator('.monaco-menu .action-item:not(.disabled)', {
           has: page.getByRole('menuitem', { name: label, exact: true }),
         });
-        await item.last().hover();
-        await item.last().click();
+      const [first = ''] = menu;
+      // What a menu offers is decided when it opens, perhaps before the window knows the extension's menus and that the folder is trusted.
+      await until(
+        () => item(first).last().isVisible(),
+        async () => {
+          if (await page.locator('.monaco-menu').first().isVisible()) await page.keyboard.press('Escape');
+          await target.click({ button: 'right' });
+        },
+      );
+      for (const label of menu) {
+        await item(label).last().hover();
+        await item(label).last().click();
       }
     },
     async command(title) {
