@@ -8,7 +8,16 @@ import { buildAll } from './build.ts';
 const root = join(import.meta.dirname, '..');
 
 /** Beside `dist/`, which is built anew. */
-const SHIPPED = ['.vscodeignore', 'runtime', 'media', 'package.nls.json', 'README.md', 'CHANGELOG.md', 'LICENSE'];
+const SHIPPED = [
+  '.vscodeignore',
+  'runtime',
+  'media',
+  'l10n',
+  'package.nls.json',
+  'README.md',
+  'CHANGELOG.md',
+  'LICENSE',
+];
 /** What the manifest says to npm alone. `files` would make vsce read it as its own list. */
 const OF_NPM = ['bin', 'files', 'scripts', 'devDependencies'];
 

@@ -12,8 +12,10 @@ import {
 } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { EngineConnection } from './engine-connection.ts';
+import type { Translate } from './translate.ts';
 
 export interface EngineClientOptions {
+  readonly t: Translate;
   /** Starts a process of the engine, its standard streams piped. */
   readonly spawn: () => ChildProcess;
   /** What the process says on its standard error, and what becomes of it. */
@@ -125,7 +127,7 @@ export class EngineClient {
         return;
       } catch (error) {
         if (signal.aborted) return;
-        onError?.(asAksmlError(error));
+        onError?.(this.#asAksmlError(error));
       }
       const pause = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)];
       await sleep(pause, undefined, { signal }).catch(() => undefined);
@@ -157,12 +159,13 @@ export class EngineClient {
   }
 
   async #open(): Promise<EngineConnection> {
-    const { spawn, log, onState, ask = async () => false } = this.#options;
+    const { t, spawn, log, onState, ask = async () => false } = this.#options;
     try {
       this.#refuseWhenDown();
       onState?.({ kind: 'starting' });
       const { openConnection } = await import('./engine-connection.ts');
       const connection = await openConnection(spawn(), {
+        t,
         log,
         ask,
         onEnd: (ended) => this.#ended(ended),
@@ -172,7 +175,7 @@ export class EngineClient {
     } catch (error) {
       this.#connection = undefined;
       this.#ends.push(Date.now());
-      const known = asAksmlError(error);
+      const known = this.#asAksmlError(error);
       onState?.({ kind: 'down', error: known });
       throw known;
     }
@@ -190,9 +193,17 @@ export class EngineClient {
   #refuseWhenDown(): void {
     this.#ends = this.#ends.filter((time) => Date.now() - time < TROUBLE_MS);
     if (this.#ends.length < MOST_ENDS) return;
-    throw new AksmlError('engine.down', `The engine's process ended ${this.#ends.length} times within a minute.`, {
-      remedy: 'See the output channel "AKS ML", then start it again with "AKS ML: Restart the Engine".',
+    const { t } = this.#options;
+    throw new AksmlError('engine.down', t("The engine's process ended {0} times within a minute.", this.#ends.length), {
+      remedy: t('See the output channel "AKS ML", then start it again with "AKS ML: Restart the Engine".'),
     });
+  }
+
+  #asAksmlError(error: unknown): AksmlError {
+    if (AksmlError.is(error)) return error;
+    const message = error instanceof Error ? error.message : String(error);
+    const { t } = this.#options;
+    return new AksmlError('engine.unusable', t('The engine cannot be used: {0}', message), { cause: error });
   }
 }
 
@@ -206,10 +217,4 @@ function isApplying(event: unknown): boolean {
     event.type === 'start' &&
     event.stage === 'apply'
   );
-}
-
-function asAksmlError(error: unknown): AksmlError {
-  if (AksmlError.is(error)) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new AksmlError('engine.unusable', `The engine cannot be used: ${message}`, { cause: error });
 }

@@ -24,8 +24,10 @@ import {
 } from '../contract/engine-api.ts';
 import { AksmlError, type SerializedError } from '../contract/error.ts';
 import type { RequestOptions } from './engine-client.ts';
+import type { Translate } from './translate.ts';
 
 export interface ConnectionOptions {
+  readonly t: Translate;
   /** What only a person can decide. */
   readonly ask: (question: Question) => Promise<boolean>;
   readonly log: (line: string) => void;
@@ -46,8 +48,8 @@ export async function openConnection(child: ChildProcess, options: ConnectionOpt
   const rpc = createMessageConnection(new StreamMessageReader(stdout), new StreamMessageWriter(stdin));
   rpc.onError(() => undefined);
   rpc.onRequest<boolean, void>(QUESTION, (question: Question) => options.ask(question));
-  const ready = await greeting(child, rpc);
-  const connection = new EngineConnection(child, rpc, ready);
+  const ready = await greeting(child, rpc, options.t);
+  const connection = new EngineConnection(child, rpc, ready, options.t);
   child.once('exit', (code, signal) => {
     options.log(`The engine's process ${child.pid} ended: ${signal ?? `exit code ${code}`}.`);
     connection.lose();
@@ -56,17 +58,19 @@ export async function openConnection(child: ChildProcess, options: ConnectionOpt
   return connection;
 }
 
-async function greeting(child: ChildProcess, rpc: MessageConnection): Promise<Ready> {
+async function greeting(child: ChildProcess, rpc: MessageConnection, t: Translate): Promise<Ready> {
   const { promise, resolve, reject } = Promise.withResolvers<Ready>();
   const fail = (reason: string) =>
     reject(
-      new AksmlError('engine.notStarted', `The engine's process did not start: ${reason}.`, {
-        remedy: 'See the output channel "AKS ML" for what it said.',
+      new AksmlError('engine.notStarted', t("The engine's process did not start: {0}.", reason), {
+        remedy: t('See the output channel "AKS ML" for what it said.'),
       }),
     );
-  const timer = setTimeout(() => fail(`it said nothing for ${START_MS / 1000} s`), START_MS);
+  const timer = setTimeout(() => fail(t('it said nothing for {0} s', START_MS / 1000)), START_MS);
   child.once('error', (error) => fail(error.message));
-  child.once('exit', (code, signal) => fail(`it ended with ${signal ?? `exit code ${code}`}`));
+  child.once('exit', (code, signal) =>
+    fail(signal === null ? t('it ended with exit code {0}', `${code}`) : t('it was ended by {0}', signal)),
+  );
   rpc.onNotification(READY, (ready: Ready) => resolve(ready));
   rpc.listen();
   try {
@@ -92,10 +96,12 @@ export class EngineConnection {
   readonly ready: Ready;
   readonly #child: ChildProcess;
   readonly #rpc: MessageConnection;
+  readonly #t: Translate;
   readonly #lost = new AbortController();
   #tokens = 0;
 
-  constructor(child: ChildProcess, rpc: MessageConnection, ready: Ready) {
+  constructor(child: ChildProcess, rpc: MessageConnection, ready: Ready, t: Translate) {
+    this.#t = t;
     this.ready = ready;
     this.#child = child;
     this.#rpc = rpc;
@@ -108,7 +114,7 @@ export class EngineConnection {
     { signal, onEvent, resumed }: RequestOptions<M> & { readonly resumed: boolean },
   ): Promise<ResultOf<M>> {
     signal?.throwIfAborted();
-    if (this.#lost.signal.aborted) throw lost(method);
+    if (this.#lost.signal.aborted) throw this.#lostAt(method);
     const cancellation = new CancellationTokenSource();
     const cancel = () => cancellation.cancel();
     signal?.addEventListener('abort', cancel, { once: true });
@@ -117,8 +123,7 @@ export class EngineConnection {
       onEvent === undefined
         ? undefined
         : this.#rpc.onProgress(EVENTS, progress, (event) => {
-            const checked = check<EventOf<M>>(method, 'event', event);
-            onEvent(checked);
+            onEvent(this.#check<EventOf<M>>(method, 'event', event));
           });
     const envelope: Envelope = {
       params,
@@ -127,9 +132,9 @@ export class EngineConnection {
     };
     try {
       const result = await this.#untilLost(method, this.#rpc.sendRequest(method, envelope, cancellation.token));
-      return check<ResultOf<M>>(method, 'result', result);
+      return this.#check<ResultOf<M>>(method, 'result', result);
     } catch (error) {
-      throw asAksmlError(method, error);
+      throw this.#asAksmlError(method, error);
     } finally {
       signal?.removeEventListener('abort', cancel);
       events?.dispose();
@@ -140,7 +145,7 @@ export class EngineConnection {
   /** A request whose process ended is never answered. */
   #untilLost(method: MethodName, answer: Promise<unknown>): Promise<unknown> {
     const { promise, reject } = Promise.withResolvers<never>();
-    const refuse = () => reject(lost(method));
+    const refuse = () => reject(this.#lostAt(method));
     this.#lost.signal.addEventListener('abort', refuse, { once: true });
     return Promise.race([answer, promise]).finally(() => this.#lost.signal.removeEventListener('abort', refuse));
   }
@@ -157,33 +162,34 @@ export class EngineConnection {
     timer.unref();
     this.#child.once('exit', () => clearTimeout(timer));
   }
-}
 
-function check<T>(method: MethodName, what: 'result' | 'event', value: unknown): T {
-  const schema: v.GenericSchema | undefined = ENGINE_API[method][what];
-  if (schema === undefined) return undefined as T;
-  const result = v.safeParse(schema, value);
-  if (result.success) return result.output as T;
-  throw new AksmlError(
-    'engine.badAnswer',
-    `The engine's ${what} of ${method} is not what it should be: ${result.issues[0].message}`,
-    {
-      remedy: 'Reload the window, so that the extension and its engine are of the same version.',
-    },
-  );
-}
+  #check<T>(method: MethodName, what: 'result' | 'event', value: unknown): T {
+    const schema: v.GenericSchema | undefined = ENGINE_API[method][what];
+    if (schema === undefined) return undefined as T;
+    const result = v.safeParse(schema, value);
+    if (result.success) return result.output as T;
+    const [{ message }] = result.issues;
+    throw new AksmlError(
+      'engine.badAnswer',
+      what === 'result'
+        ? this.#t("The engine's answer to {0} is not what it should be: {1}", method, message)
+        : this.#t('What the engine tells while it is at {0} is not what it should be: {1}', method, message),
+      { remedy: this.#t('Reload the window, so that the extension and its engine are of the same version.') },
+    );
+  }
 
-function asAksmlError(method: MethodName, error: unknown): AksmlError {
-  if (AksmlError.is(error)) return error;
-  if (error instanceof ResponseError && error.code === FAILURE)
-    return AksmlError.fromJSON(error.data as SerializedError);
-  // What the library throws when the stream is destroyed under it.
-  return lost(method, error);
-}
+  #asAksmlError(method: MethodName, error: unknown): AksmlError {
+    if (AksmlError.is(error)) return error;
+    if (error instanceof ResponseError && error.code === FAILURE)
+      return AksmlError.fromJSON(error.data as SerializedError);
+    // What the library throws when the stream is destroyed under it.
+    return this.#lostAt(method, error);
+  }
 
-function lost(method: MethodName, cause?: unknown): AksmlError {
-  return new AksmlError('engine.lost', `The engine's process ended while it was at ${method}.`, {
-    remedy: 'See whether it was done, then try again.',
-    ...(cause === undefined ? {} : { cause }),
-  });
+  #lostAt(method: MethodName, cause?: unknown): AksmlError {
+    return new AksmlError('engine.lost', this.#t("The engine's process ended while it was at {0}.", method), {
+      remedy: this.#t('See whether it was done, then try again.'),
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
 }

@@ -60,6 +60,7 @@ function languageModelTools({ context }: AksmlWindow): readonly string[] {
 function openWindow(context: vscode.ExtensionContext): AksmlWindow {
   const output = vscode.window.createOutputChannel('AKS ML', { log: true });
   const engine = new EngineClient({
+    t: vscode.l10n.t,
     spawn: () => spawnEngine(context.extensionPath),
     log: (line) => output.warn(line),
     ask: async (question) => (await import('./question.ts')).ask(question),

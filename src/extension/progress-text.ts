@@ -1,5 +1,6 @@
 import type { ProgressEvent, Stage } from '../contract/event.ts';
-import { formatBytes, type Translate } from './tree/present.ts';
+import type { Translate } from './translate.ts';
+import { formatBytes } from './tree/present.ts';
 
 /** Of a notification's bar: what each stage is worth, in percent. */
 const WORTH: Readonly<Record<Stage, number>> = {

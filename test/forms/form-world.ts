@@ -34,10 +34,12 @@ export interface FormWish<C extends FormContract> {
   readonly theme?: ThemeName;
   readonly width?: number;
   readonly scope?: unknown;
+  /** English -> what VS Code shows instead. */
+  readonly l10n?: Readonly<Record<string, string>>;
 }
 
 export async function openForm<C extends FormContract>(browser: Browser, wish: FormWish<C>): Promise<OpenedForm<C>> {
-  const { form, contract, handlers, theme = 'dark', width = 1000, scope = {} } = wish;
+  const { form, contract, handlers, theme = 'dark', width = 1000, scope = {}, l10n = {} } = wish;
   const context = await browser.newContext({ viewport: { width, height: 900 }, reducedMotion: 'reduce' });
   const page = await context.newPage();
   page.setDefaultTimeout(10_000);
@@ -59,7 +61,7 @@ export async function openForm<C extends FormContract>(browser: Browser, wish: F
     script: `${ORIGIN}/${form}.js`,
     style: `${ORIGIN}/style.css`,
     cspSource: ORIGIN,
-    l10n: {},
+    l10n,
     scope,
   });
   await page.route(`${ORIGIN}/**`, async (route) => {

@@ -101,6 +101,15 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     await form.close();
   });
 
+  test('what the form says is in the language of VS Code, where it has been translated', async () => {
+    const l10n = { Register: 'Registrieren', 'becomes {0}:{1}': 'wird {0}:{1}' };
+    const form = await openForm(browser, { ...modelWorld(), l10n });
+    await form.page.getByRole('button', { name: 'Registrieren' }).waitFor();
+    await form.page.getByText('wird diabetes:4').waitFor();
+    await form.page.getByRole('textbox', { name: 'Tags' }).waitFor();
+    await form.close();
+  });
+
   test('a name that the user has given stays when another file is chosen', async () => {
     const form = await openForm(browser, modelWorld());
     const name = form.page.getByRole('textbox', { name: 'Name', exact: true });

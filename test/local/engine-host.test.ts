@@ -9,6 +9,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import type { Model } from '../../src/contract/model.ts';
 import { EngineClient, type EngineState } from '../../src/extension/engine-client.ts';
+import { l10n } from '../../webview-ui/host/l10n.ts';
 import { ANSWER, openWorld, type World, writeProject } from './world.ts';
 
 const HOST = join(import.meta.dirname, '..', '..', 'dist', 'engine-host.js');
@@ -24,6 +25,7 @@ describe('the engine in its own process, over its pipe', () => {
     world = await openWorld();
     await writeProject(world);
     client = new EngineClient({
+      t: l10n.t,
       spawn: () => spawn(process.execPath, [HOST], { env: world.environment, stdio: 'pipe' }),
       log: (line) => process.stderr.write(`${line}\n`),
       onState,
@@ -198,7 +200,7 @@ describe('the engine in its own process, over its pipe', () => {
 
   test('it ends with its window', async () => {
     const child = spawn(process.execPath, [HOST], { env: world.environment, stdio: 'pipe' });
-    const own = new EngineClient({ spawn: () => child, log: () => undefined });
+    const own = new EngineClient({ t: l10n.t, spawn: () => child, log: () => undefined });
     await own.request('workspace.list', {});
     own.dispose();
     const [code] = await once(child, 'exit');

@@ -4,12 +4,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { withContributions } from '../../scripts/contributions.ts';
+import { MESSAGES_FILE, messages, messagesIn } from '../../scripts/messages.ts';
 import { HANDLERS } from '../../src/extension/commands/handlers.ts';
 import type { Contributions } from '../../src/extension/contributions/contribution.ts';
 import { COMMAND_IDS, manifest } from '../../src/extension/contributions/contributions.ts';
-
-/** Contributed, so that menus and the walkthrough are whole; their forms are still being made. */
-const FORMS_TO_COME = ['aksml.cluster.attach', 'aksml.model.register', 'aksml.endpoint.deploy'];
 
 const root = join(import.meta.dirname, '..', '..');
 const readJson = async (file: string) => JSON.parse(await readFile(join(root, file), 'utf8'));
@@ -21,21 +19,24 @@ describe('what the extension adds to VS Code', () => {
     assert.deepEqual(await readJson('package.nls.json'), manifest().texts, 'run "npm run contributions"');
   });
 
+  test('has every message that it shows in the file that translations are made of', async () => {
+    assert.deepEqual(await readJson(MESSAGES_FILE), await messages(), 'run "npm run contributions"');
+  });
+
+  test('shows no message that a translation cannot have', () => {
+    const code = `t("one's"); vscode.l10n.t(\n  'it\\'s {0}', 2); this.#t('three'); at('no message'); l10n.t(spec.help)`;
+    assert.deepEqual(messagesIn(code, 'a.ts'), ["one's", "it's {0}", 'three']);
+    assert.throws(() => messagesIn('t(`made of parts`)', 'a.ts'), /a\.ts/);
+    assert.throws(() => messagesIn('l10n.t(text)', 'a.ts'), /text, which is not/);
+  });
+
   test('has commands that are named aksml.<noun>.<verb>, each once', () => {
     assert.deepEqual([...new Set(COMMAND_IDS)], COMMAND_IDS);
     for (const id of COMMAND_IDS) assert.match(id, /^aksml\.[a-z]+\.[a-z][a-zA-Z]+$/);
   });
 
   test('has something to do for every command, and no command that nobody can call', () => {
-    const handled = Object.keys(HANDLERS);
-    assert.deepEqual(
-      handled.filter((id) => !COMMAND_IDS.includes(id)),
-      [],
-    );
-    assert.deepEqual(
-      COMMAND_IDS.filter((id) => !handled.includes(id) && !FORMS_TO_COME.includes(id)),
-      [],
-    );
+    assert.deepEqual(Object.keys(HANDLERS).sort(), COMMAND_IDS.toSorted());
   });
 
   test('names pictures that are there', () => {

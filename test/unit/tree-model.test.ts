@@ -6,7 +6,7 @@ import type { RevisionView, TargetView } from '../../src/contract/engine-api.ts'
 import type { Model } from '../../src/contract/model.ts';
 import { changedNodes, nodesAbout, rootChanged, topmost } from '../../src/extension/tree/changes.ts';
 import { childrenOf, endpointNodeId, nodeOf, PAGE, parentOf } from '../../src/extension/tree/nodes.ts';
-import { present, type Translate } from '../../src/extension/tree/present.ts';
+import { present } from '../../src/extension/tree/present.ts';
 import {
   EMPTY,
   isSettled,
@@ -16,9 +16,10 @@ import {
   unwellEndpoints,
 } from '../../src/extension/tree/state.ts';
 import { tooltip } from '../../src/extension/tree/tooltip.ts';
+import { l10n } from '../../webview-ui/host/l10n.ts';
 
 const KEY = '/work/project one';
-const t: Translate = (message, ...args) => message.replace(/\{(\d)\}/g, (_, index: string) => `${args[Number(index)]}`);
+const t = l10n.t;
 
 const LOCAL: TargetView = { listing: { name: 'local', kind: 'local' }, status: { reachable: true }, stopped: false };
 

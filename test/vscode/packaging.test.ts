@@ -30,6 +30,7 @@ const OTHERS = [
   'extension.vsixmanifest',
   'extension/LICENSE.txt',
   'extension/changelog.md',
+  'extension/l10n/bundle.l10n.json',
   'extension/media/activity-bar.svg',
   'extension/media/amlignore-grammar.json',
   'extension/media/amlignore-language.json',

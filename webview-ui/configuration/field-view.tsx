@@ -1,13 +1,13 @@
 import type { VNode } from 'preact';
-import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Problem } from '../../src/contract/problem.ts';
 import type { Offers } from '../../src/contract/webview/configuration.ts';
-import { Icon } from '../components/icon.tsx';
 import { Field } from '../components/parts.tsx';
 import { Button, Checkbox, Dropdown, TextArea, TextField } from '../components/toolkit.ts';
 import { l10n } from '../host/l10n.ts';
 import { condaLists, withLists } from './conda.ts';
 import type { FieldSpec } from './fields.ts';
+import { MappingControl } from './mapping-control.tsx';
+import { useTyping } from './typing.ts';
 
 export interface FieldViewProps {
   readonly spec: FieldSpec;
@@ -137,30 +137,6 @@ function ChoiceControl({
   );
 }
 
-const TYPING_PAUSE_MS = 250;
-
-/** What is typed shows at once, goes to the file when the typing pauses, and never jumps back under the cursor. */
-function useTyping(present: string, commit: (text: string) => void) {
-  const [draft, setDraft] = useState<string | undefined>(undefined);
-  const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
-  const latest = useRef(commit);
-  latest.current = commit;
-  useEffect(() => () => clearTimeout(timer.current), []);
-  return {
-    text: draft ?? present,
-    type: (text: string) => {
-      setDraft(text);
-      clearTimeout(timer.current);
-      timer.current = setTimeout(() => latest.current(text), TYPING_PAUSE_MS);
-    },
-    leave: () => {
-      clearTimeout(timer.current);
-      if (draft !== undefined && draft !== present) latest.current(draft);
-      setDraft(undefined);
-    },
-  };
-}
-
 function TextControl({ spec, value, problems, disabled, onEdit, onBrowse }: FieldViewProps): VNode {
   const isNumber = spec.kind === 'integer' || spec.kind === 'number';
   const present = value === undefined ? '' : typeof value === 'object' ? JSON.stringify(value) : String(value);
@@ -254,115 +230,6 @@ function CondaControl({ spec, value, disabled, onEdit, problems }: FieldViewProp
       {part(l10n.t('Conda packages'), 'packages')}
       {part(l10n.t('pip packages'), 'pip')}
     </div>
-  );
-}
-
-function MappingControl({ spec, value, disabled, onEdit }: FieldViewProps): VNode {
-  const entries = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [];
-  const replace = (next: readonly (readonly [string, unknown])[]) =>
-    onEdit(next.length === 0 ? undefined : Object.fromEntries(next));
-  return (
-    <div class="pairs">
-      {entries.map(([name, text], index) => (
-        <Pair
-          key={name}
-          label={`${spec.id}: ${name}`}
-          name={name}
-          text={String(text)}
-          disabled={disabled}
-          onChange={(nextName, nextText) =>
-            replace(entries.map((entry, other) => (other === index ? [nextName, nextText] : entry)))
-          }
-          onRemove={() => replace(entries.filter((_, other) => other !== index))}
-        />
-      ))}
-      <NewPair label={spec.id} disabled={disabled} onAdd={(name, text) => replace([...entries, [name, text]])} />
-    </div>
-  );
-}
-
-interface PairProps {
-  readonly label: string;
-  readonly name: string;
-  readonly text: string;
-  readonly disabled: boolean;
-  readonly onChange: (name: string, text: string) => void;
-  readonly onRemove: () => void;
-}
-
-function Pair({ label, name, text, disabled, onChange, onRemove }: PairProps): VNode {
-  const typedName = useTyping(name, () => undefined);
-  const typedText = useTyping(text, (next) => onChange(name, next));
-  const leaveName = () => {
-    if (typedName.text !== name && typedName.text.trim() !== '') onChange(typedName.text.trim(), text);
-    typedName.leave();
-  };
-  return (
-    <>
-      <TextField
-        label={l10n.t('{0}, name', label)}
-        value={typedName.text}
-        disabled={disabled}
-        onInput={typedName.type}
-        onBlur={leaveName}
-        onEnter={leaveName}
-      />
-      <TextField
-        label={l10n.t('{0}, value', label)}
-        value={typedText.text}
-        disabled={disabled}
-        onInput={typedText.type}
-        onBlur={typedText.leave}
-      />
-      <Button appearance="icon" label={l10n.t('Remove {0}', label)} disabled={disabled} onClick={onRemove}>
-        <Icon name="close" />
-      </Button>
-    </>
-  );
-}
-
-interface NewPairProps {
-  readonly label: string;
-  readonly disabled: boolean;
-  readonly onAdd: (name: string, text: string) => void;
-}
-
-function NewPair({ label, disabled, onAdd }: NewPairProps): VNode {
-  const [name, setName] = useState('');
-  const [text, setText] = useState('');
-  const add = () => {
-    if (name.trim() === '') return;
-    onAdd(name.trim(), text);
-    setName('');
-    setText('');
-  };
-  return (
-    <>
-      <TextField
-        label={l10n.t('{0}, new name', label)}
-        placeholder={l10n.t('Name')}
-        value={name}
-        disabled={disabled}
-        onInput={setName}
-        onEnter={add}
-      />
-      <TextField
-        label={l10n.t('{0}, new value', label)}
-        placeholder={l10n.t('Value')}
-        value={text}
-        disabled={disabled}
-        onInput={setText}
-        onEnter={add}
-      />
-      <Button
-        appearance="icon"
-        label={l10n.t('Add to {0}', label)}
-        disabled={disabled || name.trim() === ''}
-        onClick={add}
-      >
-        <Icon name="add" />
-      </Button>
-    </>
   );
 }
 

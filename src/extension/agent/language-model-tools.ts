@@ -41,9 +41,9 @@ class EngineTool implements vscode.LanguageModelTool<object> {
   #call(input: object) {
     const [folder] = vscode.workspace.workspaceFolders ?? [];
     if (folder) return { folder: folder.uri.fsPath, tool: this.#tool, input };
-    throw new AksmlError('folder.missing', 'No folder is open.', {
+    throw new AksmlError('folder.missing', vscode.l10n.t('No folder is open.'), {
       fault: 'input',
-      remedy: 'Open the folder of the project.',
+      remedy: vscode.l10n.t('Open the folder of the project.'),
     });
   }
 }

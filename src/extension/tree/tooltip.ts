@@ -1,6 +1,7 @@
 import type { Cause } from '../../contract/endpoint.ts';
+import type { Translate } from '../translate.ts';
 import type { TreeNode } from './nodes.ts';
-import { endpointsWith, formatBytes, frameworkOf, type Translate } from './present.ts';
+import { endpointsWith, formatBytes, frameworkOf } from './present.ts';
 
 type Fact = readonly [name: string, value: string | number | undefined];
 

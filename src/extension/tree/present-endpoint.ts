@@ -1,0 +1,120 @@
+import type { EndpointState } from '../../contract/endpoint.ts';
+import type { Translate } from '../translate.ts';
+import type { NodeOf } from './nodes.ts';
+import { context, joined, type Presentation } from './presentation.ts';
+import { isStopped, isUnwell } from './state.ts';
+
+/** Shape and colour both tell the state. */
+const STATE_ICONS: Readonly<Record<EndpointState, NonNullable<Presentation['icon']>>> = {
+  Healthy: { id: 'pass-filled', color: 'testing.iconPassed' },
+  Transitioning: { id: 'loading~spin' },
+  Unhealthy: { id: 'error', color: 'list.errorForeground' },
+  Failed: { id: 'error', color: 'list.errorForeground' },
+  Unschedulable: { id: 'warning', color: 'list.warningForeground' },
+  Deleting: { id: 'trash' },
+};
+
+const STOPPED_ICON = { id: 'circle-slash' } as const;
+
+export function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoint'>, t: Translate): Presentation {
+  const { metadata, spec, status } = endpoint;
+  const state = status?.state ?? 'Transitioning';
+  const several = (workspace.targets.value?.length ?? 0) > 1;
+  return {
+    label: metadata.name,
+    description: joined(
+      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
+      several ? target : undefined,
+      status?.scoringUri,
+      AUTH[spec.auth](t),
+    ),
+    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
+    contextValue: context(
+      'endpoint',
+      spec.form === 'endpoint' ? 'several' : 'single',
+      spec.auth,
+      spec.auth !== 'none' && 'secured',
+      spec.computeType === 'aks' && 'remoteForm',
+      state,
+      isUnwell(status) && 'failing',
+    ),
+    expands: 'collapsed',
+    spoken: t('{0}, endpoint, {1}, on {2}', metadata.name, state, target),
+  };
+}
+
+const AUTH = {
+  key: (t: Translate) => t('key'),
+  token: (t: Translate) => t('token'),
+  none: (t: Translate) => t('no authentication'),
+} as const;
+
+export function presentVersion({ endpoint, version, status }: NodeOf<'version'>, t: Translate): Presentation {
+  const state = status?.state ?? 'Transitioning';
+  const ready = `${status?.availableReplicas ?? 0}/${status?.desiredReplicas ?? 0}`;
+  const several = endpoint.spec.form === 'endpoint';
+  const traffic = status?.effectiveTraffic ?? 0;
+  return {
+    label: version.name,
+    description: joined(
+      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
+      several ? t('{0} % traffic', formatNumber(traffic)) : undefined,
+      version.isDefault && several ? t('default') : undefined,
+      version.type?.toLowerCase(),
+      t('{0} replicas', ready),
+      status?.utilization === undefined ? undefined : t('{0} % busy', Math.round(status.utilization * 100)),
+    ),
+    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
+    contextValue: context(
+      'version',
+      several && !version.isDefault && 'treatable',
+      state,
+      isUnwell(status) && 'failing',
+    ),
+    expands: 'collapsed',
+    spoken: t('{0}, version of {1}, {2}, {3} replicas ready', version.name, endpoint.metadata.name, state, ready),
+  };
+}
+
+function formatNumber(value: number): string {
+  return `${Number(value.toFixed(2))}`;
+}
+
+const REPLICA_ICONS = {
+  starting: { id: 'loading~spin' },
+  ready: { id: 'circle-filled', color: 'testing.iconPassed' },
+  draining: { id: 'circle-outline' },
+  failed: { id: 'error', color: 'list.errorForeground' },
+} as const;
+
+export function presentReplica({ replica }: NodeOf<'replica'>, t: Translate): Presentation {
+  const { id, state, message, error, restarts } = replica;
+  return {
+    label: id,
+    description: joined(
+      state,
+      message ?? error?.code,
+      restarts === 0 ? undefined : restarts === 1 ? t('restarted once') : t('restarted {0} times', restarts),
+    ),
+    icon: REPLICA_ICONS[state],
+    contextValue: context('replica', state, state === 'failed' && 'failing'),
+    expands: 'never',
+    spoken: t('{0}, replica, {1}', id, state),
+  };
+}
+
+export function presentRevision({ endpoint, revision }: NodeOf<'revision'>, t: Translate): Presentation {
+  const { number, current, changed, createdBy, createdTime, hasCode, version } = revision;
+  return {
+    label: endpoint.spec.form === 'endpoint' ? t('{0}, revision {1}', version, number) : t('revision {0}', number),
+    description: joined(
+      current ? t('current') : undefined,
+      changed.includes('first') ? undefined : changed.join(', '),
+      createdTime.slice(0, 16).replace('T', ' '),
+      createdBy,
+    ),
+    icon: { id: current ? 'git-commit' : 'circle-outline' },
+    contextValue: context('revision', current ? 'current' : 'past', hasCode && 'code', number > 1 && 'later'),
+    expands: 'never',
+  };
+}
