@@ -9,6 +9,7 @@ import { isOnPath } from '../../scripts/packages.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { joinTeam } from './deployment-world.ts';
+import { type DockerDaemon, findDocker, startDockerDaemon } from './docker-daemon.ts';
 import { type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { inspectFiles } from './image-files.ts';
 import { environmentDefinition } from './package-world.ts';
@@ -17,6 +18,7 @@ import { findPodman } from './podman.ts';
 const found = findDockerRegistry();
 const debian = 'skip' in found ? found : await debianBaseImage();
 const { skip } = findPodman();
+const docker = findDocker();
 
 if ('skip' in found) test('Docker steps', { skip: found.skip }, () => {});
 else if ('skip' in debian) test('Docker steps', { skip: debian.skip }, () => {});
@@ -26,21 +28,28 @@ function builderSuite(registryCommand: string, base: BaseImage): void {
   let running: RunningRegistry;
   let baseImage: string;
   let folder: string;
+  let daemon: DockerDaemon | undefined;
 
   before(async () => {
     running = await startDockerRegistry(registryCommand);
     baseImage = await pushBaseImage(base, new DistributionRegistry(running.host, { fetch }));
     folder = await mkdtemp(join(tmpdir(), 'aksml-builders-'));
+    if (docker.skip === undefined) daemon = await startDockerDaemon();
   });
   after(async () => {
+    await daemon?.stop();
     await running.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
-  for (const builder of ['podman', 'buildah'] as const) {
-    const reason = skip ?? (isOnPath(builder) ? undefined : `needs ${builder} on PATH`);
+  const reasons = {
+    podman: skip,
+    buildah: skip ?? (isOnPath('buildah') ? undefined : 'needs buildah on PATH'),
+    docker: docker.skip,
+  };
+  for (const [builder, reason] of Object.entries(reasons)) {
     test(`Docker steps are carried out by ${builder} once, and packages go on top`, { skip: reason }, async (t) => {
-      const environment = await onlyBuilder(folder, builder);
+      const environment = { ...(await onlyBuilder(folder, builder)), DOCKER_HOST: daemon?.address };
       const team = await joinTeam(t, `${running.host}/${builder}`, { environment });
       const sourceDirectory = join(team.engine.home.root, 'source');
       await mkdir(sourceDirectory, { recursive: true });
@@ -51,12 +60,12 @@ function builderSuite(registryCommand: string, base: BaseImage): void {
           condaDependencies: { channels: [], dependencies: [], pip: ['idna'] },
         },
       });
-      const docker = {
+      const steps = {
         ...definition.docker,
         baseDockerfile: `ARG BASE=${baseImage}\nFROM \${BASE} AS tools\nRUN echo made > /made\nFROM ${baseImage}\nCOPY --from=tools /made /etc/made`,
         extraSteps: 'RUN cat /etc/made > /etc/extra',
       };
-      const build = () => team.build({ sourceDirectory, definition: { ...definition, docker } });
+      const build = () => team.build({ sourceDirectory, definition: { ...definition, docker: steps } });
       const first = await build();
       const files = await inspectFiles(team.engine.registry, 'images/factor', first.image);
       assert.equal(files.get('etc/extra'), 'made\n');

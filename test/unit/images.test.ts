@@ -12,6 +12,8 @@ import type { ProgressEvent } from '../../src/contract/event.ts';
 import { readBaseImage } from '../../src/engine/images/base-image.ts';
 import { chooseBasePython, combineFinds } from '../../src/engine/images/base-python.ts';
 import { packageBuildContext } from '../../src/engine/images/build-context.ts';
+import { buildCommand, findBuilder } from '../../src/engine/images/builder.ts';
+import { builderLogin } from '../../src/engine/images/builder-login.ts';
 import type { ImageConfig } from '../../src/engine/images/image-config.ts';
 import { findImage } from '../../src/engine/images/image-source.ts';
 import { type LayerEntry, packEntries, storeLayer } from '../../src/engine/images/layer.ts';
@@ -262,6 +264,65 @@ test('an image that was written is a base image again, from its folder and from 
       isCode('image.ambiguous'),
     );
   }
+});
+
+test('a tar of docker save before Docker 25 is an image, with layers that are links and sizes beyond ustar', async (t) => {
+  const folder = await temporaryFolder(t);
+  const layer = await buffer(packEntries([{ kind: 'file', path: 'a', executable: true, content: Buffer.from('a') }]));
+  const config = Buffer.from(
+    JSON.stringify({
+      architecture: ARCHITECTURE,
+      os: 'linux',
+      rootfs: { type: 'layers', diff_ids: [sha256(layer), sha256(layer)] },
+    }),
+  );
+  const saved = [{ Config: 'c.json', RepoTags: ['localhost/x:1'], Layers: ['one/layer.tar', 'two/layer.tar'] }];
+  const pack = tar.pack();
+  pack.entry({ name: 'two/layer.tar', type: 'symlink', linkname: '../one/layer.tar' });
+  pack.entry({ name: 'one/layer.tar', pax: { size: String(layer.length) } }, layer);
+  pack.entry({ name: 'c.json' }, config);
+  pack.entry({ name: 'manifest.json' }, JSON.stringify(saved));
+  pack.finalize();
+  const file = join(folder, 'saved.tar');
+  await writeFile(file, await buffer(pack as unknown as Readable));
+  const image = await readBaseImage(await findImage(file, { fetch }), { os: 'linux', architecture: ARCHITECTURE });
+  assert.deepEqual(
+    image.layers.map(({ diffId, descriptor }) => [diffId, descriptor.digest, descriptor.size]),
+    Array.from({ length: 2 }, () => [sha256(layer), sha256(layer), layer.length]),
+  );
+  assert.ok((await buffer(await image.open(sha256(layer)))).equals(layer));
+  await assert.rejects(findImage(`oci:${file}:2`, { fetch }), isCode('image.ambiguous'));
+});
+
+test('docker is told to use BuildKit only where it would not by itself, and keeps its contexts with a login', async (t) => {
+  const folder = await temporaryFolder(t);
+  const builderOf = (stdout: string) =>
+    findBuilder(async ({ command }) => ({ exitCode: command === 'docker' ? 0 : 127, stdout, stderr: '' }), {});
+  const job = { context: '.', dockerfile: 'F', platform: 'linux/amd64', tag: 't', plainHttp: true, env: {} };
+  for (const [version, buildKit] of [
+    ['20.10.24 20.10.24\n', '1'],
+    ['28.2.2 20.10.24\n', undefined],
+  ] as const) {
+    const builder = await builderOf(version);
+    assert.equal(builder && buildCommand(builder, job).env['DOCKER_BUILDKIT'], buildKit, version);
+  }
+
+  const own = join(folder, 'own');
+  await mkdir(join(own, 'contexts'), { recursive: true });
+  const configuration = { currentContext: 'remote', credsStore: 'keychain', auths: { other: { auth: 'x' } } };
+  await writeFile(join(own, 'config.json'), JSON.stringify(configuration));
+  const { docker, ...definition } = environmentDefinition();
+  const baseImageRegistry = { address: 'https://private.example', username: 'ann', password: 'secret' };
+  const definitionWithLogin = { ...definition, docker: { ...docker, baseImageRegistry } };
+  const variables = await builderLogin({ DOCKER_CONFIG: own }, definitionWithLogin, folder);
+  const auths = { 'private.example': { auth: Buffer.from('ann:secret').toString('base64') } };
+  assert.deepEqual(JSON.parse(await readFile(join(variables['DOCKER_CONFIG'] ?? '', 'config.json'), 'utf8')), {
+    currentContext: 'remote',
+    credHelpers: {},
+    auths: { ...configuration.auths, ...auths },
+  });
+  assert.deepEqual(JSON.parse(await readFile(variables['REGISTRY_AUTH_FILE'] ?? '', 'utf8')), { auths });
+  assert.deepEqual(await readdir(join(variables['DOCKER_CONFIG'] ?? '', 'contexts')), []);
 });
 
 test("of an image for several platforms the wanted one is taken, and of Docker's own types the content", async (t) => {

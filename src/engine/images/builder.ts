@@ -21,46 +21,53 @@ export interface BuildJob {
 
 const BUILDERS: readonly BuilderName[] = ['docker', 'podman', 'buildah'];
 
+/** A builder that works here, and what must be said to it in its variables. */
+export interface Builder {
+  readonly name: BuilderName;
+  readonly variables: Variables;
+}
+
 /** The first that works here; for docker its daemon must run. */
-export async function findBuilder(
-  run: RunCommand,
-  env: Variables,
-  signal?: AbortSignal,
-): Promise<BuilderName | undefined> {
+export async function findBuilder(run: RunCommand, env: Variables, signal?: AbortSignal): Promise<Builder | undefined> {
   for (const name of BUILDERS) {
-    const probe = {
-      command: name,
-      args: name === 'docker' ? ['version', '--format', '{{.Server.Version}}'] : ['--version'],
-      env,
-    };
-    if ((await run(probe, { signal })).exitCode === 0) return name;
+    const args = name === 'docker' ? ['version', '--format', '{{.Client.Version}} {{.Server.Version}}'] : ['--version'];
+    const { exitCode, stdout } = await run({ command: name, args, env }, { signal });
+    if (exitCode === 0) return { name, variables: name === 'docker' ? dockerVariables(stdout) : {} };
   }
   return undefined;
 }
 
+/** From this one on docker takes BuildKit by itself where it is installed, and demands it to be when it is asked for. */
+const BUILDKIT_BY_ITSELF = 23;
+
+function dockerVariables(version: string): Variables {
+  const isOld = Number.parseInt(version, 10) < BUILDKIT_BY_ITSELF;
+  return { BUILDKIT_PROGRESS: 'plain', ...(isOld ? { DOCKER_BUILDKIT: '1' } : {}) };
+}
+
 export function buildCommand(
-  builder: BuilderName,
+  { name, variables }: Builder,
   { context, dockerfile, platform, tag, plainHttp, env }: BuildJob,
 ): Command {
   // Docker speaks plain HTTP to registries of this machine by itself.
-  const insecure = plainHttp && builder !== 'docker' ? ['--tls-verify=false'] : [];
+  const insecure = plainHttp && name !== 'docker' ? ['--tls-verify=false'] : [];
   return {
-    command: builder,
+    command: name,
     args: ['build', '--platform', platform, '--tag', tag, '--file', dockerfile, ...insecure, context],
-    env: builder === 'docker' ? { ...env, DOCKER_BUILDKIT: '1', BUILDKIT_PROGRESS: 'plain' } : env,
+    env: { ...env, ...variables },
   };
 }
 
-/** Writes the image as the tar of an OCI image layout. */
-export function exportCommand(builder: BuilderName, tag: string, file: string, env: Variables): Command {
+/** Writes the image as a tar: of an OCI image layout, or of docker's own older kind (before Docker 25). */
+export function exportCommand({ name }: Builder, tag: string, file: string, env: Variables): Command {
   const args = {
     docker: ['save', '--output', file, tag],
     podman: ['save', '--quiet', '--format', 'oci-archive', '--output', file, tag],
     buildah: ['push', '--quiet', tag, `oci-archive:${file}`],
   };
-  return { command: builder, args: args[builder], env };
+  return { command: name, args: args[name], env };
 }
 
-export function removeCommand(builder: BuilderName, tag: string, env: Variables): Command {
-  return { command: builder, args: ['rmi', tag], env };
+export function removeCommand({ name }: Builder, tag: string, env: Variables): Command {
+  return { command: name, args: ['rmi', tag], env };
 }

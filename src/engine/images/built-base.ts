@@ -8,7 +8,8 @@ import { type Command, type RunCommand, runCommand } from '../environments/comma
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { isLoopback, parseImageReference } from '../registry/image-reference.ts';
 import { type BaseImage, readBaseImage } from './base-image.ts';
-import { type BuilderName, buildCommand, exportCommand, findBuilder, removeCommand } from './builder.ts';
+import { type Builder, buildCommand, exportCommand, findBuilder, removeCommand } from './builder.ts';
+import { builderLogin } from './builder-login.ts';
 import { type DockerSteps, imagesOf, SETUP } from './docker-steps.ts';
 import { setupFiles } from './dockerfile.ts';
 import type { ImageTools } from './image-request.ts';
@@ -39,7 +40,7 @@ export async function withBuiltBase<T>(
   const work = await mkdtemp(join(tools.home.cache, 'image-build-'));
   const tag = `localhost/aksml-build:${randomUUID()}`;
   try {
-    const env = await withLogin(tools, request.definition, work);
+    const env = await builderLogin(environment, request.definition, work);
     const { os, architecture } = request.definition.docker.platform;
     const platform = { os: os.toLowerCase(), architecture };
     const context = await writeContext(request, work);
@@ -74,21 +75,6 @@ async function writeContext(
   return { context, dockerfile };
 }
 
-/** The credentials of the environment's own registry, in a file that only this user can read; else what the builder has stored itself. */
-async function withLogin(
-  { environment }: ImageTools,
-  { docker }: EnvironmentDefinition,
-  work: string,
-): Promise<ImageTools['environment']> {
-  const { address, username, password } = docker.baseImageRegistry ?? {};
-  if (address === undefined || username === undefined || password === undefined) return environment;
-  const host = address.replace(/^https?:\/\//, '').split('/')[0] ?? '';
-  const auth = Buffer.from(`${username}:${password}`).toString('base64');
-  const file = join(work, 'config.json');
-  await writeFile(file, JSON.stringify({ auths: { [host]: { auth } } }), { mode: 0o600 });
-  return { ...environment, DOCKER_CONFIG: work, REGISTRY_AUTH_FILE: file };
-}
-
 function isOfThisMachine(image: string): boolean {
   const { host } = parseImageReference(image);
   return isLoopback(new URL(`http://${host}`).hostname);
@@ -97,19 +83,19 @@ function isOfThisMachine(image: string): boolean {
 async function runOrThrow(
   run: RunCommand,
   command: Command,
-  builder: BuilderName,
+  { name }: Builder,
   { onProgress, signal }: RunOptions,
 ): Promise<void> {
-  const onLine = (line: string): void => onProgress?.({ type: 'log', stage: 'environment', source: builder, line });
+  const onLine = (line: string): void => onProgress?.({ type: 'log', stage: 'environment', source: name, line });
   const { exitCode, stdout, stderr } = await run(command, { signal, onLine, onOutput: onLine });
   if (exitCode === 0) return;
   const said = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
   throw new AksmlError(
     'image.buildFailed',
-    `${builder} could not carry out the environment's Docker steps: ${said.at(-1)?.trim() ?? `exit code ${exitCode}`}`,
+    `${name} could not carry out the environment's Docker steps: ${said.at(-1)?.trim() ?? `exit code ${exitCode}`}`,
     {
       fault: 'input',
-      subject: builder,
+      subject: name,
       logTail: said.slice(-LOG_LINES),
       remedy: 'See the log, change the steps, and run the command again.',
     },

@@ -1,12 +1,14 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
 import type { Place } from '../registry/copy.ts';
 import { type DistributionOptions, DistributionRegistry } from '../registry/distribution.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { checkDigest, sha256 } from '../registry/reference.ts';
+import { ambiguous, type OpenMember, savedSource } from './saved-image.ts';
+import { readTarIndex } from './tar-index.ts';
 
 /** Where a base image is read from. */
 export interface ImageSource {
@@ -64,25 +66,24 @@ function folderSource(folder: string, tag: string | undefined): ImageSource {
 
 async function archiveSource(file: string, tag: string | undefined): Promise<ImageSource> {
   const members = await readTarIndex(file);
-  return layoutSource(file, tag, async (path, signal) => {
+  if (!members) throw notImage(file);
+  const openMember: OpenMember = async (path, signal) => {
     const member = members.get(path);
-    if (!member)
-      throw notFound(
-        `${path} in ${file}`,
-        'Save the image again, with `podman save --format oci-archive` or `docker save`.',
-      );
-    const handle = await open(file);
+    if (!member) throw notImage(file);
     const { start, size } = member;
+    if (size === 0) return Readable.from([]);
+    const handle = await open(file);
     return handle.createReadStream({
       start,
       end: start + size - 1,
       highWaterMark: 1 << 20,
       ...(signal === undefined ? {} : { signal }),
     });
-  });
+  };
+  if (members.has('index.json')) return layoutSource(file, tag, openMember);
+  if (members.has('manifest.json')) return savedSource(file, tag, members, openMember);
+  throw notImage(file);
 }
-
-type OpenMember = (path: string, signal?: AbortSignal) => Promise<Readable>;
 
 /** OCI image specification, "Image Layout". */
 function layoutSource(name: string, tag: string | undefined, openMember: OpenMember): ImageSource {
@@ -126,51 +127,19 @@ function chooseManifest(name: string, index: unknown, tag: string | undefined): 
     tag === undefined ? named : named.filter(({ reference }) => reference === tag || reference?.endsWith(`:${tag}`));
   const [only] = fitting;
   if (only && fitting.length === 1) return only.digest;
-  const tags = named.map(({ reference }) => reference ?? 'one without a name').join(', ');
-  throw new AksmlError(
-    'image.ambiguous',
-    `${name} holds ${named.length === 0 ? 'no image' : `the images ${tags}`}${tag === undefined ? '' : `, not ${tag}`}.`,
-    { fault: 'input', subject: name, remedy: 'Name one of them as oci:PATH:TAG.' },
+  throw ambiguous(
+    name,
+    named.map(({ reference }) => reference ?? 'one without a name'),
+    tag,
   );
 }
 
-const BLOCK = 512;
-
-/** Where the members of an uncompressed tar are, so that each can be read alone. */
-async function readTarIndex(file: string): Promise<Map<string, { readonly start: number; readonly size: number }>> {
-  const members = new Map<string, { readonly start: number; readonly size: number }>();
-  const handle = await open(file);
-  try {
-    const header = Buffer.alloc(BLOCK);
-    for (let position = 0; (await readBlock(handle, header, position)) && header[0] !== 0; ) {
-      if (header.toString('latin1', 257, 262) !== 'ustar') {
-        throw new AksmlError('image.notLayout', `${file} is not the tar of an OCI image layout.`, {
-          fault: 'input',
-          subject: file,
-          remedy:
-            'Save the image with `podman save --format oci-archive` or `docker save`, without compressing the file.',
-        });
-      }
-      const size = sizeField(header);
-      const name = header.toString('utf8', 0, 100).replace(/\0.*$/s, '').replace(/^\.\//, '');
-      if (header[156] === 0x30 || header[156] === 0) members.set(name, { start: position + BLOCK, size });
-      position += BLOCK + Math.ceil(size / BLOCK) * BLOCK;
-    }
-  } finally {
-    await handle.close();
-  }
-  return members;
-}
-
-async function readBlock(handle: FileHandle, into: Buffer, position: number): Promise<boolean> {
-  return (await handle.read(into, 0, BLOCK, position)).bytesRead === BLOCK;
-}
-
-/** Octal, or for 8 GiB and more the number itself (GNU). */
-function sizeField(header: Buffer): number {
-  if ((header[124] ?? 0) < 0x80)
-    return Number.parseInt(header.toString('latin1', 124, 136).replace(/\0.*$/s, '').trim() || '0', 8);
-  return Number(header.readBigUInt64BE(128));
+function notImage(file: string): AksmlError {
+  return new AksmlError('image.notLayout', `${file} is not the tar of an image.`, {
+    fault: 'input',
+    subject: file,
+    remedy: 'Save the image with `podman save --format oci-archive` or `docker save`, without compressing the file.',
+  });
 }
 
 function notFound(what: string, remedy: string): AksmlError {
