@@ -6,7 +6,8 @@ import { type ClusterForTests, clusterForTests } from './cluster/for-tests.ts';
 
 /**
  * Builds, runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`.
- * Those in `test/cluster/` come last, on a cluster that is brought up for them and ended again, unless one was up already.
+ * Those in `test/cluster/` come last, on a cluster that is brought up for them and ended again, unless one was up already; those of them
+ * that attach it, of which there can be one at a time, take turns while the others run.
  */
 const patterns = process.argv.slice(2);
 const files = (await Array.fromAsync(glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts']))).sort();
@@ -17,7 +18,7 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 const cluster = onCluster.length === 0 ? undefined : clusterForTests();
 try {
   await buildAll();
-  await runFiles(others);
+  await runFiles(others, 2);
   if (cluster !== undefined) await runOnCluster(cluster);
 } finally {
   await cluster?.end();
@@ -31,12 +32,14 @@ async function runOnCluster(cluster: ClusterForTests): Promise<void> {
     console.error(`No cluster: ${skip}`);
     process.env['AKSML_TEST_NO_CLUSTER'] = skip;
   }
-  await runFiles(onCluster);
+  const attached = onCluster.filter((file) => file.startsWith('test/cluster/attached/'));
+  const beside = onCluster.filter((file) => !attached.includes(file));
+  await Promise.all([runFiles(attached, 1), runFiles(beside, 1)]);
 }
 
-async function runFiles(files: readonly string[]): Promise<void> {
+async function runFiles(files: readonly string[], concurrency: number): Promise<void> {
   if (files.length === 0) return;
-  const stream = run({ files: [...files], concurrency: 2, timeout: 15 * 60_000 });
+  const stream = run({ files: [...files], concurrency, timeout: 15 * 60_000 });
   stream.on('test:pass', (event) => {
     if (event.details.type === 'suite') return;
     if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;

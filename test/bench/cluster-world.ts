@@ -1,5 +1,5 @@
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
-import { openAttachWorld } from '../cluster/attach-world.ts';
+import { openAttachWorld } from '../cluster/attached/attach-world.ts';
 import { type ClusterWorld, testCluster } from '../cluster/world.ts';
 import type { Outcome } from '../local/world.ts';
 

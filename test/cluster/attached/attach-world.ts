@@ -3,18 +3,18 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { endpointDefinition } from '../../src/cluster/crd.ts';
-import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
-import { openHome } from '../../src/home/home.ts';
-import { acquireLock } from '../../src/home/lock.ts';
-import { type AccessQuestion, openKube } from '../../src/kube/kube.ts';
-import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES } from '../../src/kube/resource.ts';
-import { pushController } from '../../src/session/controller-image.ts';
-import { openSession, type Session, type SessionOptions } from '../../src/session/session.ts';
-import { outcomeOf } from '../local/world.ts';
-import { endpoint } from './target-world.ts';
-import { type ClusterWorld, eventually, openClusterWorld } from './world.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { endpointDefinition } from '../../../src/cluster/crd.ts';
+import { DistributionRegistry } from '../../../src/engine/registry/distribution.ts';
+import { openHome } from '../../../src/home/home.ts';
+import { acquireLock } from '../../../src/home/lock.ts';
+import { type AccessQuestion, openKube } from '../../../src/kube/kube.ts';
+import { CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES } from '../../../src/kube/resource.ts';
+import { pushController } from '../../../src/session/controller-image.ts';
+import { openSession, type Session, type SessionOptions } from '../../../src/session/session.ts';
+import { outcomeOf } from '../../local/world.ts';
+import { endpoint } from '../target-world.ts';
+import { type ClusterWorld, eventually, openClusterWorld } from '../world.ts';
 
 /** A world whose tests attach the cluster, of which there is one: they come one after the other. */
 export interface AttachWorld extends ClusterWorld {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import type { ComputeTarget } from '../../src/contract/compute-target.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import type { ComputeTarget } from '../../../src/contract/compute-target.ts';
+import { pythonVersion } from '../controller-world.ts';
+import { eventually, testCluster } from '../world.ts';
 import { controllerImage, openAttachWorld } from './attach-world.ts';
-import { pythonVersion } from './controller-world.ts';
-import { eventually, testCluster } from './world.ts';
 
 const cluster = await testCluster();
 const image = 'skip' in cluster ? '' : await controllerImage(cluster);

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { ANSWER, type Outcome } from '../local/world.ts';
+import { debianBaseImage } from '../../../scripts/cluster/base-image.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { ANSWER, type Outcome } from '../../local/world.ts';
+import { DEPLOY_TO_CLUSTER, SETTINGS, writeClusterProject } from '../project.ts';
+import { type ClusterWorld, eventually, testCluster } from '../world.ts';
 import { openAttachWorld } from './attach-world.ts';
-import { DEPLOY_TO_CLUSTER, SETTINGS, writeClusterProject } from './project.ts';
-import { type ClusterWorld, eventually, testCluster } from './world.ts';
 
 const cluster = await testCluster();
 const base = await debianBaseImage();

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import type { Outcome } from '../local/world.ts';
+import { debianBaseImage } from '../../../scripts/cluster/base-image.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import type { Outcome } from '../../local/world.ts';
+import { pushStandIn } from '../stand-in.ts';
+import { type ClusterWorld, testCluster } from '../world.ts';
 import { openAttachWorld } from './attach-world.ts';
-import { pushStandIn } from './stand-in.ts';
-import { type ClusterWorld, testCluster } from './world.ts';
 
-const FIXTURES = join(import.meta.dirname, '..', '..', '..', 'shared', 'fixtures', 'aml-v2');
+const FIXTURES = join(import.meta.dirname, '..', '..', '..', '..', 'shared', 'fixtures', 'aml-v2');
 
 interface Published {
   readonly file: string;

@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
-import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { ENDPOINT_LABEL, FRONT_END_NAME, partLabels } from '../../src/cluster/names.ts';
-import type { StoredEndpoint } from '../../src/kube/resource.ts';
-import { ANSWER, type Outcome, outcomeOf } from '../local/world.ts';
-import { openApiProxy } from './api-proxy.ts';
+import { debianBaseImage } from '../../../scripts/cluster/base-image.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { ENDPOINT_LABEL, FRONT_END_NAME, partLabels } from '../../../src/cluster/names.ts';
+import type { StoredEndpoint } from '../../../src/kube/resource.ts';
+import { ANSWER, type Outcome, outcomeOf } from '../../local/world.ts';
+import { openApiProxy } from '../api-proxy.ts';
+import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../project.ts';
+import { openTcpProxy, type TcpProxy } from '../tcp-proxy.ts';
+import { type ClusterWorld, eventually, testCluster } from '../world.ts';
 import { openAttachWorld } from './attach-world.ts';
-import { DEPLOY_TO_CLUSTER, writeClusterProject } from './project.ts';
-import { openTcpProxy, type TcpProxy } from './tcp-proxy.ts';
-import { type ClusterWorld, eventually, testCluster } from './world.ts';
 
 const CONTROLLER = 'app.kubernetes.io/name=aksml-controller';
 

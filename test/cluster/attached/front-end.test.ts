@@ -5,11 +5,11 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import type { Cluster } from '../../scripts/cluster/cluster.ts';
-import { selfSigned } from '../router/self-signed.ts';
+import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { selfSigned } from '../../router/self-signed.ts';
+import { pythonVersion } from '../controller-world.ts';
+import { eventually, testCluster } from '../world.ts';
 import { type AttachWorld, controllerImage, openAttachWorld } from './attach-world.ts';
-import { pythonVersion } from './controller-world.ts';
-import { eventually, testCluster } from './world.ts';
 
 const cluster = await testCluster();
 const composed = 'skip' in cluster ? '' : await controllerImage(cluster);
