@@ -50,11 +50,7 @@ const TLS = {
   }),
   sslOverwriteDomain: flag({ help: 'Take that label although the load balancer has another one.' }),
   sslRenew: flag({
-    effect: {
-      kind: 'noEffect',
-      reason: 'certificates of --ssl-auto are renewed by themselves when two thirds of their life are over',
-    },
-    help: 'Renew the certificate.',
+    help: 'Get a new certificate of --ssl-auto now; without it that happens when two thirds of its life are over.',
   }),
   sslDisable: flag({ help: 'Back to plain HTTP.' }),
   allowInsecureConnections: boolean({ help: 'Answer plain HTTP, too, instead of redirecting it to HTTPS.' }),

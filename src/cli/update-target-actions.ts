@@ -18,6 +18,7 @@ export interface UpdateTargetOptions extends Omit<FrontEndOptions, 'routers'> {
   readonly acmeEmail: string | undefined;
   readonly sslLeafDomainLabel: string | undefined;
   readonly sslOverwriteDomain: boolean | undefined;
+  readonly sslRenew: boolean | undefined;
   readonly sslDisable: boolean | undefined;
   readonly allowInsecureConnections: boolean | undefined;
 }
@@ -33,14 +34,18 @@ export async function updateComputeTarget(context: CommandContext, options: Upda
 
 /** v1's rules: certificate, key and name come together, or none of them; a domain label comes without them. */
 async function tlsChange(cwd: string, options: UpdateTargetOptions): Promise<TlsChange | undefined> {
-  const { sslCertFile, sslKeyFile, sslCname, sslAuto = false, sslLeafDomainLabel, sslDisable = false } = options;
+  const { sslCertFile, sslKeyFile, sslCname, sslAuto = false, sslLeafDomainLabel } = options;
+  const { sslRenew = false, sslDisable = false } = options;
   const hosts = (sslCname ?? []).flatMap((names) => names.split(',')).map((host) => host.trim());
   const hasFiles = sslCertFile !== undefined || sslKeyFile !== undefined;
   const isAuto = sslAuto || sslLeafDomainLabel !== undefined;
-  if ([sslDisable, hasFiles, isAuto].filter(Boolean).length > 1) {
-    throw conflicting('Certificate files, a certificate from an ACME server and --ssl-disable exclude one another.');
+  if ([sslDisable, sslRenew, hasFiles, isAuto].filter(Boolean).length > 1) {
+    throw conflicting(
+      'Certificate files, a certificate from an ACME server, --ssl-renew and --ssl-disable exclude one another.',
+    );
   }
   if (sslDisable) return { kind: 'disable' };
+  if (sslRenew) return { kind: 'renew' };
   if (isAuto) {
     return {
       kind: 'auto',

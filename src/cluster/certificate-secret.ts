@@ -1,5 +1,5 @@
 import type { Secret } from '../kube/resource.ts';
-import { HOSTS_ANNOTATION, MANAGED_BY, ROUTER_SECRET_LABEL, SYSTEM_NAMESPACE } from './names.ts';
+import { HOSTS_ANNOTATION, MANAGED_BY, RENEWAL_ANNOTATION, ROUTER_SECRET_LABEL, SYSTEM_NAMESPACE } from './names.ts';
 
 /** PEM. */
 export interface GivenCertificate {
@@ -8,11 +8,12 @@ export interface GivenCertificate {
   readonly key: string;
 }
 
-/** In which routers find a certificate. */
+/** In which routers find a certificate; `renewal`: what it was got for. */
 export function certificateSecret(
   name: string,
   { certificate, key }: GivenCertificate,
   hosts: readonly string[],
+  renewal?: string,
 ): Secret {
   const encoded = (text: string) => Buffer.from(text).toString('base64');
   return {
@@ -20,7 +21,10 @@ export function certificateSecret(
       name,
       namespace: SYSTEM_NAMESPACE,
       labels: { ...MANAGED_BY, [ROUTER_SECRET_LABEL]: 'certificate' },
-      annotations: { [HOSTS_ANNOTATION]: hosts.join(',') },
+      annotations: {
+        [HOSTS_ANNOTATION]: hosts.join(','),
+        ...(renewal === undefined ? {} : { [RENEWAL_ANNOTATION]: renewal }),
+      },
     },
     type: 'kubernetes.io/tls',
     data: { 'tls.crt': encoded(certificate), 'tls.key': encoded(key) },

@@ -58,6 +58,8 @@ export interface AcmeSettings {
   readonly directory: string;
   /** Whom the server may write to. */
   readonly email?: string;
+  /** Whatever has another value than the certificate was got for asks for a new one. */
+  readonly renewal?: string;
 }
 
 /** Everything that aksml installs in a cluster, in the order in which it must be there; removed in the opposite one. Pure. */

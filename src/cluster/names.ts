@@ -27,6 +27,8 @@ export const ROUTER_SECRET_LABEL = 'aksml.dev/router';
 export type RouterSecretKind = 'auth' | 'hop' | 'certificate' | 'challenge' | 'account';
 /** On a certificate: the host names that it is for, separated by commas. */
 export const HOSTS_ANNOTATION = 'aksml.dev/hosts';
+/** On a certificate of an ACME server: the renewal that it was got for, where somebody asked for one. */
+export const RENEWAL_ANNOTATION = 'aksml.dev/renewal';
 export const HOP_SECRET = 'aksml-fe-hop';
 export const HOP_SECRET_KEY = 'secret';
 /** ACME challenges: the token, and the key authorization that answers it. */

@@ -61,6 +61,8 @@ export interface AcmeRecord {
   readonly directory: string;
   /** Whom the server may write to. */
   readonly email?: string;
+  /** When somebody asked last for a new certificate, ISO 8601. */
+  readonly renewal?: string;
 }
 
 /** Where this machine finds the credentials for a cluster. They are never copied. */

@@ -27,6 +27,8 @@ export interface UpdateRequest
 
 export type TlsChange =
   | { readonly kind: 'disable' }
+  /** A new certificate of the same ACME server, before its time. */
+  | { readonly kind: 'renew' }
   | { readonly kind: 'files'; readonly certificate: GivenCertificate; readonly hosts: readonly string[] }
   /** From an ACME server, for these hosts or for the one that the label makes. */
   | {
@@ -59,7 +61,7 @@ export async function updateCluster(
   const kube = await connectCluster(host.access, connection);
   try {
     return await runStage('apply', `Changing the front end of ${known.name}`, options, async () => {
-      const record = await changed(kube, known, request, signal);
+      const record = await changed(kube, known, request, host.clock(), signal);
       for (const problem of problemsOf(request, host.clock())) options.onProgress?.({ type: 'problem', problem });
       await requireRights(kube, NEEDED, signal);
       await apply(kube, host, record, request.tls, signal);
@@ -83,6 +85,7 @@ async function changed(
   kube: KubeClient,
   known: ComputeTargetRecord,
   request: UpdateRequest,
+  now: Date,
   signal: AbortSignal | undefined,
 ): Promise<ComputeTargetRecord> {
   const before: FrontEndRecord = known.frontEnd ?? { service: { type: 'LoadBalancer', internal: false } };
@@ -91,7 +94,7 @@ async function changed(
   if (dnsLabel !== undefined) refuseOtherLabel(before.service.dnsLabel, dnsLabel, request.tls);
   const { tls: present, ...rest } = before;
   const hosts = dnsLabel === undefined ? [] : [`${dnsLabel}.${await regionOf(kube, signal)}.cloudapp.azure.com`];
-  const tls = withPolicy(tlsRecord(request.tls, present, hosts), request.allowInsecureConnections);
+  const tls = withPolicy(tlsRecord(request.tls, present, hosts, now), request.allowInsecureConnections);
   return {
     ...known,
     frontEnd: {
@@ -106,9 +109,11 @@ function tlsRecord(
   change: TlsChange | undefined,
   present: TlsRecord | undefined,
   labelled: readonly string[],
+  now: Date,
 ): TlsRecord | undefined {
   if (change === undefined) return present;
   if (change.kind === 'disable') return undefined;
+  if (change.kind === 'renew') return renewed(present, now);
   const hosts = [...new Set([...change.hosts, ...labelled].map((host) => host.toLowerCase()))];
   for (const host of hosts) {
     if (!HOST.test(host)) throw invalid(`${JSON.stringify(host)} is not a host name.`, '--ssl-cname');
@@ -118,6 +123,12 @@ function tlsRecord(
   if (change.kind === 'files') return policy;
   const { directory = DEFAULT_DIRECTORY, email } = change;
   return { ...policy, acme: { directory, ...(email === undefined ? {} : { email }) } };
+}
+
+function renewed(present: TlsRecord | undefined, now: Date): TlsRecord {
+  if (present?.acme) return { ...present, acme: { ...present.acme, renewal: now.toISOString() } };
+  const found = present === undefined ? 'There is no certificate.' : 'The certificate was given as files.';
+  throw invalid(`${found} Only one of an ACME server can be renewed without new files.`, '--ssl-renew');
 }
 
 function withPolicy(tls: TlsRecord | undefined, allowInsecureConnections: boolean | undefined): TlsRecord | undefined {

@@ -47,7 +47,7 @@ async function putRouterPod({ kube, namespace }: ControllerWorld): Promise<void>
 }
 
 function suite(where: Cluster): void {
-  test('the leader gets a certificate by answering through the routers, renews it in time, and gets another for other hosts', async (t) => {
+  test('the leader gets a certificate by answering through the routers, renews it in time and on request, and gets another for other hosts', async (t) => {
     const programs = await pebblePrograms();
     if (typeof programs !== 'string') return t.skip(programs.skip);
     const pebble = await startPebble(t, programs);
@@ -69,12 +69,14 @@ function suite(where: Cluster): void {
       }
     })();
     await putRouterPod(world);
-    const wish = (hosts: readonly string[]) =>
+    const wish = (hosts: readonly string[], renewal?: string) =>
       kube.apply(
         CONFIG_MAPS,
         {
           metadata: { name: 'aksml-fe', namespace },
-          data: { 'acme.json': JSON.stringify({ hosts, directory: pebble.directory, email: 'ops@example.com' }) },
+          data: {
+            'acme.json': JSON.stringify({ hosts, directory: pebble.directory, email: 'ops@example.com', renewal }),
+          },
         },
         OPTIONS,
       );
@@ -118,7 +120,9 @@ function suite(where: Cluster): void {
     const first = await issued('there is a certificate', () => true);
     assert.equal(first.checkHost('a.example.com'), 'a.example.com');
     await wish(['a.example.com', 'b.example.com']);
-    const second = await issued('it is for both hosts', (one) => one.checkHost('b.example.com') !== undefined);
+    const both = await issued('it is for both hosts', (one) => one.checkHost('b.example.com') !== undefined);
+    await wish(['a.example.com', 'b.example.com'], 'now');
+    const second = await issued('it is renewed on request', (one) => one.serialNumber !== both.serialNumber);
 
     leading.abort();
     await keeping;

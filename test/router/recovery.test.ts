@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { Agent } from 'node:http';
+import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
+import type { RoutedVersion } from '../../src/cluster/router/routing-table.ts';
 import { eventually } from '../cluster/world.ts';
 import { FakeReplica, Hold } from '../conformance/fake-replica.ts';
 import { call, until } from '../conformance/http-client.ts';
@@ -68,6 +70,53 @@ describe('a router on its own', { skip: typeof program === 'string' ? false : pr
     await Promise.all(clients);
     await ended;
     assert.equal(real.seen.length + other.seen.length, answered);
+  });
+
+  test('a request whose body comes when its endpoint has gone never reaches another one', async (t) => {
+    const { world, real, other } = await open(t);
+    const serve = (name: string, replica: FakeReplica) =>
+      world.router.configure({ endpoints: [routedEndpoint(name, [routedVersion('main', [replica])])], routers: [] });
+    await serve('svc', real);
+    const socket = connect(world.settings.port, '127.0.0.1');
+    let answer = '';
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      answer += text;
+    });
+    t.after(() => socket.destroy());
+    socket.write('POST /api/v1/service/svc/score HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\nx');
+    await eventually('it is being waited for', async () => {
+      const [text = ''] = await world.router.api.run(['show sess']);
+      return text.includes('fe=public');
+    });
+    await serve('other', other);
+    socket.write('x');
+    await until(() => answer.includes('\r\n\r\n'), 'there is an answer');
+    assert.match(answer, /^HTTP\/1.1 404 /);
+    assert.equal(other.seen.length, 0);
+  });
+
+  test('who waits for a version by its name is told when it is there no more', async (t) => {
+    const { world, real, other } = await open(t);
+    const hold = new Hold();
+    other.answer = hold.answer;
+    const main = routedVersion('main', [real]);
+    const next = routedVersion('next', [other], { isDefault: false, trafficPercentile: 0 });
+    const configure = (versions: RoutedVersion[]) =>
+      world.router.configure({ endpoints: [routedEndpoint('svc', versions)], routers: [] });
+    await configure([main, next]);
+    const url = `http://127.0.0.1:${world.settings.port}/api/v1/service/svc/score`;
+    const named = () => call(url, { body: 'x', headers: { 'azureml-model-deployment': 'next' } });
+    const first = named();
+    await until(() => other.inFlight === 1, 'the first is at the replica');
+    const second = named();
+    const queued = () => world.router.backends.queuedIn([...world.router.ownedVersions().keys()]);
+    await eventually('the second waits', async () => [...(await queued()).values()].includes(1));
+    await configure([main]);
+    assert.equal((await second).status, 404);
+    assert.equal((await named()).status, 404);
+    hold.releaseAll();
+    await first;
+    assert.equal(real.seen.length, 0);
   });
 
   test('a mirror gets copies of its share, whatever becomes of them, and clients the answers of the others alone', async (t) => {

@@ -133,34 +133,69 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     await third.router.start();
   });
 
-  test('a replica that fails at once does not attract the traffic', async (t) => {
-    const failing = await FakeReplica.start('failing', (_request, response) => {
-      response.statusCode = 500;
-      response.end();
+  for (const limit of [1, 4]) {
+    test(`a replica that fails at once does not attract the traffic (concurrency ${limit})`, async (t) => {
+      const failing = await FakeReplica.start('failing', (_request, response) => {
+        response.statusCode = 500;
+        response.end();
+      });
+      const working = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
+      t.after(() => Promise.all([failing, ...working].map((replica) => replica.kill())));
+      const [first] = routers;
+      assert.ok(first);
+      const log = await RequestLog.listen(first.settings.logPort);
+      t.after(() => log.close());
+      const versions = [routedVersion('main', [failing, ...working], { maxConcurrentRequestsPerContainer: limit })];
+      await first.router.configure({ endpoints: [routedEndpoint('svc', versions)], routers: peers().slice(0, 1) });
+      const ask = async (count: number) => {
+        const before = failing.seen.length;
+        for (let done = 0; done < count; done += 4)
+          await Promise.all(Array.from({ length: 4 }, () => call(url(first, 'svc'), { body: 'x' })));
+        return failing.seen.length - before;
+      };
+      const attracted = await ask(200);
+      let counted = new Map<string, ReplicaRecord>();
+      await until(() => {
+        for (const servers of log.takeServers().values()) counted = new Map([...counted, ...servers]);
+        return counted.size === 3;
+      }, 'the log has told of all three');
+      const [[backend = ''] = []] = first.router.ownedVersions();
+      await first.router.shun(new Map([[backend, counted]]));
+      assert.ok(attracted > 50 && (await ask(200)) === 0, `it had ${attracted} of 200 before`);
+      failing.answer = slowly;
+      const served = failing.seen.length;
+      const trial = first.router.shun(new Map([[backend, new Map()]]));
+      await ask(200);
+      await trial;
+      assert.ok(failing.seen.length > served, 'it is tried');
+      const works = { completed: 1, failed: 0 };
+      const [[name = ''] = []] = [...counted].filter(([, { failed }]) => failed > 0);
+      await first.router.shun(new Map([[backend, new Map([[name, works]])]]));
+      assert.ok((await ask(200)) > 30, 'it has its share again');
     });
-    const working = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
-    t.after(() => Promise.all([failing, ...working].map((replica) => replica.kill())));
+  }
+
+  test('a replica that comes to others gets one request at a time before it gets its share', async (t) => {
+    const hold = new Hold();
+    const old = await FakeReplica.start('old', hold.answer);
+    const fresh = await FakeReplica.start('fresh', hold.answer);
+    t.after(() => Promise.all([old, fresh].map((replica) => replica.kill())));
     const [first] = routers;
     assert.ok(first);
-    const log = await RequestLog.listen(first.settings.logPort);
-    t.after(() => log.close());
-    const versions = [routedVersion('main', [failing, ...working], { maxConcurrentRequestsPerContainer: 4 })];
-    await first.router.configure({ endpoints: [routedEndpoint('svc', versions)], routers: peers().slice(0, 1) });
-    const ask = async (count: number) => {
-      const before = failing.seen.length;
-      for (let done = 0; done < count; done += 4)
-        await Promise.all(Array.from({ length: 4 }, () => call(url(first, 'svc'), { body: 'x' })));
-      return failing.seen.length - before;
+    const configured = (replicas: FakeReplica[]) => {
+      const versions = [routedVersion('main', replicas, { maxConcurrentRequestsPerContainer: 4 })];
+      return first.router.configure({ endpoints: [routedEndpoint('svc', versions)], routers: peers().slice(0, 1) });
     };
-    const attracted = await ask(200);
-    let counted = new Map<string, ReplicaRecord>();
-    await until(() => {
-      for (const servers of log.takeServers().values()) counted = new Map([...counted, ...servers]);
-      return counted.size === 3;
-    }, 'the log has told of all three');
-    const [[backend = ''] = []] = first.router.ownedVersions();
-    await first.router.shun(new Map([[backend, counted]]));
-    assert.ok((await ask(200)) < attracted / 2, `it had ${attracted} of 200 before`);
+    await configured([old]);
+    const calls = Array.from({ length: 8 }, () => call(url(first, 'svc'), { body: 'x' }));
+    await until(() => old.inFlight === 4, 'the old one has all that it takes');
+    await configured([old, fresh]);
+    await until(() => fresh.inFlight > 0, 'the new one has its first');
+    assert.equal(fresh.inFlight, 1);
+    await until(() => fresh.inFlight === 4, 'it has its share');
+    assert.equal(old.inFlight, 4);
+    hold.releaseAll();
+    assert.deepEqual([...new Set((await Promise.all(calls)).map(({ status }) => status))], [200]);
   });
 
   test('a pool that is used up costs a reload, which loses nothing and keeps every limit', async (t) => {

@@ -13,20 +13,23 @@ const CASES = [
 ] as const;
 
 for (const [what, records, shunned] of CASES) {
-  test(`which replicas get little: ${what}`, () => {
+  test(`which replicas are shunned: ${what}`, () => {
     const map = new Map(Object.entries(records).map(([name, [completed, failed]]) => [name, { completed, failed }]));
     assert.deepEqual([...aversion(map).keys()], shunned);
   });
 }
 
-test('who has got little because he failed gets his share again once he works', () => {
-  const before = new Map([['a', 5]]);
-  const records = (completed: number, failed: number) =>
-    new Map([
+test('who is shunned is tried, longer while nothing comes, and has his share again once he works or nobody else does', () => {
+  const trial = (before: number, [completed, failed]: readonly [number, number], others = 20) => {
+    const records = new Map([
       ['a', { completed, failed }],
-      ['b', { completed: 20, failed: 0 }],
+      ['b', { completed: others, failed: 0 }],
     ]);
-  assert.deepEqual([...aversion(records(0, 0), before).keys()], ['a']);
-  assert.deepEqual([...aversion(records(1, 1), before).keys()], ['a']);
-  assert.deepEqual([...aversion(records(2, 0), before).keys()], []);
+    return aversion(records, new Map([['a', before]])).get('a');
+  };
+  assert.equal(trial(20, [0, 0]), 40);
+  assert.equal(trial(800, [0, 0]), 1000);
+  assert.equal(trial(160, [1, 1]), 20);
+  assert.equal(trial(20, [2, 0]), undefined);
+  assert.equal(trial(20, [7, 7], 0), undefined);
 });

@@ -57,16 +57,18 @@ test('a certificate of nobody known, or one that ends soon, is taken with a warn
   assert.doesNotThrow(() => checkCertificate(good, ['x.team.example.com'], now));
 });
 
-test('a certificate of an ACME server is got anew when two thirds of its life are over, or it is for other hosts', () => {
-  const secret = certificateSecret('x', good, HOSTS);
+test('a certificate of an ACME server is got anew when two thirds of its life are over, it is for other hosts, or somebody asks', () => {
+  const secret = certificateSecret('x', good, HOSTS, 'once');
+  const hosts = HOSTS;
   const { validFrom, validTo } = new X509Certificate(good.certificate);
   const at = (part: number) => new Date(Date.parse(validFrom) + (Date.parse(validTo) - Date.parse(validFrom)) * part);
-  assert.equal(whyDue(secret, HOSTS, at(0.66)), undefined);
-  assert.match(whyDue(secret, HOSTS, at(0.67)) ?? '', /two thirds/);
-  assert.match(whyDue(secret, ['other.example.com'], at(0)) ?? '', /host names/);
-  assert.match(whyDue(undefined, HOSTS, at(0)) ?? '', /none/);
+  assert.equal(whyDue(secret, { hosts }, at(0.66)), undefined);
+  assert.match(whyDue(secret, { hosts, renewal: 'once' }, at(0.67)) ?? '', /two thirds/);
+  assert.match(whyDue(secret, { hosts: ['other.example.com'] }, at(0)) ?? '', /host names/);
+  assert.match(whyDue(secret, { hosts, renewal: 'again' }, at(0)) ?? '', /asked for/);
+  assert.match(whyDue(undefined, { hosts }, at(0)) ?? '', /none/);
   assert.match(
-    whyDue(certificateSecret('x', { ...good, certificate: 'x' }, HOSTS), HOSTS, at(0)) ?? '',
+    whyDue(certificateSecret('x', { ...good, certificate: 'x' }, HOSTS), { hosts }, at(0)) ?? '',
     /cannot be read/,
   );
 });

@@ -14,6 +14,7 @@ import {
   HOSTS_ANNOTATION,
   MANAGED_BY,
   partLabels,
+  RENEWAL_ANNOTATION,
   ROUTER_PORTS,
   ROUTER_SECRET_LABEL,
   type RouterSecretKind,
@@ -97,7 +98,7 @@ export class CertificateKeeper {
     const settings = acmeSettings(await kube.find(CONFIG_MAPS, { namespace, name: FRONT_END_NAME }, signal));
     if (settings === undefined) return;
     const present = await kube.find(SECRETS, { namespace, name: ACME_CERTIFICATE_SECRET }, signal);
-    const why = whyDue(present, settings.hosts, clock());
+    const why = whyDue(present, settings, clock());
     if (why === undefined) return;
     log(`gets a certificate for ${settings.hosts.join(', ')} from ${settings.directory}: ${why}`);
     // Several hosts are asked about at once.
@@ -107,7 +108,7 @@ export class CertificateKeeper {
       accountKey: await this.#accountKey(signal),
       answer: (token, answer) => this.#answer(answers.set(token, answer), token, signal),
     });
-    await this.#apply(certificateSecret(ACME_CERTIFICATE_SECRET, issued, settings.hosts), signal);
+    await this.#apply(certificateSecret(ACME_CERTIFICATE_SECRET, issued, settings.hosts, settings.renewal), signal);
     log(`has a certificate for ${settings.hosts.join(', ')}`);
   }
 
@@ -157,10 +158,16 @@ export class CertificateKeeper {
 }
 
 /** Why a certificate is to be got now; undefined while the present one is good. */
-export function whyDue(present: Secret | undefined, hosts: readonly string[], now: Date): string | undefined {
+export function whyDue(
+  present: Secret | undefined,
+  { hosts, renewal }: Pick<AcmeSettings, 'hosts' | 'renewal'>,
+  now: Date,
+): string | undefined {
   const text = present?.data?.['tls.crt'];
   if (text === undefined) return 'there is none';
   if (present?.metadata.annotations?.[HOSTS_ANNOTATION] !== hosts.join(',')) return 'the host names have changed';
+  const isAskedFor = renewal !== undefined && renewal !== present?.metadata.annotations?.[RENEWAL_ANNOTATION];
+  if (isAskedFor) return 'a new one is asked for';
   try {
     const certificate = new X509Certificate(Buffer.from(text, 'base64'));
     const [from, to] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)];

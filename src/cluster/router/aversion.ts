@@ -9,30 +9,43 @@ export interface ReplicaRecord {
 const ENOUGH = 5;
 const FAILS = 0.5;
 const WORKS = 0.1;
-/** Of a replica's usual share, in percent: enough to see that it works again. */
-export const SHUNNED_WEIGHT = 5;
-export const USUAL_WEIGHT = 100;
+/** How long a replica that is shunned gets requests, to be seen at work, before it is judged again. */
+const FIRST_TRIAL_MS = 20;
+const LONGEST_TRIAL_MS = 1000;
+/** Of a replica's usual share, in percent. HAProxy's weights are integers, and the usual one is 1: there is nothing between. */
+export const WEIGHTS = { usual: 100, shunned: 0 } as const;
 
 /**
- * A replica that fails at once is the least busy of all, and would get the most: so one that fails where its neighbours work gets little until it
- * works again. When all fail alike, the fault is not the replica's. Pure: the weights that differ from the usual one, by replicas; `before`: what
- * it was the last time.
+ * A replica that fails at once is always free, and would empty the queue of all: so one that fails where its neighbours work gets nothing but
+ * short trials, until it works again or nobody else does. A trial in which nothing came is followed by one twice as long. When all fail alike, the
+ * fault is not the replica's. Pure: the lengths of the trials of those that are shunned, in milliseconds; `before`: what it was the last time.
  */
 export function aversion(
   records: ReadonlyMap<string, ReplicaRecord>,
   before: ReadonlyMap<string, number> = new Map(),
 ): ReadonlyMap<string, number> {
-  const stillFails = (name: string) => {
-    const { completed, failed } = records.get(name) ?? { completed: 0, failed: 0 };
-    return completed === 0 || failed / completed >= FAILS;
-  };
-  const shunned = [...records].filter(([name, record]) => {
-    if (record.completed < ENOUGH || record.failed / record.completed < FAILS) return false;
-    const others = [...records].filter(([other]) => other !== name).map(([, other]) => other);
-    const completed = others.reduce((sum, other) => sum + other.completed, 0);
-    const failed = others.reduce((sum, other) => sum + other.failed, 0);
-    return completed >= ENOUGH && failed / completed <= WORKS;
-  });
-  const names = [...shunned.map(([name]) => name), ...[...before.keys()].filter(stillFails)];
-  return new Map(names.map((name) => [name, SHUNNED_WEIGHT]));
+  const trials = new Map<string, number>();
+  for (const name of new Set([...records.keys(), ...before.keys()])) {
+    const { completed, failed } = records.get(name) ?? NOTHING;
+    const others = sumOf([...records].filter(([other]) => other !== name && !before.has(other)));
+    const trial = before.get(name);
+    const fails = completed > 0 && failed / completed >= FAILS;
+    if (trial !== undefined && completed === 0) trials.set(name, Math.min(2 * trial, LONGEST_TRIAL_MS));
+    else if (trial !== undefined && fails && others.completed > 0) trials.set(name, FIRST_TRIAL_MS);
+    else if (trial === undefined && fails && completed >= ENOUGH && works(others)) trials.set(name, FIRST_TRIAL_MS);
+  }
+  return trials;
+}
+
+const NOTHING: ReplicaRecord = { completed: 0, failed: 0 };
+
+function works({ completed, failed }: ReplicaRecord): boolean {
+  return completed >= ENOUGH && failed / completed <= WORKS;
+}
+
+function sumOf(records: readonly (readonly [string, ReplicaRecord])[]): ReplicaRecord {
+  return records.reduce(
+    (sum, [, { completed, failed }]) => ({ completed: sum.completed + completed, failed: sum.failed + failed }),
+    NOTHING,
+  );
 }

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { aversion, type ReplicaRecord, USUAL_WEIGHT } from './aversion.ts';
+import { aversion, type ReplicaRecord, WEIGHTS } from './aversion.ts';
 import { addCommands, canQueue, isTwin, queueIn, serverLine, usedConnections } from './haproxy-commands.ts';
 import { type Server, serverPrefix } from './router-servers.ts';
 import type { RuntimeApi } from './runtime-api.ts';
@@ -23,8 +23,8 @@ export class Backends {
   readonly #servers = new Map<string, Map<string, Server>>();
   /** What each backend was made to have last. */
   #applied: ReadonlyMap<string, readonly Server[]> = new Map();
-  /** Of replicas that get less than their usual share, by backends. */
-  readonly #weights = new Map<string, ReadonlyMap<string, number>>();
+  /** How long the trials of replicas are that are shunned, by backends. */
+  readonly #trials = new Map<string, ReadonlyMap<string, number>>();
   /** Paths of servers that are to go as soon as nothing is under way to them. */
   readonly #lingering = new Set<string>();
 
@@ -81,12 +81,15 @@ export class Backends {
     for (const [backend, servers] of [...wanted].reverse()) {
       if (this.#applied.get(backend) === servers) continue;
       const present = this.#serversIn(backend);
+      const isBesideOthers = servers.some(
+        ({ name, state }) => state === 'ready' && present.get(name)?.state === 'ready',
+      );
       for (const server of servers) {
         const before = present.get(server.name);
         if (before?.line === server.line && before.state === server.state) continue;
         const path = `${backend}/${server.name}`;
         if (this.#lingering.delete(path)) commands.push(`set server ${path} state ready`);
-        else if (before === undefined) commands.push(...addCommands(path, server));
+        else if (before === undefined) commands.push(...addCommands(path, server, canQueue(backend) && isBesideOthers));
         else if (before.maxConcurrent !== server.maxConcurrent)
           commands.push(`set maxconn server ${path} ${server.maxConcurrent}`);
         if (before?.state === 'draining' && server.state === 'ready') commands.push(`set server ${path} state ready`);
@@ -103,7 +106,10 @@ export class Backends {
       const next = new Map((wanted.get(backend) ?? []).map((server) => [server.name, server]));
       const hadReady = readyOf(present).length > 0;
       const hasReady = readyOf(next).length > 0;
-      if (hadReady && !hasReady && canQueue(backend)) await this.emptyQueue(backend, false);
+      const isLeft = !wanted.has(backend);
+      if ((hadReady || isLeft) && !hasReady && canQueue(backend)) {
+        await this.emptyQueue(backend, isLeft ? 'leave open' : 'shut');
+      }
       const commands: string[] = [];
       const cut: string[] = [];
       for (const [name, server] of present) {
@@ -141,15 +147,21 @@ export class Backends {
   }
 
   /**
-   * Those in the queue of a backend are sent on to wherever their endpoint's requests go now. `back`: its servers take requests again
-   * afterwards, for routers that take this one for the owner a moment longer.
+   * Those in the queue of a backend are sent on to wherever their endpoint's requests go now. Afterwards its servers take requests again, for
+   * routers that take this one for the owner a moment longer (`back`), the way out is shut, or it stays open for requests that are sent there
+   * only now, because they were looked at before.
    */
-  async emptyQueue(backend: string, back: boolean): Promise<void> {
+  async emptyQueue(backend: string, then: 'back' | 'shut' | 'leave open'): Promise<void> {
     const ready = readyOf(this.#serversIn(backend));
     const each = (state: string) => ready.map(({ name }) => `set server ${backend}/${name} state ${state}`);
     await this.#api.change([`set server ${backend}/elsewhere state ready`, ...each('drain')]);
     while (((await this.queuedIn([backend])).get(backend) ?? 0) > 0) await sleep(POLL_MS);
-    await this.#api.change([...(back ? each('ready') : []), `set server ${backend}/elsewhere state maint`]);
+    if (then === 'back') await this.#api.change(each('ready'));
+    if (then !== 'leave open') await this.shutWayOut(backend);
+  }
+
+  async shutWayOut(backend: string): Promise<void> {
+    await this.#api.change([`set server ${backend}/elsewhere state maint`]);
   }
 
   #serversIn(backend: string): Map<string, Server> {
@@ -160,25 +172,37 @@ export class Backends {
     return fresh;
   }
 
-  /** Gives little to replicas of a backend that fail where their neighbours work. */
+  /** Gives replicas of a backend that fail where their neighbours work nothing but a trial; resolves when the trials are over. */
   async shun(backend: string, records: ReadonlyMap<string, ReplicaRecord>): Promise<void> {
-    const before = this.#weights.get(backend) ?? new Map<string, number>();
-    const weights = aversion(records, before);
-    const changed = [...this.#serversIn(backend).keys()].filter((name) => before.get(name) !== weights.get(name));
-    this.#weights.set(backend, weights);
-    await this.#api.change(
-      changed.map((name) => `set server ${backend}/${name} weight ${weights.get(name) ?? USUAL_WEIGHT}%`),
-    );
-  }
-
-  isEmpty(backend: string): boolean {
-    return this.#serversIn(backend).size === 0;
+    const weigh = (names: readonly string[], weight: keyof typeof WEIGHTS) =>
+      this.#api.change(names.map((name) => `set server ${backend}/${name} weight ${WEIGHTS[weight]}%`));
+    const judge = async () => {
+      const present = this.#serversIn(backend);
+      const before = new Map([...(this.#trials.get(backend) ?? [])].filter(([name]) => present.has(name)));
+      const trials = new Map([...aversion(records, before)].filter(([name]) => present.has(name)));
+      this.#trials.set(backend, trials);
+      await weigh([...new Set([...before.keys(), ...trials.keys()])], 'usual');
+      return trials;
+    };
+    let trials: ReadonlyMap<string, number> = new Map();
+    await this.#inTurn(async () => {
+      trials = await judge();
+    });
+    const begun = performance.now();
+    for (const [name, trialMs] of [...trials].sort(([, one], [, other]) => one - other)) {
+      await sleep(Math.max(0, begun + trialMs - performance.now()));
+      await this.#inTurn(async () => {
+        // A worker that has begun meanwhile knows nothing of it.
+        const isStill = this.#trials.get(backend) === trials && this.#serversIn(backend).has(name);
+        if (isStill) await weigh([name], 'shunned');
+      });
+    }
   }
 
   /** In the configuration, with the places gone that requests in another worker have. Nothing lingers in a worker that begins. */
   lines(busy: ReadonlyMap<string, number>): ReadonlyMap<string, readonly string[]> {
     this.#lingering.clear();
-    this.#weights.clear();
+    this.#trials.clear();
     return new Map(
       [...this.#servers].map(([backend, present]) => [
         backend,

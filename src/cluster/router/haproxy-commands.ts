@@ -13,10 +13,14 @@ export function isTwin(backend: string): boolean {
   return backend.startsWith('t');
 }
 
-export function addCommands(path: string, server: Server): string[] {
+/** For so long a new server gets less than its share: at first one request at a time. */
+const SLOW_START = 'slowstart 1s';
+
+/** `slowly`: others are there that have shown already that they work. */
+export function addCommands(path: string, server: Server, slowly: boolean): string[] {
   const state = server.state === 'ready' ? [`enable server ${path}`] : [];
   const health = server.line.includes(' check ') ? [`enable health ${path}`] : [];
-  return [`add server ${path} ${server.line}`, ...state, ...health];
+  return [`add server ${path} ${server.line}${slowly ? ` ${SLOW_START}` : ''}`, ...state, ...health];
 }
 
 /** In the configuration, with so many of its places taken by what the old worker has. */

@@ -36,7 +36,7 @@ export interface HaproxySettings {
 export const BUFFERED_BODY = 56 * 1024;
 const BUFFER = 64 * 1024;
 /** A client that sends its headers, or a small body, more slowly is given up. Seconds. */
-const SLOWEST_REQUEST_S = 30;
+export const SLOWEST_REQUEST_S = 30;
 /** Traffic is split into so many parts: percentiles have four decimals. */
 export const PARTS = 1_000_000;
 
@@ -257,6 +257,11 @@ function refuse(status: number, text: string): string {
   return `http-request return status ${status} ${TEXT} lf-string "${text}" ${NOSNIFF}`;
 }
 
+const NO_SUCH_VERSION = refuse(
+  404,
+  'Service %[var(txn.name)] has no version of the name in the header azureml-model-deployment.',
+);
+
 /**
  * An endpoint's entry in the map is `flags|owner|limit|B|T|B|T…`: letters (see `route-maps.ts`), `-` or the peer backend of its owner, the
  * largest body in bytes, and of each version its backend and name `B`, then the cumulative threshold `T` below which it gets a request.
@@ -317,7 +322,7 @@ function publicFrontend(settings: HaproxySettings): string {
     lines`
       http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
       http-request set-var(txn.target) var(txn.name),concat(/,txn.asked),${map('versions')} if { var(txn.asked) -m found }
-      ${refuse(404, 'Service %[var(txn.name)] has no version of the name in the header azureml-model-deployment.')} if { var(txn.asked) -m found } !{ var(txn.name),concat(/,txn.asked),${map('versions')} -m found }
+      ${NO_SUCH_VERSION} if { var(txn.asked) -m found } !{ var(txn.name),concat(/,txn.asked),${map('versions')} -m found }
       http-request set-var(txn.version) var(txn.target),field(2,:)
       http-request set-var(txn.route) var(txn.name),concat(/,txn.version),${map('routes')} if { var(txn.flags) -m sub o }
       http-request set-path /%[var(txn.rest)]
@@ -433,8 +438,10 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
       http-request set-var(txn.route) var(txn.name),concat(/,txn.passed) if { var(txn.passed) -m found }
       http-request set-var(txn.entry) var(txn.name),${map('endpoints')}
       http-request return status 404 ${TEXT} string "There is no such service here." unless { var(txn.entry) -m found }
+      http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
+      ${NO_SUCH_VERSION} if { var(txn.asked) -m found } !{ var(txn.name),concat(/,txn.asked),${map('versions')} -m found }
       http-request set-var(txn.target) var(txn.route),${map('versions')}
-      http-request set-var(txn.target) var(txn.entry),field(4,|) unless { var(txn.target),field(3,:) -m str hot }
+      http-request set-var(txn.target) var(txn.entry),field(4,|) unless { var(txn.target),field(3,:) -m str hot } or { var(txn.asked) -m found } { var(txn.target) -m found }
       http-request set-var(txn.version) var(txn.target),field(2,:)
       http-request set-var(txn.owner) var(txn.entry),field(2,|) unless { req.hdr(x-aksml-hop) -m found }
       http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]

@@ -18,7 +18,7 @@ const COMMON_QUEUE_MS = [100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000
 /** v1's default, which most versions have. */
 const DEFAULT_QUEUE_MS = 500;
 const SPARE_DEFAULT = 64;
-const SPARE = 4;
+const SPARE = 16;
 
 /** A pool with room for these and for others to come; never smaller than `present`, whose backends are in use. Pure. */
 export function roomFor(needs: readonly Need[], present: readonly QueueClass[] = []): QueueClass[] {

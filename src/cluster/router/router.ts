@@ -7,7 +7,7 @@ import { Backends } from './backends.ts';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
 import { canQueue, mapText, peerServer, slotCommands, usedConnections } from './haproxy-commands.ts';
-import { haproxyConfig, LOG_PARTS, MAPS, mapPath, REFUSALS, SOCKETS } from './haproxy-config.ts';
+import { haproxyConfig, LOG_PARTS, MAPS, mapPath, REFUSALS, SLOWEST_REQUEST_S, SOCKETS } from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
 import { MapState } from './map-state.ts';
@@ -43,6 +43,8 @@ export interface RouterSettings {
 
 const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
 const EMPTY: RoutingTable = { endpoints: [], routers: [] };
+/** A request is sent to a version's backend at most so long after it was decided: as soon as its body is there. */
+const LATEST_MS = SLOWEST_REQUEST_S * 1000 + 1000;
 const POLL_MS = 10;
 const RESTART_MS = 500;
 
@@ -62,8 +64,8 @@ export class Router {
   #owned: ReadonlySet<string> = new Set();
   readonly #serversOf = new WeakMap<RoutedVersion, { readonly backend: string; readonly servers: ServersByBackend }>();
   readonly #peers = new Peers();
-  /** Backends that nothing new goes to, until they are empty. */
-  readonly #leaving = new Map<string, Need>();
+  /** Backends of no version any more, with the moment since when: requests may still come that were looked at before. */
+  readonly #leaving = new Map<string, { readonly need: Need; readonly since: number }>();
   #table: RoutingTable = EMPTY;
   #secrets: RouterSecrets = NOBODY;
   /** Whether plain HTTP is redirected, once there is a certificate. */
@@ -139,11 +141,10 @@ export class Router {
     this.#toldParts = parts;
   }
 
-  /** Gives little to replicas that fail where their neighbours work. */
+  /** Gives replicas that fail where their neighbours work nothing but a trial; resolves when the trials are over. */
   async shun(records: ReadonlyMap<string, ReadonlyMap<string, ReplicaRecord>>): Promise<void> {
-    await this.#inTurn(async () => {
-      for (const [backend, servers] of records) if (canQueue(backend)) await this.backends.shun(backend, servers);
-    });
+    const queues = [...records].filter(([backend]) => canQueue(backend));
+    await Promise.all(queues.map(([backend, servers]) => this.backends.shun(backend, servers)));
   }
 
   /** Answers what it has, takes nothing new, and ends. */
@@ -197,6 +198,7 @@ export class Router {
 
   async #apply(redirects: boolean): Promise<void> {
     const { certificates } = this.#secrets;
+    await this.#clearLeaving();
     const isOtherwise = redirects !== this.#redirects || this.#certificates.needReload(certificates);
     this.#redirects = redirects;
     const lost = this.#endpointsLost();
@@ -208,10 +210,9 @@ export class Router {
     await this.backends.add(wanted);
     await this.#applyMaps();
     this.#owned = this.#endpointsOwned();
-    for (const backend of lost) await this.backends.emptyQueue(backend, true);
+    for (const backend of lost) await this.backends.emptyQueue(backend, 'back');
     await this.backends.drainAndCut(wanted);
-    for (const { backend, need } of moved) this.#leaving.set(backend, need);
-    this.#clearLeaving();
+    for (const { backend, need } of moved) this.#leaving.set(backend, { need, since: performance.now() });
   }
 
   /** Gives each version a backend. False where the pool has none left. */
@@ -308,10 +309,11 @@ export class Router {
     return { ...this.#table, endpoints };
   }
 
-  /** Backends whose version has gone are given to others once nothing is in them. */
-  #clearLeaving(): void {
-    for (const [backend, need] of this.#leaving) {
-      if (!this.backends.isEmpty(backend)) continue;
+  /** Backends whose version has gone are given to others once no request can come for it. */
+  async #clearLeaving(): Promise<void> {
+    for (const [backend, { need, since }] of this.#leaving) {
+      if (performance.now() - since < LATEST_MS) continue;
+      await this.backends.shutWayOut(backend);
       this.#leaving.delete(backend);
       this.#pool.restore(backend, need);
     }
