@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -6,6 +7,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import tar from 'tar-stream';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
@@ -14,6 +16,7 @@ import { chooseBasePython, combineFinds } from '../../src/engine/images/base-pyt
 import { packageBuildContext } from '../../src/engine/images/build-context.ts';
 import { buildCommand, findBuilder } from '../../src/engine/images/builder.ts';
 import { builderLogin } from '../../src/engine/images/builder-login.ts';
+import { pinContext } from '../../src/engine/images/context-pin.ts';
 import type { ImageConfig } from '../../src/engine/images/image-config.ts';
 import { findImage } from '../../src/engine/images/image-source.ts';
 import { type LayerEntry, packEntries, storeLayer } from '../../src/engine/images/layer.ts';
@@ -323,6 +326,47 @@ test('docker is told to use BuildKit only where it would not by itself, and keep
   });
   assert.deepEqual(JSON.parse(await readFile(variables['REGISTRY_AUTH_FILE'] ?? '', 'utf8')), { auths });
   assert.deepEqual(await readdir(join(variables['DOCKER_CONFIG'] ?? '', 'contexts')), []);
+});
+
+test('what a build context is known by changes with its files: of a git branch, of a folder, of a file on the web', async (t) => {
+  const folder = await temporaryFolder(t);
+  const git = (...words: string[]) =>
+    promisify(execFile)('git', ['-C', folder, '-c', 'user.name=a', '-c', 'user.email=a@b', ...words]);
+  const content = async (locationType: string, location: string, fetched: typeof fetch = fetch) =>
+    pinContext({ environment: process.env, fetch: fetched }, { locationType, location, dockerfilePath: 'Dockerfile' });
+  await git('init', '--quiet', '--initial-branch', 'main');
+  await writeFile(join(folder, 'Dockerfile'), 'FROM scratch');
+  await git('add', '.');
+  await git('commit', '--quiet', '--message', 'one');
+  await git('tag', '--annotate', 'v1', '--message', 'one');
+  const commit = (await git('rev-parse', 'HEAD')).stdout.trim();
+  const tagged = await content('git', `${folder}#v1:sub`);
+  assert.deepEqual(tagged, {
+    location: `${folder}#${commit}:sub`,
+    dockerfile: 'Dockerfile',
+    content: `${commit}:sub Dockerfile`,
+  });
+  const branch = await content('git', `${folder}#main`);
+  const plain = await content('git', folder);
+  assert.deepEqual([branch.content, plain.content], Array(2).fill(`${commit} Dockerfile`));
+  await writeFile(join(folder, 'more'), 'more');
+  await git('add', '.');
+  await git('commit', '--quiet', '--message', 'two');
+  assert.notEqual((await content('git', `${folder}#main`)).content, branch.content);
+  assert.deepEqual(await content('git', `${folder}#v1:sub`), tagged);
+  await assert.rejects(content('git', `${folder}#none`), isCode('image.contextUnreadable'));
+
+  await rm(join(folder, '.git'), { recursive: true });
+  const before = await content('storageAccount', folder);
+  assert.deepEqual(await content('storageAccount', folder), before);
+  assert.equal(before.dockerfile, join(folder, 'Dockerfile'));
+  await writeFile(join(folder, 'more'), 'MORE');
+  assert.notEqual((await content('storageAccount', folder)).content, before.content);
+
+  const web = (headers: Record<string, string>) =>
+    content('storageAccount', 'https://x.example/c.tar?sig=secret', async () => new Response(null, { headers }));
+  assert.notEqual((await web({ etag: '"1"' })).content, (await web({ etag: '"2"' })).content);
+  await assert.rejects(web({}), (error) => isCode('image.contextUnreadable')(error) && !/secret/.test(String(error)));
 });
 
 test("of an image for several platforms the wanted one is taken, and of Docker's own types the content", async (t) => {

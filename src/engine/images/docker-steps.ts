@@ -1,13 +1,14 @@
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
+import type { PinnedContext } from './context-pin.ts';
 
 /** What a container builder must do before packages and scoring server are put on top. */
 export interface DockerSteps {
   /** Every image that it begins from is named by its digest. */
   readonly dockerfile: string;
   /** Instead of a Dockerfile of ours: a context that the builder fetches. */
-  readonly fetched?: { readonly location: string; readonly dockerfile: string };
+  readonly fetched?: PinnedContext;
 }
 
 /** Whether the environment is more than a base image and packages from PyPI. */

@@ -129,7 +129,7 @@ function keyOf(request: EnvironmentImageRequest, ground: Ground, launcher: reado
   const { plan, recorded, compression } = request;
   return shortHash({
     format: FORMAT,
-    base: ground.kind === 'image' ? ground.base.digest : ground.steps,
+    base: ground.kind === 'image' ? ground.base.digest : contentOf(ground.steps),
     platform: request.definition.docker.platform,
     packages: plan.installer === 'none' ? plan.interpreterPath : (recorded?.lock ?? packagesOf(plan)),
     conda: plan.installer === 'conda' ? withoutChannelTokens(withoutCredentials(JSON.stringify(plan.conda))) : '',
@@ -137,6 +137,11 @@ function keyOf(request: EnvironmentImageRequest, ground: Ground, launcher: reado
     launcher: launcher.map(({ content }) => sha256(content)),
     compression,
   });
+}
+
+/** Where a context was fetched from does not count. */
+function contentOf({ dockerfile, fetched }: DockerSteps): unknown {
+  return { dockerfile, ...(fetched === undefined ? {} : { context: fetched.content }) };
 }
 
 /** What decides which packages are installed. The user's own index settings do not: they are no part of the environment. */

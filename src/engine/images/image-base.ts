@@ -10,6 +10,7 @@ import type { Registry } from '../registry/registry.ts';
 import { fetchBase } from './base-cache.ts';
 import { type BaseImage, readBaseImage } from './base-image.ts';
 import { type BaseContent, chooseBasePython } from './base-python.ts';
+import { pinContext } from './context-pin.ts';
 import { type DockerSteps, imagesOf, stepsDockerfile, withImages } from './docker-steps.ts';
 import type { LayerTarget } from './environment-layer.ts';
 import { readVariables } from './image-config.ts';
@@ -54,10 +55,7 @@ export async function findSteps(
 ): Promise<DockerSteps> {
   const { definition } = request;
   const { buildContext, baseDockerfile } = definition.docker;
-  if (buildContext) {
-    const { location, dockerfilePath } = buildContext;
-    return { dockerfile: '', fetched: { location, dockerfile: dockerfilePath } };
-  }
+  if (buildContext) return { dockerfile: '', fetched: await pinContext(tools, buildContext, signal) };
   const base = baseDockerfile === undefined ? await findBase(tools, request, plan, signal) : undefined;
   const dockerfile = stepsDockerfile(definition, plan, base?.reference ?? base?.name ?? '');
   const digests = new Map<string, string>();
