@@ -11,6 +11,7 @@ import {
   withoutCredentials,
 } from '../../src/engine/environments/credentials.ts';
 import { mlflowSpecification } from '../../src/engine/environments/mlflow.ts';
+import { mlflowContradictions } from '../../src/engine/environments/mlflow-contradictions.ts';
 import { frameworkSpecification, noCodeFramework } from '../../src/engine/environments/no-code.ts';
 import { indexVariables, NO_INDEXES } from '../../src/engine/environments/package-indexes.ts';
 import { parsePipConfiguration } from '../../src/engine/environments/pip-configuration.ts';
@@ -394,4 +395,33 @@ test('no-code environments pin what trained the model', async () => {
     dependencies: ['python=3.11.4'],
     pip: ['mlflow-skinny==2.1.1', 'pandas'],
   });
+});
+
+test('what an MLflow model was saved with and its environment does not have is a warning, to the minor version', () => {
+  const mlmodel = `flavors:
+  python_function: {python_version: 3.8.5}
+  sklearn: {sklearn_version: 1.1.2}
+  xgboost: {xgb_version: 3.0.9}
+  pytorch: {pytorch_version: 2.1.0}
+  lightgbm: {lgb_version: 4}`;
+  const specification = {
+    channels: [],
+    dependencies: ['python=3.12', 'pytorch=2.0'],
+    pip: ['scikit-learn==1.7.0', 'xgboost==3.0.2', 'lightgbm==4.*'],
+  };
+  const messages = (python: string) =>
+    mlflowContradictions(mlmodel, { ...specification, dependencies: [python, 'pytorch=2.0'] }).map(
+      ({ message }) => message,
+    );
+  const saved = (what: string) => `The MLflow model was saved with ${what}, which is installed.`;
+  const libraries = [
+    saved('scikit-learn 1.1.2, and its environment names scikit-learn 1.7.0'),
+    saved('torch 2.1.0, and its environment names torch 2.0'),
+  ];
+  assert.deepEqual(messages('python=3.12'), [
+    saved('Python 3.8.5, and its environment names Python 3.12'),
+    ...libraries,
+  ]);
+  for (const fitting of ['python=3.8', 'python==3.8.13', 'python>=3.9', 'python=3', 'python'])
+    assert.deepEqual(messages(fitting), libraries, fitting);
 });

@@ -1,4 +1,11 @@
-import { type MapEntry, mapValue, type ScalarValue, type SourceValue } from './source.ts';
+import {
+  type ListValue,
+  type MapEntry,
+  type MapValue,
+  mapValue,
+  type ScalarValue,
+  type SourceValue,
+} from './source.ts';
 import { parseYaml, type YamlList, type YamlMap, type YamlNode, type YamlPair, type YamlText } from './yaml-parser.ts';
 import { YamlRefusal } from './yaml-refusal.ts';
 import { buildTagged, resolvePlainScalar } from './yaml-scalars.ts';
@@ -28,36 +35,21 @@ const PREFIX = 'tag:yaml.org,2002:';
 
 /** What Python makes of nodes. */
 class Converter {
-  readonly #done = new Map<YamlNode, SourceValue>();
-  readonly #open = new Set<YamlNode>();
+  /** A list or an object is here before what it contains, because an alias may make it contain itself. */
+  readonly #known = new Map<YamlNode, SourceValue>();
+  /** Objects whose merge keys are being followed. */
+  readonly #merging = new Set<YamlNode>();
 
   convert(node: YamlNode): SourceValue {
-    const done = this.#done.get(node);
-    if (done) return done;
-    return this.#guarded(node, () => {
-      const value = this.#build(node);
-      this.#done.set(node, value);
-      return value;
-    });
+    const known = this.#known.get(node);
+    if (known) return known;
+    if (node.kind === 'text') return this.#text(node);
+    return node.kind === 'list' ? this.#list(node) : this.#map(node);
   }
 
-  #guarded<T>(node: YamlNode, work: () => T): T {
-    if (this.#open.has(node)) throw new YamlRefusal('a YAML alias contains itself', node.line);
-    this.#open.add(node);
-    const result = work();
-    this.#open.delete(node);
-    return result;
-  }
-
-  #build(node: YamlNode): SourceValue {
-    switch (node.kind) {
-      case 'text':
-        return this.#text(node);
-      case 'list':
-        return this.#list(node);
-      case 'map':
-        return this.#map(node);
-    }
+  #begun<T extends SourceValue>(node: YamlNode, value: T): T {
+    this.#known.set(node, value);
+    return value;
   }
 
   #text(node: YamlText): ScalarValue {
@@ -71,17 +63,12 @@ class Converter {
   }
 
   #list(node: YamlList): SourceValue {
-    const { items, line } = node;
-    switch (tagOf(node)) {
-      case undefined:
-      case 'seq':
-        return { type: 'list', items: items.map((item) => this.convert(item)), line };
-      case 'omap':
-      case 'pairs':
-        return { type: 'list', items: items.map((item) => this.#tuple(item)), line };
-      default:
-        return refuseTag(node);
-    }
+    const tag = tagOf(node);
+    const isPairs = tag === 'omap' || tag === 'pairs';
+    if (tag !== undefined && tag !== 'seq' && !isPairs) refuseTag(node);
+    const list = this.#begun<ListValue>(node, { type: 'list', items: [], line: node.line });
+    for (const item of node.items) list.items.push(isPairs ? this.#tuple(item) : this.convert(item));
+    return list;
   }
 
   #tuple(item: YamlNode): SourceValue {
@@ -94,15 +81,26 @@ class Converter {
     const { line } = node;
     const tag = tagOf(node);
     if (tag !== undefined && tag !== 'map' && tag !== 'set') refuseTag(node);
+    return tag === 'set' ? this.#set(node) : this.#object(node, this.#begun(node, mapValue([], line)));
+  }
+
+  #set(node: YamlMap): ListValue {
+    const { line } = node;
+    const set = this.#begun<ListValue>(node, { type: 'set', items: [], line });
+    const { entries, otherKeys } = this.#object(node, mapValue([], line));
+    for (const { key, line: keyLine } of entries.values()) set.items.push({ type: 'str', value: key, line: keyLine });
+    set.items.push(...otherKeys);
+    return set;
+  }
+
+  /** Fills the object. */
+  #object(node: YamlMap, value: MapValue): MapValue {
     const merged = this.#entries(this.#merged(node));
     const own = this.#entries(ownPairs(node));
     const base = new Map(merged.entries.map((entry) => [entry.key, entry]));
     for (const { key } of own.entries) base.delete(key);
     const otherKeys = [...new Map([...merged.otherKeys, ...own.otherKeys]).values()];
-    const value = mapValue([...base.values(), ...own.entries], line, otherKeys);
-    if (tag !== 'set') return value;
-    const items = [...value.entries.values()].map(({ key, line }): SourceValue => ({ type: 'str', value: key, line }));
-    return { type: 'set', items: [...items, ...otherKeys], line };
+    return Object.assign(value, mapValue([...base.values(), ...own.entries], node.line, otherKeys));
   }
 
   #entries(pairs: readonly YamlPair[]): {
@@ -128,7 +126,13 @@ class Converter {
   }
 
   #mergedFrom(node: YamlNode): YamlPair[] {
-    if (node.kind === 'map') return this.#guarded(node, () => [...this.#merged(node), ...ownPairs(node)]);
+    if (node.kind === 'map') {
+      if (this.#merging.has(node)) return ownPairs(node);
+      this.#merging.add(node);
+      const pairs = [...this.#merged(node), ...ownPairs(node)];
+      this.#merging.delete(node);
+      return pairs;
+    }
     if (node.kind === 'list') {
       return node.items
         .toReversed()

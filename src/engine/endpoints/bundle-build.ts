@@ -21,7 +21,7 @@ export async function makeBundle(
 ): Promise<RecordedVersion> {
   const models = await placeModels(engine, request.models, options);
   const { debugPort } = request.build;
-  const recipe = await recipeOf(engine, request.source);
+  const recipe = await recipeOf(engine, request.source, options);
   const debugged = debugPort === undefined ? undefined : debuggedSource(debugPort, recipe.inference);
   const code = await packCode(engine, recipe, request.build, options);
   const environment = recipe.definition

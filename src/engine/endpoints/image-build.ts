@@ -41,7 +41,7 @@ export async function makeDeploymentImage(
   record: Recorder,
 ): Promise<RecordedVersion> {
   const store = await imageStore(engine);
-  const recipe = await recipeOf(engine, request.source);
+  const recipe = await recipeOf(engine, request.source, options);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
   const split = keepSecret(

@@ -36,12 +36,14 @@ export interface Recipe {
   readonly container?: CustomContainer;
 }
 
-export async function recipeOf(engine: Engine, source: CodeSource): Promise<Recipe> {
+/** What is worth a warning is told as progress. */
+export async function recipeOf(engine: Engine, source: CodeSource, options: RunOptions): Promise<Recipe> {
   switch (source.kind) {
     case 'inference':
       return { inference: source.inference, definition: await resolveDefinition(engine, source.inference.environment) };
     case 'noCode': {
       const deployment = await noCodeDeployment(engine, source.model);
+      for (const problem of deployment.problems) options.onProgress?.({ type: 'problem', problem });
       return {
         inference: { entryScript: deployment.entryScript, namedFiles: [] },
         definition: deployment.definition,

@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import type { CondaSpecification, EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
+import type { Problem } from '../../contract/problem.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { materializeModel } from '../models/materialize.ts';
-import { mlflowSpecification } from './mlflow.ts';
+import { mlflowSpecification, type ReadModelFile } from './mlflow.ts';
+import { mlflowContradictions } from './mlflow-contradictions.ts';
 import { runtimeFile } from './runtime-files.ts';
 
 export type NoCodeFramework = NonNullable<Revision['noCode']>;
@@ -17,6 +19,8 @@ export interface NoCodeDeployment {
   /** Absolute path of aksml's own scoring script, a single file. */
   readonly entryScript: string;
   readonly definition: EnvironmentDefinition;
+  /** Warnings. */
+  readonly problems: readonly Problem[];
 }
 
 /**
@@ -37,10 +41,12 @@ export async function noCodeDeployment(engine: Engine, model: Model): Promise<No
       },
     );
   }
+  const { specification, problems } = await specificationOf(engine, framework, model);
   return {
     framework,
     entryScript: runtimeFile('no_code.py'),
-    definition: noCodeDefinition(framework, await specificationOf(engine, framework, model)),
+    definition: noCodeDefinition(framework, specification),
+    problems,
   };
 }
 
@@ -62,10 +68,18 @@ export function noCodeFramework(model: Pick<Model, 'framework' | 'isMlflow'>): N
   }
 }
 
-async function specificationOf(engine: Engine, framework: NoCodeFramework, model: Model): Promise<CondaSpecification> {
-  if (framework !== 'MLflow') return frameworkSpecification(framework, model.frameworkVersion);
+async function specificationOf(
+  engine: Engine,
+  framework: NoCodeFramework,
+  model: Model,
+): Promise<{ readonly specification: CondaSpecification; readonly problems: readonly Problem[] }> {
+  if (framework !== 'MLflow')
+    return { specification: frameworkSpecification(framework, model.frameworkVersion), problems: [] };
   const folder = await materializeModel(engine, model);
-  return mlflowSpecification(async (name) => readFile(join(folder, name), 'utf8').catch(() => undefined));
+  const read: ReadModelFile = (name) => readFile(join(folder, name), 'utf8').catch(() => undefined);
+  const specification = await mlflowSpecification(read);
+  const mlmodel = await read('MLmodel');
+  return { specification, problems: mlmodel === undefined ? [] : mlflowContradictions(mlmodel, specification) };
 }
 
 /** v1 pinned the framework that trained the model; ONNX is the exception, whose version is that of the file format. */
