@@ -57,8 +57,9 @@ function nextPiece(pieces: Generator<Uint8Array, void>): Promise<IteratorResult<
 function* pack(request: PackRequest): Generator<Uint8Array, void> {
   const piece = new Piece();
   for (const { kind, path } of request.entries) {
-    const header = { path: request.prefix + path, kind, executable: false, size: 0 };
+    const archived = request.prefix + path;
     if (kind === 'folder') {
+      const header = { path: archived, kind, executable: false, size: 0 };
       if (!piece.fits(tarHeaderBound(header))) yield piece.take();
       piece.addHeader(header);
       continue;
@@ -71,9 +72,10 @@ function* pack(request: PackRequest): Generator<Uint8Array, void> {
     try {
       const stamp = stampOfOpen(descriptor, path);
       const { size, executable } = stamp;
+      const header = { path: archived, kind, executable, size };
       const padding = tarPadding(size);
       if (!piece.fits(tarHeaderBound(header) + size + padding)) yield piece.take();
-      piece.addHeader({ ...header, executable, size });
+      piece.addHeader(header);
       let left = size - read(descriptor, path, piece, size);
       // What one call reads, of a file that nobody is writing, is all of a piece.
       const isWhole = left === 0 && isPast(stamp, request.startedMs);

@@ -1,5 +1,6 @@
 const BLOCK = 512;
 const NAME_BYTES = 100;
+const LAST_PLAIN = 0x7e;
 /** What 11 octal digits hold. */
 const MAX_USTAR_SIZE = 8 * 1024 ** 3 - 1;
 
@@ -48,19 +49,19 @@ export function writeTarHeader(entry: TarEntry, target: Buffer, start: number): 
   const { kind, size } = entry;
   const path = kind === 'folder' ? `${entry.path}/` : entry.path;
   const link = entry.target ?? '';
+  const block = { type: TYPE_FLAG[kind], mode: modeOf(entry), size, owner: entry.owner ?? 0 };
+  if (size <= MAX_USTAR_SIZE && writeBlock(target, start, block, path, link)) return BLOCK;
   const records =
     (isPlain(path) ? '' : paxRecord('path', path)) +
     (isPlain(link) ? '' : paxRecord('linkpath', link)) +
     (size > MAX_USTAR_SIZE ? paxRecord('size', String(size)) : '');
-  let at = start;
-  if (records !== '') {
-    const bytes = target.write(records, at + BLOCK, 'utf8');
-    writeBlock(target, at, 'PaxHeader', 'x', 0o644, bytes);
-    const end = at + BLOCK + bytes;
-    at = end + tarPadding(bytes);
-    target.fill(0, end, at);
-  }
-  writeBlock(target, at, path, TYPE_FLAG[kind], modeOf(entry), size, entry.owner, link);
+  const bytes = target.write(records, start + BLOCK, 'utf8');
+  const pax = { type: 'x', mode: 0o644, size: bytes, owner: 0 };
+  writeBlock(target, start, pax, 'PaxHeader', '');
+  const end = start + BLOCK + bytes;
+  const at = end + tarPadding(bytes);
+  target.fill(0, end, at);
+  writeBlock(target, at, block, shortened(path), shortened(link));
   return at + BLOCK - start;
 }
 
@@ -75,43 +76,56 @@ function modeOf({ kind, executable, mode }: TarEntry): number {
 const TEMPLATE = template();
 const TEMPLATE_SUM = TEMPLATE.reduce((sum, byte) => sum + byte, 0);
 
-/** Character by character into place: allocating for each of many small files takes longer than all of this. */
+interface Block {
+  readonly type: string;
+  readonly mode: number;
+  readonly size: number;
+  readonly owner: number;
+}
+
+/**
+ * Answers whether the names are such that a block can hold them. Character by character into place: allocating for each of many small
+ * files, or looking at its name twice, takes longer than all of this.
+ */
 function writeBlock(
   header: Buffer,
   at: number,
+  { type, mode, size, owner }: Block,
   path: string,
-  type: string,
-  mode: number,
-  size: number,
-  owner = 0,
-  link = '',
-): void {
+  link: string,
+): boolean {
   header.set(TEMPLATE, at);
+  const names = writeName(header, at, path) + writeName(header, at + 157, link);
+  if (Number.isNaN(names)) return false;
+  const typeFlag = type.charCodeAt(0);
+  header[at + 156] = typeFlag;
   const sum =
     TEMPLATE_SUM +
-    writeText(header, at, shortened(path)) +
+    names +
+    typeFlag +
     writeOctal(header, at + 100, mode, 7) +
     writeOctal(header, at + 108, owner, 7) +
     writeOctal(header, at + 116, owner, 7) +
-    writeOctal(header, at + 124, Math.min(size, MAX_USTAR_SIZE), 11) +
-    writeText(header, at + 156, type) +
-    writeText(header, at + 157, shortened(link));
+    writeOctal(header, at + 124, Math.min(size, MAX_USTAR_SIZE), 11);
   header.set(NO_SUM, at + 148);
   writeOctal(header, at + 148, sum, 6);
+  return true;
 }
 
-/** Answers the sum of what it wrote, for the header's checksum. */
-function writeText(header: Buffer, at: number, text: string): number {
+/** Answers the sum of what it wrote, for the header's checksum; not a number when the name is no {@link isPlain} one. */
+function writeName(header: Buffer, at: number, text: string): number {
+  if (text.length > NAME_BYTES) return Number.NaN;
   let sum = 0;
   for (let index = 0; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
+    if (code > LAST_PLAIN) return Number.NaN;
     header[at + index] = code;
     sum += code;
   }
   return sum;
 }
 
-/** As {@link writeText}; instead of the zeros of the template. */
+/** As {@link writeName}; instead of the zeros of the template. */
 function writeOctal(header: Buffer, at: number, value: number, digits: number): number {
   let sum = 0;
   let rest = value;
@@ -143,7 +157,7 @@ function template(): Buffer {
 
 function isPlain(path: string): boolean {
   if (path.length > NAME_BYTES) return false;
-  for (let index = 0; index < path.length; index += 1) if (path.charCodeAt(index) > 0x7e) return false;
+  for (let index = 0; index < path.length; index += 1) if (path.charCodeAt(index) > LAST_PLAIN) return false;
   return true;
 }
 
