@@ -72,6 +72,11 @@ export function peerNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `p${index}`);
 }
 
+/** The backend that leads to the same router, for gRPC. */
+export function grpcPeer(peer: string): string {
+  return peer.replace(/^p/, 'g');
+}
+
 /**
  * The whole configuration. Only numbers and paths of aksml's own are in it: what users say reaches HAProxy as values of maps, never as
  * configuration. Pure.
@@ -86,7 +91,7 @@ export function haproxyConfig(settings: HaproxySettings): string {
     activatorBackend(settings),
     TABLES,
     ...settings.classes.flatMap((queueClass) => poolBackends(settings, queueClass)),
-    ...peerNames(settings.peers).map((name) => peerBackend(settings, name)),
+    ...peerNames(settings.peers).flatMap((name) => [name, grpcPeer(name)].map((each) => peerBackend(settings, each))),
   ]
     .join('\n\n')
     .concat('\n');
@@ -232,6 +237,7 @@ const CLEAN_REQUEST = lines`
       http-request del-header x-aksml- -m beg
       http-request lua.drop_named_request if { req.hdr(connection) -m found } !{ req.fhdr(connection) -i keep-alive close upgrade }
       http-request del-header te
+      http-request set-header te trailers if { req.hdr(content-type) -m beg application/grpc }
       http-request del-header proxy-connection
       http-request del-header proxy-authorization
       http-request del-header http2-settings
@@ -413,7 +419,8 @@ const SENDING = lines`
       http-request set-var(txn.backend) var(txn.target),field(1,:)
       http-request set-header x-aksml-twin %[var(txn.backend),regsub(^h,t)] if { var(txn.backend) -m beg h }
       use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }
-      use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p }
+      http-request set-var(txn.owner) var(txn.owner),regsub(^p,g) if { var(txn.owner) -m beg p } { req.hdr(content-type) -m beg application/grpc }
+      use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p g }
       use_backend %[var(txn.backend)]`;
 
 /**

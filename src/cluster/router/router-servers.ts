@@ -34,7 +34,7 @@ export function serversOf(version: RoutedVersion, backend: string, folder: strin
     `${host(replica)}:${replica.port} maxconn ${maxConcurrent} ${IDLE}${http2 ? ' proto h2' : ''}`;
   if (!ownServer) return new Map([[backend, servers((replica) => `${direct(replica)} ${CHECK} ${OBSERVE}`)]]);
   const held = (replica: RoutedReplica) =>
-    `unix@${join(folder, SOCKETS.hold)} maxconn ${maxConcurrent} ${IDLE} ${CHECK} addr ${replica.address} port ${replica.port}`;
+    `unix@${join(folder, SOCKETS.hold)}${http2 ? ' proto h2' : ''} maxconn ${maxConcurrent} ${IDLE} ${CHECK} addr ${replica.address} port ${replica.port}`;
   return new Map([
     [backend, servers(held)],
     [twinOf(backend), servers(direct)],

@@ -7,7 +7,16 @@ import { Backends } from './backends.ts';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
 import { canQueue, mapText, peerServer, slotCommands, usedConnections } from './haproxy-commands.ts';
-import { haproxyConfig, LOG_PARTS, MAPS, mapPath, REFUSALS, SLOWEST_REQUEST_S, SOCKETS } from './haproxy-config.ts';
+import {
+  grpcPeer,
+  haproxyConfig,
+  LOG_PARTS,
+  MAPS,
+  mapPath,
+  REFUSALS,
+  SLOWEST_REQUEST_S,
+  SOCKETS,
+} from './haproxy-config.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
 import { MapState } from './map-state.ts';
@@ -262,7 +271,9 @@ export class Router {
     }
     for (const router of this.#table.routers) {
       const backend = this.#peers.backendOf(router.name);
-      if (backend !== undefined) wanted.set(backend, [peerServer(router)]);
+      if (backend === undefined) continue;
+      wanted.set(backend, [peerServer(router, false)]);
+      wanted.set(grpcPeer(backend), [peerServer(router, true)]);
     }
     return wanted;
   }
