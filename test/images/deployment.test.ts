@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { after, before, type TestContext, test } from 'node:test';
@@ -13,8 +14,10 @@ import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { createWorkspace } from '../../src/engine/workspace/workspace.ts';
 import { openSession, registryOpener } from '../../src/session/session.ts';
+import { makeBareBase } from './bare-base.ts';
 import { joinTeam } from './deployment-world.ts';
 import { freePort, type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
+import { inspectFiles } from './image-files.ts';
 import { environmentDefinition, SCORE } from './package-world.ts';
 import { findPodman, openPodman, type Podman } from './podman.ts';
 
@@ -69,6 +72,39 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     const { image, imageRepository, architecture } = await build(source);
     assert.equal(architecture, source.definition.docker.platform.architecture, 'other nodes are left out');
     assert.equal(imageRepository, `${running.host}/global/images/factor`);
+    const name = `${imageRepository}@${image}`;
+    assert.ok(podman);
+    await podman.run('pull', '--tls-verify=false', name);
+    const { address } = await podman.serve(name);
+    const answer = await fetch(`${address}/score`, { method: 'POST', body: '{"data": [1, 2]}', headers: JSON_TYPE });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
+  });
+
+  test('a base image without Python gets one, which runs there', podmanFound, async (t) => {
+    const mirror = await mkdtemp(join(tmpdir(), 'aksml-mirror-'));
+    t.after(() => rm(mirror, { recursive: true, force: true }));
+    const bare = await makeBareBase(new DistributionRegistry(running.host, { fetch }), baseImage, mirror);
+    const environment: Record<string, string | undefined> = { ...ENVIRONMENT, UV_PYTHON_DOWNLOADS: 'never' };
+    const { engine, build } = await joinTeam(t, `${running.host}/bare-team`, { environment });
+    const source = await project(engine.home.root);
+    const definition = {
+      ...source.definition,
+      docker: { ...source.definition.docker, baseImage: bare.image },
+      python: {
+        userManagedDependencies: false,
+        condaDependencies: { channels: [], dependencies: ['python=3.11'], pip: ['azureml-inference-server-http'] },
+      },
+    };
+    await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
+    await assert.rejects(
+      build({ ...source, definition }),
+      (error) => AksmlError.is(error, 'image.pythonMissing') && /no Python.*uv could not fetch/.test(error.message),
+    );
+    Object.assign(environment, { UV_PYTHON_DOWNLOADS: 'automatic' }, bare.variables);
+    const { image, imageRepository } = await build({ ...source, definition });
+    const files = await inspectFiles(engine.registry, 'images/factor', image);
+    for (const [path, text] of files) assert.ok(!text.includes(engine.home.root), path);
     const name = `${imageRepository}@${image}`;
     assert.ok(podman);
     await podman.run('pull', '--tls-verify=false', name);

@@ -45,7 +45,7 @@ const MISLEADING = [
   'UV_PYTHON',
 ];
 
-const PYTHON_DOWNLOAD_TIMEOUT_MS = 300_000;
+export const PYTHON_DOWNLOAD_TIMEOUT_MS = 300_000;
 
 export async function openUv({ tools, options, plan, search }: Preparation, folder: string): Promise<UvSession> {
   const { environment, home } = tools;

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readdir, readlink, stat } from 'node:fs/promises';
-import { join, relative, sep } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { CONTAINER_USER } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
@@ -10,6 +9,7 @@ import type { Registry } from '../registry/registry.ts';
 import { fetchBase } from './base-cache.ts';
 import { type BaseImage, type Platform, readBaseImage } from './base-image.ts';
 import { composeImage } from './compose.ts';
+import { folderEntries } from './folder-entries.ts';
 import { haproxyFiles, haproxyKey } from './haproxy.ts';
 import { storedCredentials } from './image-base.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
@@ -75,7 +75,9 @@ export async function pushControllerImage(
   if (libc === 'musl') throw wrongLibc(base);
   const node = await nodeLayer(registry, await nodeProgram(tools, platform, request.node, signal), signal);
   const haproxy = request.frontEnd ? [await haproxyLayer(tools, registry, platform, signal)] : [];
-  const entries = (await Promise.all(request.content.map(({ from, to }) => entriesOf(from, to)))).flat();
+  const entries = (
+    await Promise.all(request.content.map(({ from, to }) => folderEntries(from, to.replace(/^\/+|\/+$/g, ''))))
+  ).flat();
   const content = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, signal);
   const added = [
     { ...node, title: 'Node' },
@@ -136,27 +138,6 @@ async function haproxyLayer(
     });
   };
   return layerOnce({ registry, repository: ENVIRONMENT_IMAGES }, haproxyKey(platform, HAPROXY_FOLDER), make, signal);
-}
-
-async function entriesOf(from: string, to: string): Promise<LayerEntry[]> {
-  const target = to.replace(/^\/+|\/+$/g, '');
-  const found = await stat(from);
-  if (!found.isDirectory()) return [fileEntry(target, from, found)];
-  const items = await readdir(from, { recursive: true, withFileTypes: true });
-  return Promise.all(
-    items
-      .filter((item) => !item.isDirectory())
-      .map(async (item): Promise<LayerEntry> => {
-        const source = join(item.parentPath, item.name);
-        const path = `${target}/${relative(from, source).split(sep).join('/')}`;
-        if (item.isSymbolicLink()) return { kind: 'link', path, target: await readlink(source) };
-        return fileEntry(path, source, await stat(source));
-      }),
-  );
-}
-
-function fileEntry(path: string, source: string, { size, mode }: { size: number; mode: number }): LayerEntry {
-  return { kind: 'file', path, executable: (mode & 0o111) !== 0, content: { source, size } };
 }
 
 function wrongLibc({ name }: BaseImage): AksmlError {

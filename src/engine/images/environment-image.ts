@@ -167,22 +167,29 @@ async function buildOn(
 ): Promise<EnvironmentImage> {
   const { plan, compression } = request;
   const lock = (request.rebuild ?? request.recorded)?.lock;
-  const target = await prepareBase(base, plan, registry, options);
+  const workshop = layerWorkshop(tools, plan, registry, options);
+  const refresh = request.refresh ?? false;
+  const python = await prepareBase(base, plan, workshop, { compression, refresh });
+  const target = python?.target;
   const packages =
     target &&
-    (await environmentLayer(layerWorkshop(tools, plan, registry, options), {
+    (await environmentLayer(workshop, {
       target,
       identity: packagesOf(plan),
       preReleases: plan.indexes.preReleases,
       compression,
-      refresh: request.refresh ?? false,
+      refresh,
       ...(lock === undefined ? {} : { lock }),
     }));
   const runtime = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, runtimeEntries(launcher), options.signal);
-  const title = target === undefined ? '' : `packages for Python ${target.minor}`;
+  const added = [
+    ...(python?.layer ? [{ ...python.layer, title: `Python ${python.target.minor}` }] : []),
+    ...(packages ? [{ ...packages, title: `packages for Python ${target.minor}` }] : []),
+    { ...runtime, title: 'scoring server launcher' },
+  ];
   const composed = composeImage({
     base,
-    layers: [...(packages ? [{ ...packages, title }] : []), { ...runtime, title: 'scoring server launcher' }],
+    layers: added,
     variables: { AML_APP_ROOT: APP_ROOT, ...(request.keepsStart ? {} : { HOME: `/${CONTAINER_HOME}` }) },
     pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
     ...(request.keepsStart ? {} : { start: serverStart(plan) }),
@@ -191,7 +198,7 @@ async function buildOn(
       'org.opencontainers.image.base.digest': base.digest,
     },
   });
-  const layers: Layer[] = [...base.layers, ...(packages ? [packages] : []), runtime];
+  const layers: Layer[] = [...base.layers, ...added];
   return remember(registry, key, {
     composed,
     layers: layers.map(({ descriptor, diffId }) => ({ descriptor, diffId })),

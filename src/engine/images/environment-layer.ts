@@ -181,7 +181,8 @@ function forTarget(target: LayerTarget, { hostPython, noIndex, preReleases }: Uv
 
 const UV_ARCHITECTURE: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
 
-function uvPlatform({ platform, libc }: LayerTarget): string {
+/** uv's name of a platform. @throws AksmlError `image.wrongPlatform` */
+export function uvPlatform({ platform, libc }: LayerTarget): string {
   const architecture = UV_ARCHITECTURE[platform.architecture];
   if (platform.os === 'linux' && architecture !== undefined) return `${architecture}-unknown-linux-${libc}`;
   throw new AksmlError('image.wrongPlatform', `There are no packages for ${platform.os}/${platform.architecture}.`, {

@@ -7,14 +7,15 @@ import type { Layer } from './layer.ts';
 const ARTIFACT = 'application/vnd.aksml.layer.v1';
 const CONFIG = 'application/vnd.aksml.layer.config.v1+json';
 
-/** The layer that has the tag, made and remembered under it where there is none yet or its content is gone. */
+/** The layer that has the tag, made and remembered under it where there is none yet, its content is gone, or it is to be made `anew`. */
 export async function layerOnce(
   { registry, repository }: Place,
   tag: string,
   make: () => Promise<Layer>,
   signal?: AbortSignal,
+  anew = false,
 ): Promise<Layer> {
-  const known = await find({ registry, repository }, tag, signal);
+  const known = anew ? undefined : await find({ registry, repository }, tag, signal);
   if (known) return known;
   const { descriptor, diffId } = await make();
   const config = await registry.putBlob(repository, Buffer.from(JSON.stringify({ diffId })), {
