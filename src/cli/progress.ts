@@ -1,7 +1,7 @@
 import type { OnProgress, ProgressEvent, Stage } from '../contract/event.ts';
 import { renderProblem } from './failure.ts';
 import { printable, printableLog } from './printable.ts';
-import { fit } from './table.ts';
+import type { fit as fitWide } from './table.ts';
 import { paint, symbols, type Terminal } from './terminal.ts';
 
 export interface ProgressDisplay {
@@ -19,6 +19,8 @@ export interface ProgressWishes {
 }
 
 const FRAME_MS = 100;
+/** Of which each character is one column wide. */
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /** Stages as lines that stay, and below them, at a terminal, one that moves; elsewhere plain lines only. */
 export function openProgress(terminal: Terminal, wishes: ProgressWishes): ProgressDisplay {
@@ -127,6 +129,7 @@ class LiveLine {
   #frame = 0;
   #drawn = false;
   #timer: NodeJS.Timeout | undefined;
+  #fit: typeof fitWide | undefined;
 
   constructor(terminal: Terminal, now: () => number) {
     this.#terminal = terminal;
@@ -168,8 +171,20 @@ class LiveLine {
     const words = printable([this.#label, this.#detail].filter(Boolean).join(': '), unicode);
     // One column stays free: some terminals wrap when the last one is filled.
     const room = Math.max(10, sink.columns - 3 - time.length);
-    sink.write(`\r\u001b[K${paint(sink, 'cyan', mark)} ${fit(words, room, ellipsis)}${paint(sink, 'dim', time)}`);
+    sink.write(
+      `\r\u001b[K${paint(sink, 'cyan', mark)} ${this.#fitted(words, room, ellipsis)}${paint(sink, 'dim', time)}`,
+    );
     this.#drawn = true;
+  }
+
+  /** What measures other scripts and emoji takes long to load, and most lines have none. */
+  #fitted(words: string, room: number, ellipsis: string): string {
+    if (PLAIN.test(words)) return words.length <= room ? words : words.slice(0, room - ellipsis.length) + ellipsis;
+    if (this.#fit) return this.#fit(words, room, ellipsis);
+    void import('./table.ts').then(({ fit }) => {
+      this.#fit = fit;
+    });
+    return '';
   }
 
   #erase(): void {

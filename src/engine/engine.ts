@@ -1,5 +1,6 @@
 import type { ComputeTarget } from '../contract/compute-target.ts';
 import type { Home } from '../home/home.ts';
+import type { Fetch } from '../http/fetch.ts';
 import type { Registry } from './registry/registry.ts';
 
 /** Everything the engine needs from its host, so that it has no globals of its own. */
@@ -16,6 +17,8 @@ export interface Engine {
   /** Recorded as `createdBy`. */
   readonly user: string;
   readonly fetch: typeof fetch;
+  /** For registries; default: `fetch`. */
+  readonly registryFetch?: Fetch;
   /** Of aksml itself. */
   readonly version: string;
 }

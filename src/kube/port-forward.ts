@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import { WebSocket } from 'undici';
+import type { WebSocket } from 'undici';
 import { AksmlError } from '../contract/error.ts';
 import { type KubeClient, objectPath } from './kube.ts';
 import type { ObjectName } from './object.ts';
@@ -26,6 +26,8 @@ export async function connectToPod(
     transport.server,
   );
   url.protocol = transport.server.protocol === 'https:' ? 'wss:' : 'ws:';
+  // Most commands need none.
+  const { WebSocket } = await import('undici');
   const socket = new WebSocket(url, { protocols: [PROTOCOL], headers, dispatcher });
   socket.binaryType = 'arraybuffer';
   const stream = new ForwardedPort(socket, pod, port);
@@ -162,7 +164,7 @@ class ForwardedPort extends Duplex {
   override _read(): void {}
 
   override _write(chunk: Uint8Array, _encoding: string, done: (error?: Error | null) => void): void {
-    if (this.#socket.readyState !== WebSocket.OPEN) {
+    if (this.#socket.readyState !== this.#socket.OPEN) {
       done(this.#failure('the connection is closed'));
       return;
     }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, ProxyAgent, Socks5ProxyAgent } from 'undici';
+import { createSecureContext } from 'node:tls';
+import type { Dispatcher, Socks5ProxyAgent as SocksAgent } from 'undici';
 import { AksmlError } from '../contract/error.ts';
+import { Agent, request as sendRequest } from '../http/connections.ts';
 import { type ClientCertificate, type Credentials, readPem } from './credentials.ts';
 import {
   type ApiStatus,
@@ -129,11 +131,13 @@ export class Transport {
 
   async #once(request: KubeRequest): Promise<Answer> {
     const { headers, clientCertificate } = await this.#credentials.present(request.signal);
-    const dispatcher = await this.#connect(clientCertificate);
     const attempt = this.#attempt(request);
+    const dispatcher = await this.#connect(clientCertificate).catch((error: unknown) => {
+      throw AksmlError.is(error) ? error : unreachable(error, attempt);
+    });
     let answer: Answer;
     try {
-      answer = await dispatcher.request({
+      answer = await sendRequest(dispatcher, {
         origin: this.server.origin,
         path: this.path(request),
         method: request.method,
@@ -183,8 +187,11 @@ export class Transport {
       timeout: CONNECT_MS,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
-      ...(authority === undefined ? {} : { ca: await readPem(authority) }),
-      ...certificate,
+      // Made once for all connections: it takes longer than their handshakes.
+      secureContext: createSecureContext({
+        ...(authority === undefined ? {} : { ca: await readPem(authority) }),
+        ...certificate,
+      }),
       ...(insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
       ...(tlsServerName === undefined ? {} : { servername: tlsServerName }),
     };
@@ -195,6 +202,7 @@ export class Transport {
       const httpProxy = proxies['HTTP_PROXY'] ?? proxies['http_proxy'];
       const noProxy = proxies['NO_PROXY'] ?? proxies['no_proxy'];
       if (!httpsProxy && !httpProxy) return new Agent(options);
+      const { EnvHttpProxyAgent } = await import('undici');
       return new EnvHttpProxyAgent({
         ...options,
         requestTls: connect,
@@ -203,9 +211,10 @@ export class Transport {
         ...(noProxy ? { noProxy } : {}),
       });
     }
+    const { ProxyAgent, Socks5ProxyAgent } = await import('undici');
     if (/^https?:/.test(proxyUrl)) return new ProxyAgent({ ...options, uri: proxyUrl, requestTls: connect });
     // undici's types forget `requestTls`, which it honours.
-    const socks: Socks5ProxyAgent.Options & { readonly requestTls: object } = { requestTls: connect };
+    const socks: SocksAgent.Options & { readonly requestTls: object } = { requestTls: connect };
     return new Socks5ProxyAgent(proxyUrl, socks);
   }
 }

@@ -14,6 +14,7 @@ import { DistributionRegistry } from '../engine/registry/distribution.ts';
 import type { Registry } from '../engine/registry/registry.ts';
 import { openWorkspace, type Workspace, type WorkspaceRequest } from '../engine/workspace/workspace.ts';
 import type { Home } from '../home/home.ts';
+import { lightFetch } from '../http/fetch.ts';
 import type { ExecConsent } from '../kube/exec-plugin.ts';
 import { type LocalTarget, openLocalTarget } from '../local/client.ts';
 import type { AttachHost, AttachOptions, AttachRequest } from './attach.ts';
@@ -102,6 +103,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     clock: () => new Date(),
     user,
     fetch,
+    registryFetch: lightFetch,
     version,
   });
   const local = localTarget(options);
@@ -209,7 +211,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 /** Opens registries with what `docker login` and `podman login` have stored. */
 export function registryOpener(environment: SessionOptions['environment']): (address: string) => Registry {
   const credentials = dockerCredentials({ environment, homeFolder: homedir() });
-  return (address) => new DistributionRegistry(address, { fetch, credentials });
+  return (address) => new DistributionRegistry(address, { fetch: lightFetch, credentials });
 }
 
 /** The compute target of this machine, which needs no workspace. */

@@ -41,7 +41,10 @@ export async function findBase(
   const { definition } = request;
   const wanted = wantedMinor(python)?.join('.') ?? DEFAULT_PYTHON;
   const name = namedBaseImage(request) ?? `docker.io/library/python:${wanted}-slim`;
-  const source = await findImage(name, { fetch: store.fetch, credentials: credentialsFor(store, definition) });
+  const source = await findImage(name, {
+    fetch: store.registryFetch ?? store.fetch,
+    credentials: credentialsFor(store, definition),
+  });
   const { os, architecture } = definition.docker.platform;
   return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal);
 }

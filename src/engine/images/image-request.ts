@@ -9,7 +9,7 @@ import { type EnvironmentPlan, planEnvironment } from '../environments/plan.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 
 /** What making an environment's image needs of the engine. */
-export type ImageTools = Pick<Engine, 'home' | 'environment' | 'clock' | 'fetch' | 'version'>;
+export type ImageTools = Pick<Engine, 'home' | 'environment' | 'clock' | 'fetch' | 'registryFetch' | 'version'>;
 
 /** What packaging needs of the engine. */
 export type PackageStore = ImageTools & Pick<Engine, 'registry' | 'user'>;

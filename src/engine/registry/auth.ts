@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { AksmlError } from '../../contract/error.ts';
+import type { Answer } from '../../http/fetch.ts';
 import type { CredentialSource, Credentials } from './credentials.ts';
 import { type HttpPorts, type HttpRequest, refusePlainHttp, send } from './http.ts';
 
@@ -59,7 +60,7 @@ export class Authenticator {
    * may have expired, and the user or a credential helper may have fresh ones by now.
    * @throws AksmlError `registry.unauthorized`
    */
-  async send(request: HttpRequest, scopes: readonly string[]): Promise<Response> {
+  async send(request: HttpRequest, scopes: readonly string[]): Promise<Answer> {
     const scope = scopes.join(' ');
     const known = await this.#known(scope);
     let response = await send(this.#ports, { ...request, ...(known === undefined ? {} : { authorization: known }) });

@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type { AksmlError } from '../../contract/error.ts';
+import type { Answer } from '../../http/fetch.ts';
 import { backOff, type HttpPorts } from './http.ts';
 
 export interface DownloadOptions {
   readonly digest: string;
   readonly http: HttpPorts;
   /** Asks for the content from this byte on; the registry may answer with all of it. */
-  readonly open: (offset: number) => Promise<Response>;
+  readonly open: (offset: number) => Promise<Answer>;
   readonly corrupt: () => AksmlError;
   readonly broken: (cause: unknown) => AksmlError;
   readonly signal?: AbortSignal;
@@ -21,7 +22,7 @@ export async function downloadBlob(options: DownloadOptions): Promise<Readable> 
   return Readable.from(readVerified(options, first), { objectMode: false });
 }
 
-async function* readVerified(options: DownloadOptions, first: Response): AsyncGenerator<Uint8Array> {
+async function* readVerified(options: DownloadOptions, first: Answer): AsyncGenerator<Uint8Array> {
   const hash = createHash('sha256');
   let offset = 0;
   let response = first;
@@ -46,7 +47,7 @@ async function* readVerified(options: DownloadOptions, first: Response): AsyncGe
 }
 
 /** What the answer holds from `offset` on, whether or not the registry heeded the range. */
-async function* from(response: Response, offset: number): AsyncGenerator<Uint8Array> {
+async function* from(response: Answer, offset: number): AsyncGenerator<Uint8Array> {
   let skip = response.status === 206 ? 0 : offset;
   for await (const chunk of response.body ?? []) {
     const fresh = chunk.subarray(Math.min(skip, chunk.length));

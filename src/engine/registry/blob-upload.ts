@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
+import type { Answer } from '../../http/fetch.ts';
 import { backOff, type HttpPorts, type HttpRequest, isRetried, send } from './http.ts';
 import type { OnBytes } from './registry.ts';
 
@@ -8,9 +9,9 @@ import type { OnBytes } from './registry.ts';
 export interface UploadPorts {
   readonly http: HttpPorts;
   /** With authentication. */
-  readonly send: (request: HttpRequest) => Promise<Response>;
+  readonly send: (request: HttpRequest) => Promise<Answer>;
   readonly exists: (digest: string, signal?: AbortSignal) => Promise<boolean>;
-  readonly failure: (response: Response, doing: string) => Promise<AksmlError>;
+  readonly failure: (response: Answer, doing: string) => Promise<AksmlError>;
   readonly broken: (doing: string, cause: unknown) => AksmlError;
   readonly mismatch: (digest: string) => AksmlError;
 }
@@ -126,7 +127,7 @@ class BlobUpload {
         },
         body: rest,
       });
-      if (response instanceof Response && response.ok) {
+      if (!(response instanceof AksmlError) && response.ok) {
         await response.body?.cancel();
         session.location = this.#location(response, session.location);
         break;
@@ -163,7 +164,7 @@ class BlobUpload {
       url.search += `${url.search === '' ? '?' : '&'}digest=${encodeURIComponent(digest)}`;
       const headers = { 'content-type': 'application/octet-stream' };
       const response = await this.#try({ method: 'PUT', url, headers, body: bytes });
-      if (response instanceof Response && response.ok) {
+      if (!(response instanceof AksmlError) && response.ok) {
         await response.body?.cancel();
         return;
       }
@@ -176,7 +177,7 @@ class BlobUpload {
   }
 
   /** The answer, or the error of the network. */
-  async #try(request: HttpRequest): Promise<Response | AksmlError> {
+  async #try(request: HttpRequest): Promise<Answer | AksmlError> {
     try {
       return await this.#request({ ...request, retry: false, ...optional(this.#options.signal) });
     } catch (error) {
@@ -186,30 +187,30 @@ class BlobUpload {
   }
 
   async #pauseOrThrow(
-    outcome: Response | AksmlError,
+    outcome: Answer | AksmlError,
     attempt: number,
     doing: string,
     alsoRetried: readonly number[],
   ): Promise<void> {
-    const again = !(outcome instanceof Response) || isRetried(outcome.status) || alsoRetried.includes(outcome.status);
+    const again = outcome instanceof AksmlError || isRetried(outcome.status) || alsoRetried.includes(outcome.status);
     if (!again || attempt === ATTEMPTS) {
-      throw outcome instanceof Response
-        ? await this.#ports.failure(outcome, doing)
-        : this.#ports.broken(doing, outcome);
+      throw outcome instanceof AksmlError
+        ? this.#ports.broken(doing, outcome)
+        : await this.#ports.failure(outcome, doing);
     }
-    if (outcome instanceof Response) await outcome.body?.cancel();
+    if (!(outcome instanceof AksmlError)) await outcome.body?.cancel();
     await this.#ports.http.sleep(backOff(this.#ports.http, attempt), this.#options.signal);
   }
 
   /** Credentials go to the registry itself only, wherever it wants the bytes. */
-  #request(request: HttpRequest): Promise<Response> {
+  #request(request: HttpRequest): Promise<Answer> {
     return request.url.origin === this.#options.start.origin
       ? this.#ports.send(request)
       : send(this.#ports.http, request);
   }
 
   /** A registry behind a proxy may name itself by the wrong scheme or port. */
-  #location(response: Response, base: URL): URL {
+  #location(response: Answer, base: URL): URL {
     const location = response.headers.get('location');
     if (location === null) return base;
     const { start } = this.#options;

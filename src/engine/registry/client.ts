@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Answer, Fetch } from '../../http/fetch.ts';
 import { Authenticator } from './auth.ts';
 import type { CredentialSource } from './credentials.ts';
 import { RegistryFailures } from './failures.ts';
@@ -7,7 +8,7 @@ import { apiOrigin, parseRegistryAddress } from './image-reference.ts';
 import { checkRepository, checkTag, isDigest } from './reference.ts';
 
 export interface ClientOptions extends Partial<Omit<HttpPorts, 'fetch'>> {
-  readonly fetch: typeof fetch;
+  readonly fetch: Fetch;
   /** Default: anonymous. */
   readonly credentials?: CredentialSource;
 }
@@ -53,13 +54,13 @@ export class RegistryClient {
       readonly body?: Uint8Array<ArrayBuffer>;
       readonly signal: AbortSignal | undefined;
     },
-  ): Promise<Response> {
+  ): Promise<Answer> {
     const { signal, ...request } = rest;
     return this.sendWithin({ method, url, ...request, ...optionalSignal(signal) }, [this.scope(repository, actions)]);
   }
 
   /** Asks with the rights that the scopes name. */
-  sendWithin(request: HttpRequest, scopes: readonly string[]): Promise<Response> {
+  sendWithin(request: HttpRequest, scopes: readonly string[]): Promise<Answer> {
     return this.#auth.send(request, scopes);
   }
 

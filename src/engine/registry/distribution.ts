@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
+import type { Answer } from '../../http/fetch.ts';
 import { downloadBlob } from './blob-download.ts';
 import { type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
@@ -207,7 +208,7 @@ export class DistributionRegistry implements Registry {
     mediaType: string,
     body: Buffer<ArrayBuffer>,
     signal: AbortSignal | undefined,
-  ): Promise<Response> {
+  ): Promise<Answer> {
     const headers = { 'content-type': mediaType };
     for (let attempt = 1; ; attempt += 1) {
       const request = { headers, body, signal };
@@ -309,7 +310,7 @@ export class DistributionRegistry implements Registry {
     throw failure;
   }
 
-  async #openBlob(repository: string, digest: string, offset: number, signal?: AbortSignal): Promise<Response> {
+  async #openBlob(repository: string, digest: string, offset: number, signal?: AbortSignal): Promise<Answer> {
     const response = await this.#client.send(
       'GET',
       this.#client.url(repository, `blobs/${digest}`),
@@ -335,7 +336,7 @@ export class DistributionRegistry implements Registry {
     return true;
   }
 
-  async #readWhole(response: Response, repository: string, reference: string): Promise<Uint8Array> {
+  async #readWhole(response: Answer, repository: string, reference: string): Promise<Uint8Array> {
     const parts: Uint8Array[] = [];
     let size = 0;
     for await (const part of response.body ?? []) {

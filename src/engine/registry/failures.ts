@@ -1,4 +1,5 @@
 import { AksmlError } from '../../contract/error.ts';
+import type { Answer } from '../../http/fetch.ts';
 import { isRetried } from './http.ts';
 
 /** The errors of a registry, told alike wherever they arise. */
@@ -10,7 +11,7 @@ export class RegistryFailures {
   }
 
   /** What an answer means; `doing` continues "while …". Takes the answer's body. */
-  async of(response: Response, doing: string): Promise<AksmlError> {
+  async of(response: Answer, doing: string): Promise<AksmlError> {
     const said = await registryMessage(response);
     const subject = this.#location;
     if (response.status === 404) {
@@ -83,7 +84,7 @@ export class RegistryFailures {
 }
 
 /** The registry's own words (distribution specification, error codes), cut to a line. */
-async function registryMessage(response: Response): Promise<{ readonly code: string; readonly text: string }> {
+async function registryMessage(response: Answer): Promise<{ readonly code: string; readonly text: string }> {
   let answer: unknown;
   try {
     answer = await response.json();

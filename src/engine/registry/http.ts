@@ -1,9 +1,10 @@
 import { AksmlError } from '../../contract/error.ts';
+import type { Answer, Fetch } from '../../http/fetch.ts';
 import { isLoopback } from './image-reference.ts';
 
 /** The effects of the registry client. */
 export interface HttpPorts {
-  readonly fetch: typeof fetch;
+  readonly fetch: Fetch;
   /** Rejects with the signal's reason when aborted. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Milliseconds since the epoch. */
@@ -42,7 +43,7 @@ export function isRetried(status: number): boolean {
  * The answer may have any status; after the last attempt a busy registry's answer is handed out as it is.
  * @throws AksmlError `registry.unreachable` | `registry.insecure`
  */
-export async function send(ports: HttpPorts, request: HttpRequest): Promise<Response> {
+export async function send(ports: HttpPorts, request: HttpRequest): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     const last = attempt === ATTEMPTS || request.retry === false;
     let wait = backOff(ports, attempt);
@@ -68,7 +69,7 @@ export function backOff(ports: Pick<HttpPorts, 'random'>, attempt: number): numb
 }
 
 /** `Retry-After` in milliseconds: seconds or an HTTP date (RFC 9110, 10.2.3). */
-function retryAfter(response: Response, now: number): number | undefined {
+function retryAfter(response: Answer, now: number): number | undefined {
   const value = response.headers.get('retry-after');
   if (value === null) return undefined;
   const milliseconds = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
@@ -76,7 +77,7 @@ function retryAfter(response: Response, now: number): number | undefined {
 }
 
 /** Redirects are followed by hand: `fetch` would also follow them to plain HTTP. */
-async function follow(ports: HttpPorts, request: HttpRequest): Promise<Response> {
+async function follow(ports: HttpPorts, request: HttpRequest): Promise<Answer> {
   let url = request.url;
   for (let redirects = 0; ; redirects += 1) {
     refusePlainHttp(url);
@@ -94,7 +95,7 @@ function isRedirect(method: HttpRequest['method'], status: number): boolean {
   return (method === 'GET' || method === 'HEAD') && status >= 301 && status <= 303;
 }
 
-async function fetchOnce(ports: HttpPorts, request: HttpRequest, url: URL): Promise<Response> {
+async function fetchOnce(ports: HttpPorts, request: HttpRequest, url: URL): Promise<Answer> {
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(new Error('no answer in time')), HEADERS_TIMEOUT_MS);
   try {

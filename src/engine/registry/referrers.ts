@@ -1,10 +1,11 @@
+import type { Answer } from '../../http/fetch.ts';
 import { type Descriptor, type Manifest, MEDIA_TYPE } from './registry.ts';
 
 /** What listing and storing referrers needs of a registry client, for one repository. */
 export interface ReferrerPorts {
-  put(reference: string, mediaType: string, content: Buffer<ArrayBuffer>): Promise<Response>;
-  get(path: string, accept: string): Promise<Response>;
-  readonly failure: (response: Response, doing: string) => Promise<Error>;
+  put(reference: string, mediaType: string, content: Buffer<ArrayBuffer>): Promise<Answer>;
+  get(path: string, accept: string): Promise<Answer>;
+  readonly failure: (response: Answer, doing: string) => Promise<Error>;
 }
 
 interface ReferrerIndex {
