@@ -71,9 +71,12 @@ export interface EndpointRequest {
 /** What must not be in an {@link Endpoint}. Absent members keep what is there. */
 export interface EndpointSecrets {
   readonly keys?: Partial<Keys>;
-  /** Per version: values of the environment variables that are secret, by variable name. */
-  readonly environmentVariables?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Per version: values of all environment variables that are secret, by variable name; null: what is stored stays. */
+  readonly environmentVariables?: Readonly<Record<string, SecretVariables>>;
 }
+
+/** Values by variable name; null stands for the one that is stored. */
+export type SecretVariables = Readonly<Record<string, string | null>>;
 
 export interface Keys {
   readonly primaryKey: string;

@@ -19,8 +19,8 @@ export interface Answer {
   text(): Promise<string>;
 }
 
-/** Which Node's `fetch` sends its requests by: set where it was told to use proxies, and once it has been used. */
-const GLOBAL_DISPATCHER = Symbol.for('undici.globalDispatcher.1');
+/** Node was told to send what `fetch` asks through proxies (`NODE_USE_ENV_PROXY`): it has set what `fetch` sends by from the start. */
+const USES_PROXIES = Symbol.for('undici.globalDispatcher.1') in globalThis;
 /** Of a body that nobody wants, so many bytes are read so that its connection can be used again. */
 const WORTH_READING = 128 * 1024;
 
@@ -29,9 +29,9 @@ export type Fetch = (url: URL, asked: Asked) => Promise<Answer>;
 
 let agent: Agent | undefined;
 
-/** As `fetch`, in a fraction of the time for whoever has not used that yet. */
+/** As `fetch`, which takes a command longer to load than all its requests take together. */
 export async function lightFetch(url: URL, asked: Asked): Promise<Answer> {
-  if (GLOBAL_DISPATCHER in globalThis) return fetch(url, asked);
+  if (USES_PROXIES) return fetch(url, asked);
   asked.signal.throwIfAborted();
   agent ??= new Agent();
   const { statusCode, headers, body } = await request(agent, {

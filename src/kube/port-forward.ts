@@ -27,7 +27,7 @@ export async function connectToPod(
   );
   url.protocol = transport.server.protocol === 'https:' ? 'wss:' : 'ws:';
   // Most commands need none.
-  const { WebSocket } = await import('undici');
+  const { WebSocket } = await import('../http/undici.ts');
   const socket = new WebSocket(url, { protocols: [PROTOCOL], headers, dispatcher });
   socket.binaryType = 'arraybuffer';
   const stream = new ForwardedPort(socket, pod, port);

@@ -202,7 +202,7 @@ export class Transport {
       const httpProxy = proxies['HTTP_PROXY'] ?? proxies['http_proxy'];
       const noProxy = proxies['NO_PROXY'] ?? proxies['no_proxy'];
       if (!httpsProxy && !httpProxy) return new Agent(options);
-      const { EnvHttpProxyAgent } = await import('undici');
+      const { EnvHttpProxyAgent } = await import('../http/undici.ts');
       return new EnvHttpProxyAgent({
         ...options,
         requestTls: connect,
@@ -211,7 +211,7 @@ export class Transport {
         ...(noProxy ? { noProxy } : {}),
       });
     }
-    const { ProxyAgent, Socks5ProxyAgent } = await import('undici');
+    const { ProxyAgent, Socks5ProxyAgent } = await import('../http/undici.ts');
     if (/^https?:/.test(proxyUrl)) return new ProxyAgent({ ...options, uri: proxyUrl, requestTls: connect });
     // undici's types forget `requestTls`, which it honours.
     const socks: SocksAgent.Options & { readonly requestTls: object } = { requestTls: connect };

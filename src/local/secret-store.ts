@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EndpointSecrets, Keys } from '../contract/compute-target.ts';
+import type { EndpointSecrets, Keys, SecretVariables } from '../contract/compute-target.ts';
 import { AksmlError } from '../contract/error.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { Home } from '../home/home.ts';
@@ -24,7 +24,10 @@ export class SecretStore {
   /** Keys are made once and kept; given ones replace them. Variables of versions that are gone are forgotten. */
   async merge(name: string, given: EndpointSecrets, versions: readonly string[]): Promise<void> {
     const present = await this.#read(name);
-    const variables = { ...present?.environmentVariables, ...given.environmentVariables };
+    const variables = { ...present?.environmentVariables };
+    for (const [version, values] of Object.entries(given.environmentVariables ?? {})) {
+      variables[version] = merged(values, variables[version]);
+    }
     await this.#write(name, {
       keys: {
         primaryKey: given.keys?.primaryKey ?? present?.keys.primaryKey ?? newKey(),
@@ -105,4 +108,13 @@ export function keyHash(key: string): string {
 
 function newKey(): string {
   return randomBytes(32).toString('base64url');
+}
+
+/** What is given, and of the others what is stored. */
+function merged(given: SecretVariables, stored: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const values = Object.entries(given).map(([name, value]): [string, string | undefined] => [
+    name,
+    value ?? stored[name],
+  ]);
+  return Object.fromEntries(values.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
+import { variablesSecretName } from '../../src/cluster/names.ts';
 import type { EndpointChange } from '../../src/contract/compute-target.ts';
 import type { Endpoint } from '../../src/contract/endpoint.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
-import { type ControllerRevision, ENDPOINTS } from '../../src/kube/resource.ts';
+import { type ControllerRevision, ENDPOINTS, type Secret } from '../../src/kube/resource.ts';
 import { endpoint, openTargetWorld, version } from './target-world.ts';
 import { openClusterWorld, testCluster } from './world.ts';
 
@@ -223,6 +224,12 @@ function suite(cluster: Cluster): void {
     assert.notEqual(changed, first);
     await own('second');
     assert.notEqual(await revisionAfter('b'), changed);
+    await target.applyEndpoint(current, {
+      environmentVariables: { [name]: { TOKEN: null, OTHER: 'new', NEVER: null } },
+    });
+    const { data } = (await world.get<Secret>('secret', variablesSecretName(name, name))) ?? {};
+    const texts = Object.entries(data ?? {}).map(([key, value]) => [key, Buffer.from(value, 'base64').toString()]);
+    assert.deepEqual(Object.fromEntries(texts), { TOKEN: 'b', OTHER: 'new' }, 'what is not given anew stays');
     await target.deleteEndpoint(name);
   });
 
@@ -255,6 +262,31 @@ function suite(cluster: Cluster): void {
     assert.ok(await other.get('endpoint.aksml.dev', name), 'what is asked of one namespace leaves the others alone');
     await target.deleteEndpoint(name);
     assert.equal(await other.get('endpoint.aksml.dev', name), undefined);
+  });
+
+  test('an endpoint that is going with its namespace is in the way of no other', async (t) => {
+    const [world, other] = [await openClusterWorld(t, cluster), await openClusterWorld(t, cluster)];
+    const { target } = await openTargetWorld(t, world);
+    const name = uniqueName();
+    await target.applyEndpoint({ ...endpoint(name), metadata: { name, namespace: other.namespace } });
+    const hold = (finalizers: readonly string[]) =>
+      other.kubectl(
+        'patch',
+        'endpoint.aksml.dev',
+        name,
+        '--type=merge',
+        '-p',
+        JSON.stringify({ metadata: { finalizers } }),
+      );
+    await hold(['example.com/held']);
+    try {
+      await other.kubectl('delete', 'namespace', other.namespace, '--wait=false');
+      await assert.rejects(target.getEndpoint(name), isCode('service.notFound'));
+      const made = await target.applyEndpoint(endpoint(name));
+      assert.equal(made.metadata.namespace, world.namespace);
+    } finally {
+      await hold([]);
+    }
   });
 
   test('the status says what the cluster has', async (t) => {

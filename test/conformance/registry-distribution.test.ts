@@ -9,6 +9,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import type { Credentials } from '../../src/engine/registry/credentials.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { type Manifest, MEDIA_TYPE } from '../../src/engine/registry/registry.ts';
+import { type Fetch, lightFetch } from '../../src/http/fetch.ts';
 import { registryPrograms } from '../images/distribution.ts';
 import { type RunningRegistry, startDockerRegistry } from '../images/docker-registry.ts';
 import { registryConformance } from './registry.ts';
@@ -23,7 +24,7 @@ function registrySuite(name: string, command: string): void {
   let running: RunningRegistry;
   let repositories = 0;
 
-  const client = (options: { chunkBytes?: number; host?: string; fetch?: typeof fetch } = {}): DistributionRegistry => {
+  const client = (options: { chunkBytes?: number; host?: string; fetch?: Fetch } = {}): DistributionRegistry => {
     repositories += 1;
     return connect(`${options.host ?? running.host}/t${repositories}`, options);
   };
@@ -81,7 +82,7 @@ function registrySuite(name: string, command: string): void {
     const passwords = ['expired', 'correct horse', 'correct horse'];
     let asked = 0;
     const registry = new DistributionRegistry(guarded.host, {
-      fetch,
+      fetch: lightFetch,
       credentials: async () => {
         asked += 1;
         return { kind: 'password', username: 'ann', password: passwords[asked - 1] ?? '' };
@@ -141,13 +142,13 @@ function registrySuite(name: string, command: string): void {
     const fast = connect(address);
     let overtaken = false;
     const slow = connect(address, {
-      fetch: async (input, init) => {
+      fetch: async (url, asked) => {
         // Before it leaves its claim, after it has seen that the tag is free.
-        if (!overtaken && init?.method === 'PUT' && /\/manifests\/1\.claim-/.test(String(input))) {
+        if (!overtaken && asked.method === 'PUT' && /\/manifests\/1\.claim-/.test(url.href)) {
           overtaken = true;
           assert.equal((await put(fast, 'fast')).written, true);
         }
-        return fetch(input, init);
+        return lightFetch(url, asked);
       },
     });
     const put = async (registry: DistributionRegistry, text: string) => {
@@ -162,8 +163,8 @@ function registrySuite(name: string, command: string): void {
   });
 
   test('repositories are listed although the registry shows nobody its catalog', async () => {
-    const withoutCatalog: typeof fetch = async (input, init) =>
-      String(input).includes('/v2/_catalog') ? new Response(null, { status: 403 }) : fetch(input, init);
+    const withoutCatalog: Fetch = async (url, asked) =>
+      url.href.includes('/v2/_catalog') ? new Response(null, { status: 403 }) : lightFetch(url, asked);
     const registry = client({ fetch: withoutCatalog });
     const config = await registry.putBlob('models/a', Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
     const manifest: Manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [config] };
@@ -189,10 +190,10 @@ function registrySuite(name: string, command: string): void {
 
 function connect(
   address: string,
-  options: { chunkBytes?: number; credentials?: Credentials; fetch?: typeof fetch } = {},
+  options: { chunkBytes?: number; credentials?: Credentials; fetch?: Fetch } = {},
 ): DistributionRegistry {
   const { credentials, ...rest } = options;
-  return new DistributionRegistry(address, { fetch, ...rest, credentials: async () => credentials });
+  return new DistributionRegistry(address, { fetch: lightFetch, ...rest, credentials: async () => credentials });
 }
 
 /** ann / correct horse, bcrypt. */

@@ -3,7 +3,7 @@ import { AksmlError } from '../../contract/error.ts';
 import { ApiRefusal } from '../../kube/failure.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
-import { ENDPOINTS, type StoredEndpoint } from '../../kube/resource.ts';
+import { ENDPOINTS, NAMESPACES, type StoredEndpoint } from '../../kube/resource.ts';
 import { adoptFields, FIELD_MANAGER } from './ownership.ts';
 
 /**
@@ -30,8 +30,23 @@ export class EndpointObjects {
   async find(name: string, signal?: AbortSignal, namespace?: string): Promise<StoredEndpoint | undefined> {
     const found = await this.#list({ fieldSelector: `metadata.name=${name}` }, signal);
     if (namespace !== undefined) return found.find(({ metadata }) => metadata.namespace === namespace);
+    const own = found.find(({ metadata }) => metadata.namespace === this.#namespace);
+    if (own) return own;
     const oldestFirst = [...found].sort((a, b) => (created(a) < created(b) ? -1 : 1));
-    return oldestFirst.find(({ metadata }) => metadata.namespace === this.#namespace) ?? oldestFirst[0];
+    for (const candidate of oldestFirst) if (!(await this.#isGoing(candidate, signal))) return candidate;
+    return undefined;
+  }
+
+  /** With its namespace, which may take a while to take along what is in it. */
+  async #isGoing({ metadata }: StoredEndpoint, signal?: AbortSignal): Promise<boolean> {
+    const { namespace: name = '' } = metadata;
+    try {
+      const namespace = await this.#kube.find(NAMESPACES, { name }, signal);
+      return namespace === undefined || namespace.metadata.deletionTimestamp !== undefined;
+    } catch (error) {
+      if (AksmlError.is(error, 'kube.forbidden')) return false;
+      throw error;
+    }
   }
 
   /** @throws AksmlError `service.notFound` */

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { AccessToken, EndpointSecrets, Keys } from '../../contract/compute-target.ts';
+import type { AccessToken, EndpointSecrets, Keys, SecretVariables } from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
@@ -42,7 +42,7 @@ export class EndpointSecretObjects {
     const { name } = endpoint.metadata;
     if (secrets.keys) await this.#putKeys(namespace, name, defined(secrets.keys), signal);
     for (const [version, variables] of Object.entries(secrets.environmentVariables ?? {})) {
-      await this.#putVariables(name, namespace, version, encoded(variables), signal);
+      await this.#putVariables(name, namespace, version, variables, signal);
     }
   }
 
@@ -50,19 +50,32 @@ export class EndpointSecretObjects {
     endpoint: string,
     namespace: string,
     version: string,
-    data: Record<string, string>,
+    variables: SecretVariables,
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const name = { namespace, name: variablesSecretName(endpoint, version) };
-    const present = await this.#kube.find(SECRETS, name, signal);
-    if (present !== undefined && revisionOf(present) !== undefined && isDeepStrictEqual(present.data, data)) return;
-    const metadata = {
-      ...name,
-      labels: { ...labelsOf(endpoint), [VERSION_LABEL]: version },
-      annotations: { [REVISION_ANNOTATION]: randomBytes(8).toString('hex') },
-    };
-    const secret: Secret = { metadata, type: 'Opaque', data };
-    await this.#kube.apply(SECRETS, secret, { fieldManager: FIELD_MANAGER, force: true, ...given(signal) });
+    for (;;) {
+      const present = await this.#kube.find(SECRETS, name, signal);
+      const data = merged(variables, present?.data);
+      if (present === undefined && Object.keys(data).length === 0) return;
+      if (present !== undefined && revisionOf(present) !== undefined && isDeepStrictEqual(present.data, data)) return;
+      const metadata = {
+        ...name,
+        ...(present === undefined
+          ? {}
+          : { resourceVersion: present.metadata.resourceVersion, uid: present.metadata.uid }),
+        labels: { ...labelsOf(endpoint), [VERSION_LABEL]: version },
+        annotations: { [REVISION_ANNOTATION]: randomBytes(8).toString('hex') },
+      };
+      const secret: Secret = { metadata, type: 'Opaque', data };
+      try {
+        await this.#kube.apply(SECRETS, secret, { fieldManager: FIELD_MANAGER, force: true, ...given(signal) });
+        return;
+      } catch (error) {
+        // What stays must be what is there.
+        if (!AksmlError.is(error, 'kube.conflict')) throw error;
+      }
+    }
   }
 
   /** The endpoint with what tells its replicas apart from those that started with other variables. Nothing of a value is in it. */
@@ -257,10 +270,21 @@ function readKeys(data: Secret['data']): Keys {
   return { primaryKey: value('primaryKey'), secondaryKey: value('secondaryKey') };
 }
 
+/** What is given, and of the others what is stored. */
+function merged(variables: SecretVariables, stored: Secret['data']): Record<string, string> {
+  const values = Object.entries(variables).map(([name, value]): [string, string | undefined] => [
+    name,
+    value === null ? stored?.[name] : base64(value),
+  ]);
+  return Object.fromEntries(values.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
 function encoded(values: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, Buffer.from(value, 'utf8').toString('base64')]),
-  );
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, base64(value)]));
+}
+
+function base64(value: string): string {
+  return Buffer.from(value, 'utf8').toString('base64');
 }
 
 function defined(keys: Partial<Keys>): Record<string, string> {

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { SecretVariables } from '../../contract/compute-target.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
@@ -69,7 +70,7 @@ export interface BuiltVersion {
   /** The origins that the scoring server's own variable `AML_CORS_ORIGINS` allows; absent when it is not set. */
   readonly corsAllowedOrigins?: readonly string[];
   /** Values for the compute target's secret store, by variable name. */
-  readonly secretVariables: Readonly<Record<string, string>>;
+  readonly secretVariables: SecretVariables;
 }
 
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */

@@ -47,7 +47,7 @@ export async function makeBundle(
       ...(code === undefined ? {} : { code: code.reference }),
       ...(debugged === undefined ? {} : { debugged }),
       ...(recipe.container === undefined ? {} : { container: recipe.container }),
-      ...(Object.keys(split.secret).length > 0 ? { secretsNonce: randomUUID() } : {}),
+      ...(Object.values(split.secret).some((value) => value !== null) ? { secretsNonce: randomUUID() } : {}),
     });
     return { value: composed, reused: composed.reused, detail: composed.image.slice(0, 19) };
   });

@@ -1,3 +1,4 @@
+import type { SecretVariables } from '../../contract/compute-target.ts';
 import { AksmlError } from '../../contract/error.ts';
 
 /** An environment variable with this value takes it, at deploy, from the named variable of the deploying process: `${secret:NAME}`. */
@@ -7,7 +8,7 @@ export interface SplitVariables {
   /** Go into the image. */
   readonly plain: Readonly<Record<string, string>>;
   /** Go to the compute target's secret store only. */
-  readonly secret: Readonly<Record<string, string>>;
+  readonly secret: SecretVariables;
 }
 
 /**
@@ -20,7 +21,7 @@ export function splitVariables(
   mayBeStored: boolean,
 ): SplitVariables {
   const plain: Record<string, string> = {};
-  const secret: Record<string, string> = {};
+  const secret: Record<string, string | null> = {};
   for (const [name, value] of Object.entries(variables)) {
     const source = REFERENCE.exec(value)?.[1];
     if (source === undefined) {
@@ -28,8 +29,8 @@ export function splitVariables(
       continue;
     }
     const given = environment[source];
-    if (given !== undefined) secret[name] = given;
-    else if (!mayBeStored) {
+    if (given !== undefined || mayBeStored) secret[name] = given ?? null;
+    else {
       throw new AksmlError(
         'secret.notSet',
         `The environment variable ${name} takes its value from ${source}, which is not set.`,
