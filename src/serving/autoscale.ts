@@ -9,7 +9,7 @@ export interface AutoscaleSettings {
   readonly maxReplicas: number;
   /** Percent. */
   readonly targetUtilization: number;
-  /** Seconds between decisions. */
+  /** Seconds between decisions, and at least between two changes. */
   readonly refreshPeriodInSeconds: number;
   readonly maxConcurrentRequestsPerContainer: number;
 }
@@ -21,6 +21,8 @@ export interface AutoscaleState {
   /** Each past second of the last minute that was seen, oldest first. */
   readonly seconds: readonly PastSecond[];
   readonly decidedAt?: number;
+  /** When the count changed last. */
+  readonly changedAt?: number;
   /** When the count last rose, or watching began. */
   readonly calmSince?: number;
 }
@@ -80,7 +82,7 @@ export function observe(state: AutoscaleState, sample: LoadSample): AutoscaleSta
 
 /**
  * How many replicas the version shall have. `replicas` counts those that run or start.
- * Up at once when the load of the last half second is above the target; down only to what the busiest second of the last
+ * Up at once when the load of the last half second is above the target, also between two decisions when all of it was; down only to what the busiest second of the last
  * minute needs, so that a pause never costs replicas; never below what holds the present load. Without samples: hold.
  */
 export function decide(
@@ -91,10 +93,13 @@ export function decide(
 ): AutoscaleDecision {
   const bounded = within(settings, replicas);
   const hold: AutoscaleDecision = { replicas: bounded, direction: direction(bounded, replicas), state };
-  if (state.decidedAt !== undefined && now - state.decidedAt < settings.refreshPeriodInSeconds * 1000) return hold;
-
-  const decided: AutoscaleState = { ...state, decidedAt: now };
   const recent = state.recent.filter((sample) => sample.time > now - UP_WINDOW_MS);
+  const isOver = (since: number | undefined) =>
+    since === undefined || now - since >= settings.refreshPeriodInSeconds * 1000;
+  const isDue = isOver(state.decidedAt);
+  if (!isDue && !(isOver(state.changedAt) && isAboveTarget(settings, recent, bounded, now))) return hold;
+
+  const decided: AutoscaleState = isDue ? { ...state, decidedAt: now } : state;
   if (recent.length === 0) return { ...hold, state: decided };
 
   const present = demand(recent, serviceTime(state.seconds, Math.floor(now / 1000)));
@@ -104,8 +109,19 @@ export function decide(
   return {
     replicas: next,
     direction: direction(next, replicas),
-    state: next > replicas ? { ...decided, calmSince: now } : decided,
+    state: next === replicas ? decided : { ...decided, ...(next > replicas ? { calmSince: now } : {}), changedAt: now },
   };
+}
+
+/** Whether every sample of the last half second, which has been seen whole, wants more replicas. */
+function isAboveTarget(
+  settings: AutoscaleSettings,
+  recent: readonly LoadSample[],
+  replicas: number,
+  now: number,
+): boolean {
+  const isWhole = (recent[0]?.time ?? now) <= now - UP_WINDOW_MS / 2;
+  return isWhole && recent.every(({ busy, queued }) => replicasAtTarget(settings, busy + queued) > replicas);
 }
 
 /** What the last minute allows to go down to; the present count while it is not over. */

@@ -44,6 +44,22 @@ test('autoscale: a step in load is answered within a second, in full, and is not
   assert.ok((made.at(-1)?.[0] ?? 99) <= 7, `last change at ${made.at(-1)?.[0]} s`);
 });
 
+for (const period of [1, 30]) {
+  test(`autoscale: whenever a step comes, it is answered within 600 ms, and changes are ${period} s apart`, () => {
+    for (let phase = 0; phase < 10; phase += 1) {
+      const step = 40 + phase / 10;
+      const settings = { ...SETTINGS, refreshPeriodInSeconds: period };
+      const made = changes((second) => (second < step ? 0 : 4), 120, 1, settings);
+      const [[first] = [Number.NaN]] = made;
+      assert.ok(first - step <= 0.6, `step at ${step} s, first change at ${first} s`);
+      for (const [index, [second]] of made.entries()) {
+        const next = made[index + 1]?.[0] ?? Number.POSITIVE_INFINITY;
+        assert.ok(next - second >= period - 1e-9, `${second} s, then ${next} s`);
+      }
+    }
+  });
+}
+
 test('autoscale: removes after a minute of calm, and no sooner', () => {
   const made = changes((second) => (second < 5 ? 4 : 1), 180);
   const down = made.filter(([, replicas], index) => index > 0 && replicas < (made[index - 1]?.[1] ?? 0));
