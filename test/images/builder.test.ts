@@ -97,6 +97,15 @@ function builderSuite(registryCommand: string, base: BaseImage): void {
       build(project),
       (error) => AksmlError.is(error, 'image.buildFailed') && error.logTail.some((line) => line.includes('why')),
     );
+    const conda = { channels: ['conda-forge'], dependencies: ['python=3.11', 'r-base'], pip: [] };
+    const fromConda = environmentDefinition({
+      python: { userManagedDependencies: false, condaDependencies: conda },
+      docker: { ...definition.docker, baseImage },
+    });
+    await assert.rejects(
+      build({ sourceDirectory, definition: fromConda }),
+      (error) => AksmlError.is(error, 'image.needsConda') && /mambaorg\/micromamba/.test(error.remedy ?? ''),
+    );
     const bare = await joinTeam(t, `${running.host}/bare`, { environment: { ...process.env, PATH: folder } });
     await assert.rejects(bare.build(project), (error) => AksmlError.is(error, 'image.needsBuilder'));
   });

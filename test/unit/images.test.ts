@@ -11,12 +11,16 @@ import { promisify } from 'node:util';
 import tar from 'tar-stream';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
+import { planEnvironment } from '../../src/engine/environments/plan.ts';
 import { readBaseImage } from '../../src/engine/images/base-image.ts';
 import { chooseBasePython, combineFinds } from '../../src/engine/images/base-python.ts';
 import { packageBuildContext } from '../../src/engine/images/build-context.ts';
 import { buildCommand, findBuilder } from '../../src/engine/images/builder.ts';
 import { builderLogin } from '../../src/engine/images/builder-login.ts';
 import { pinContext } from '../../src/engine/images/context-pin.ts';
+import { stepsDockerfile } from '../../src/engine/images/docker-steps.ts';
+import { setupFiles } from '../../src/engine/images/dockerfile.ts';
+import { findBase } from '../../src/engine/images/image-base.ts';
 import type { ImageConfig } from '../../src/engine/images/image-config.ts';
 import { findImage } from '../../src/engine/images/image-source.ts';
 import { type LayerEntry, packEntries, storeLayer } from '../../src/engine/images/layer.ts';
@@ -367,6 +371,50 @@ test('what a build context is known by changes with its files: of a git branch, 
     content('storageAccount', 'https://x.example/c.tar?sig=secret', async () => new Response(null, { headers }));
   assert.notEqual((await web({ etag: '"1"' })).content, (await web({ etag: '"2"' })).content);
   await assert.rejects(web({}), (error) => isCode('image.contextUnreadable')(error) && !/secret/.test(String(error)));
+});
+
+test('without a base image, packages from PyPI get a Python and those from conda get micromamba, by an install script that takes it', async (t) => {
+  const asked: string[] = [];
+  const tools = {
+    home: openHome({ AKSML_HOME: await temporaryFolder(t) }),
+    environment: {},
+    clock: () => new Date(),
+    version: '0',
+    fetch: async (url: string | URL | Request) => {
+      asked.push(String(url));
+      return new Response(null, { status: 404 });
+    },
+  };
+  for (const dependencies of [['python=3.11'], ['python=3.11', 'r-base']]) {
+    const condaDependencies = { channels: ['conda-forge'], dependencies, pip: ['idna'] };
+    const definition = environmentDefinition({ python: { userManagedDependencies: false, condaDependencies } });
+    const plan = planEnvironment(definition);
+    await assert.rejects(findBase(tools, { definition }, plan), isCode('image.notFound'));
+    if (plan.installer !== 'conda') continue;
+    const lines = stepsDockerfile(definition, plan, 'BASE').trimEnd().split('\n');
+    const setup = '/azureml-environment-setup';
+    assert.deepEqual(lines, [
+      'FROM BASE',
+      'USER root',
+      `COPY ${setup.slice(1)} ${setup}`,
+      `RUN sh ${setup}/install.sh '3.11' conda`,
+    ]);
+    const files = new Map(setupFiles(plan, definition));
+    assert.match(files.get('conda_dependencies.yml') ?? '', /- r-base\n/);
+    // A real shell, with a micromamba that tells how it was called.
+    const folder = await temporaryFolder(t);
+    for (const [name, content] of files) await writeFile(join(folder, name), content);
+    await writeFile(join(folder, 'micromamba'), '#!/bin/sh\necho "$@"\n', { mode: 0o755 });
+    const run = (PATH: string) =>
+      promisify(execFile)('sh', [join(folder, 'install.sh'), '3.11', 'conda'], { env: { PATH } });
+    const { stdout } = await run(`${folder}:/usr/bin:/bin`);
+    assert.equal(
+      stdout,
+      'create --yes --prefix /azureml-envs/aksml --file conda_dependencies.yml\nclean --all --yes\n',
+    );
+  }
+  assert.match(asked[0] ?? '', /library\/python\/manifests\/3\.11-slim$/);
+  assert.match(asked.at(-1) ?? '', /mambaorg\/micromamba\/manifests\/latest$/);
 });
 
 test("of an image for several platforms the wanted one is taken, and of Docker's own types the content", async (t) => {

@@ -14,6 +14,7 @@ import { type DockerSteps, imagesOf, SETUP } from './docker-steps.ts';
 import { setupFiles } from './dockerfile.ts';
 import type { ImageTools } from './image-request.ts';
 import { findImage } from './image-source.ts';
+import { NO_CONDA } from './install-script.ts';
 
 export interface BuiltBaseRequest {
   readonly definition: EnvironmentDefinition;
@@ -90,6 +91,7 @@ async function runOrThrow(
   const { exitCode, stdout, stderr } = await run(command, { signal, onLine, onOutput: onLine });
   if (exitCode === 0) return;
   const said = `${stdout}\n${stderr}`.split('\n').filter((line) => line.trim() !== '');
+  if (said.some((line) => line.includes(NO_CONDA))) throw needsConda(said);
   throw new AksmlError(
     'image.buildFailed',
     `${name} could not carry out the environment's Docker steps: ${said.at(-1)?.trim() ?? `exit code ${exitCode}`}`,
@@ -103,6 +105,20 @@ async function runOrThrow(
 }
 
 const LOG_LINES = 20;
+
+function needsConda(said: readonly string[]): AksmlError {
+  return new AksmlError(
+    'image.needsConda',
+    'The environment has packages from conda, and its base image has neither micromamba, mamba nor conda.',
+    {
+      fault: 'input',
+      subject: 'docker.baseImage',
+      logTail: said.slice(-LOG_LINES),
+      remedy:
+        'Name a base image that has one of them, such as docker.io/mambaorg/micromamba, or none; or take the packages from PyPI (pip) instead.',
+    },
+  );
+}
 
 function needsBuilder(): AksmlError {
   return new AksmlError(

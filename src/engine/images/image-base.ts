@@ -20,6 +20,9 @@ import { pythonLayer, pythonPath } from './python-layer.ts';
 /** When the environment names neither base image nor Python. */
 const DEFAULT_PYTHON = '3.12';
 
+/** For packages from conda when no base image is named: Debian with micromamba. */
+const CONDA_BASE = 'docker.io/mambaorg/micromamba:latest';
+
 /** What decides the base image. */
 export interface BaseRequest {
   readonly definition: EnvironmentDefinition;
@@ -28,19 +31,21 @@ export interface BaseRequest {
 }
 
 /**
- * The base image of the environment as it is now: the one that is named, else Debian with the wanted Python as Docker's library has it.
+ * The base image of the environment as it is now: the one that is named, else Debian with the wanted Python as Docker's library has it, or
+ * with micromamba.
  * (v1's own default image is 2 GB and has another Python in it.) Only manifest and configuration are read.
  * @throws AksmlError `image.*` | `registry.*`
  */
 export async function findBase(
   store: ImageTools,
   request: BaseRequest,
-  { python }: Pick<EnvironmentPlan, 'python'>,
+  { python, installer }: Pick<EnvironmentPlan, 'python' | 'installer'>,
   signal?: AbortSignal,
 ): Promise<BaseImage> {
   const { definition } = request;
   const wanted = wantedMinor(python)?.join('.') ?? DEFAULT_PYTHON;
-  const name = namedBaseImage(request) ?? `docker.io/library/python:${wanted}-slim`;
+  const preset = installer === 'conda' ? CONDA_BASE : `docker.io/library/python:${wanted}-slim`;
+  const name = namedBaseImage(request) ?? preset;
   const source = await findImage(name, {
     fetch: store.registryFetch ?? store.fetch,
     credentials: credentialsFor(store, definition),

@@ -1,6 +1,9 @@
 /** Where a build puts the environment, as v1's images had it. */
 export const BUILT_ENVIRONMENT = '/azureml-envs/aksml';
 
+/** What the script says where conda is needed and there is none. */
+export const NO_CONDA = 'This environment needs conda, and the base image has none.';
+
 /**
  * Installs the environment while an image is built: with conda where the base image has it, as v1 did, else from PyPI into a virtual
  * environment. First argument: the minor version of Python that is wanted; second: `conda` when PyPI cannot do it.
@@ -29,7 +32,7 @@ for conda in mamba conda; do
 done
 
 if [ "\${2:-}" = conda ]; then
-  echo 'This environment needs conda, and the base image has none.' >&2
+  echo '${NO_CONDA}' >&2
   exit 1
 fi
 for python in "python\${1:-3}" python3 python; do
