@@ -35,6 +35,8 @@ export interface HaproxySettings {
 /** Requests with a larger body are received whole by the activator first. Bytes. */
 export const BUFFERED_BODY = 56 * 1024;
 const BUFFER = 64 * 1024;
+/** Of freed memory that each thread keeps for itself, so that a buffer is not got from the system for every request. Bytes. */
+const HOT_MEMORY = 8 * 1024 * 1024;
 /** A client that sends its headers, or a small body, more slowly is given up. Seconds. */
 export const SLOWEST_REQUEST_S = 30;
 /** Traffic is split into so many parts: percentiles have four decimals. */
@@ -108,6 +110,7 @@ function globalSection({ folder, threads, maxConnections }: HaproxySettings): st
       maxconn ${maxConnections}
       hard-stop-after 1h
       tune.bufsize ${BUFFER}
+      tune.memory.hot-size ${HOT_MEMORY}
       tune.http.maxhdr 128
       tune.h2.fe.max-concurrent-streams 128
       tune.h2.fe.glitches-threshold 1000
@@ -170,10 +173,11 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       option redispatch 1
       http-reuse always
       http-request set-timeout server var(txn.target),field(5,:)
-      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found } { srv_name -m str elsewhere }
       http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
-      http-response set-var(txn.limit_ms) var(txn.target),field(4,:) if { status ge 500 }
-      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF} if { status ge 500 } { res.timer.hdr,sub(txn.limit_ms) -m int ge 0 }
+      http-response allow if { status lt 500 }
+      http-response set-var(txn.limit_ms) var(txn.target),field(4,:)
+      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF} if { res.timer.hdr,sub(txn.limit_ms) -m int ge 0 }
       http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
     '',
     'defaults held',
@@ -186,7 +190,7 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       retry-on conn-failure 503
       http-send-name-header x-aksml-replica
       http-request set-timeout server var(txn.target),field(4,:)
-      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found } { srv_name -m str elsewhere }
       http-response set-status 503 if { status 599 }
       http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
     '',
@@ -227,7 +231,6 @@ const REQUEST_IDS = lines`
       http-request set-var(txn.id) req.fhdr(x-request-id) if { var(txn.unusual) -m bool } { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
       http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
       http-request set-var(txn.given_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
-      http-request set-var(txn.ms_id) var(txn.id)
       http-request set-var(txn.ms_id) var(txn.client_id) if { var(txn.client_id) -m len gt 0 }
       http-request set-var(txn.ms_id) var(txn.given_id) if { var(txn.given_id) -m len gt 0 }
       http-request set-header x-request-id %[var(txn.id)]`;
@@ -251,9 +254,10 @@ const RESPONSE_HEADERS = lines`
       http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
       http-after-response set-header x-request-id %[var(txn.id)]
-      http-after-response set-header x-ms-request-id %[var(txn.ms_id)]
+      http-after-response set-header x-ms-request-id %[var(txn.id)]
       http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
       http-after-response allow if { var(txn.short) -m bool }
+      http-after-response set-header x-ms-request-id %[var(txn.ms_id)] if { var(txn.ms_id) -m found }
       http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
       http-after-response set-header access-control-allow-origin %[var(txn.origin)] if { var(txn.origin) -m found }
       http-after-response set-header access-control-expose-headers "azureml-model-deployment, x-request-id, x-ms-request-id, x-ms-client-request-id, x-ms-run-function-failed, x-ms-run-fn-exec-ms" if { var(txn.origin) -m found }
@@ -301,14 +305,14 @@ function publicFrontend(settings: HaproxySettings): string {
       http-request set-var(txn.limit) var(txn.entry),field(3,|)
       http-request set-var(txn.target) var(txn.entry),field(4,|)`,
     authentication(folder, 'K', 'T'),
-    splitting('S'),
+    splitting('S', 'L'),
     lines`
       http-request set-var(txn.version) var(txn.target),field(2,:)
       http-request set-var(txn.backend) var(txn.target),field(1,:)
       http-request set-var(txn.rest) path,field(6,/,0)
-      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { var(txn.flags) -m reg ^[KTN] } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
-      http-request set-var(txn.short) bool(true) if { var(txn.flags) -m reg ^[KTN] } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } { req.fhdr(content-length) -m int le ${BUFFERED_BODY} }
-      http-request set-var(txn.short) bool(true) if METH_GET !{ var(txn.short) -m bool } { var(txn.flags) -m reg ^[KTN] } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } !{ req.hdr(content-length) -m found }
+      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { var(txn.flags) -m beg K T N } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
+      http-request set-var(txn.short) bool(true) if { var(txn.flags) -m beg K T N } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } { req.fhdr(content-length) -m int le ${BUFFERED_BODY} }
+      http-request set-var(txn.short) bool(true) if METH_GET !{ var(txn.short) -m bool } { var(txn.flags) -m beg K T N } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } !{ req.hdr(content-length) -m found }
       http-request set-path /%[var(txn.rest)] if { var(txn.short) -m bool }
       http-request del-header authorization if { var(txn.short) -m bool }
       http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)] if { var(txn.short) -m bool }
@@ -324,7 +328,7 @@ function publicFrontend(settings: HaproxySettings): string {
       ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
       http-request set-var(txn.session) req.cook(aksml-session) if { var(txn.flags) -m sub y }
       http-request set-var(txn.session) req.fhdr(aksml-session) if { var(txn.flags) -m sub y } { req.hdr(aksml-session) -m found }`,
-    splitting('s'),
+    splitting('s', 'l'),
     lines`
       http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
       http-request set-var(txn.target) var(txn.name),concat(/,txn.asked),${map('versions')} if { var(txn.asked) -m found }
@@ -381,13 +385,15 @@ function authentication(folder: string, key: string, token: string): string {
       http-request sc-set-gpt0(0) var(txn.expiry) if { var(txn.verified) -m found } ${forTokens}`;
 }
 
-/** Chooses among the versions of an endpoint whose flags have this letter. */
-function splitting(flag: string): string {
+/** Chooses among the versions of an endpoint whose flags have the first letter; with the second there are more than two. */
+function splitting(flag: string, many: string): string {
   const split = `{ var(txn.flags) -m sub ${flag} }`;
+  const more = `{ var(txn.flags) -m sub ${many} }`;
   const part = (nth: number) => {
     const before = `var(txn.entry),field(${2 * nth + 1},|),sub(txn.dice)`;
     const target = `var(txn.entry),field(${2 * nth + 2},|)`;
-    return `http-request set-var(txn.target) ${target} if ${split} { ${before} -m int le 0 } { ${target} -m len gt 0 }`;
+    const isThere = nth === 2 ? split : `${more} { ${target} -m len gt 0 }`;
+    return `http-request set-var(txn.target) ${target} if ${isThere} { ${before} -m int le 0 }`;
   };
   return lines`
       http-request set-var(txn.dice) rand(${PARTS}) if ${split}

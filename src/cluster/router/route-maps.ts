@@ -81,8 +81,8 @@ function addressEntries({ name, allowedAddresses, requestsPerSecond }: RoutedEnd
 }
 
 /**
- * `k` keys, `t` tokens, `n` no authentication; `s` split, `h` healthy; and what few endpoints want: `c` CORS, `o` own routes, `y` sticky,
- * `m` mirrored, `a` addresses, `r` rate. Those that want none of it have the first and `s` as capitals.
+ * `k` keys, `t` tokens, `n` no authentication; `s` split, `l` among more than two; `h` healthy; and what few endpoints want: `c` CORS, `o` own routes, `y` sticky,
+ * `m` mirrored, `a` addresses, `r` rate. Those that want none of it have the first, `s` and `l` as capitals.
  */
 function flagsOf(endpoint: RoutedEndpoint, parts: number): string {
   const { auth, versions, corsAllowedOrigins, sticky, mirror, allowedAddresses, requestsPerSecond } = endpoint;
@@ -94,7 +94,7 @@ function flagsOf(endpoint: RoutedEndpoint, parts: number): string {
     allowedAddresses ? 'a' : '',
     requestsPerSecond === undefined ? '' : 'r',
   ].join('');
-  const usual = `${{ key: 'k', token: 't', none: 'n' }[auth.mode]}${parts > 1 ? 's' : ''}`;
+  const usual = `${{ key: 'k', token: 't', none: 'n' }[auth.mode]}${parts > 1 ? 's' : ''}${parts > 2 ? 'l' : ''}`;
   return `${unusual === '' ? usual.toUpperCase() : usual}${versions.some(isHot) ? 'h' : ''}${unusual}`;
 }
 
