@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EndpointChange, Keys, LogLine, LogQuery } from '../contract/compute-target.ts';
-import type { Endpoint } from '../contract/endpoint.ts';
 import type { ParamsOf } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
+import { restoreEndpoint } from '../engine/endpoints/restore.ts';
 import { askService, deleteService, getService, matching, readLogs, readSwagger } from '../engine/endpoints/service.ts';
 import { updateEndpoint } from '../engine/endpoints/update.ts';
 import { sampleBetween } from '../serving/metrics.ts';
@@ -43,9 +43,8 @@ export const ENDPOINT: HandlersOf<'endpoint'> = {
     return null;
   },
   'endpoint.restore': async ({ endpoint, ...scope }, { host, signal }) => {
-    const { target } = await host.engine(scope);
-    const keys = deletedKeys.get(endpoint.metadata.uid ?? '');
-    return target.applyEndpoint(asNew(endpoint), keys === undefined ? undefined : { keys }, signal);
+    const engine = await host.engine(scope);
+    return restoreEndpoint(engine, endpoint, deletedKeys.get(endpoint.metadata.uid ?? ''), { signal });
   },
   'endpoint.run': async ({ name, body, versionName, headers, ...scope }, { host, signal }) =>
     askService(
@@ -88,22 +87,6 @@ export const ENDPOINT: HandlersOf<'endpoint'> = {
     return null;
   },
 };
-
-/** As something to be created; its history goes on. */
-function asNew({ apiVersion, kind, metadata, spec }: Endpoint): Endpoint {
-  const { name, namespace, labels, annotations } = metadata;
-  return {
-    apiVersion,
-    kind,
-    metadata: {
-      name,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(labels === undefined ? {} : { labels }),
-      ...(annotations === undefined ? {} : { annotations }),
-    },
-    spec,
-  };
-}
 
 function logQuery({ versionName, replica, init, lines, since, grep, follow }: ParamsOf<'endpoint.logs'>): LogQuery {
   return {

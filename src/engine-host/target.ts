@@ -76,6 +76,7 @@ export const TARGET: HandlersOf<'target'> = {
 
 function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
   const { folder, name, kubeconfig, context, namespaces, purpose, registry, controllerImage } = params;
+  const { serviceType, loadBalancerType, loadBalancerSubnet, routers } = params;
   return {
     name,
     cwd: folder,
@@ -85,6 +86,10 @@ function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
     ...(purpose === undefined ? {} : { purpose }),
     ...(registry === undefined ? {} : { registry }),
     ...(controllerImage === undefined ? {} : { controllerImage }),
+    ...(serviceType === undefined ? {} : { serviceType }),
+    ...(loadBalancerType === undefined ? {} : { loadBalancerType }),
+    ...(loadBalancerSubnet === undefined ? {} : { loadBalancerSubnet }),
+    ...(routers === undefined ? {} : { routers }),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { ParamsOf } from '../contract/engine-api.ts';
 import { findEndpoint } from '../engine/endpoints/deploy.ts';
+import { restoreVersion } from '../engine/endpoints/restore.ts';
 import { setTraffic } from '../engine/endpoints/traffic.ts';
 import { createVersion, deleteVersion, planVersion, updateVersion } from '../engine/endpoints/update.ts';
 import { changing, versionChange } from './deployment.ts';
@@ -24,6 +25,10 @@ export const VERSION: HandlersOf<'version'> = {
   'version.delete': async (params, call) => {
     const engine = await call.host.engine(params);
     return changing(params.name, call, (run) => deleteVersion(engine, params, run));
+  },
+  'version.restore': async ({ before, versionName, ...scope }, call) => {
+    const engine = await call.host.engine(scope);
+    return changing(before.metadata.name, call, (run) => restoreVersion(engine, { before, versionName }, run));
   },
   'version.scale': async ({ scale, ...params }, call) => {
     const { host, signal } = call;

@@ -42,6 +42,7 @@ function attachWording(plan: Extract<Question, { kind: 'attach' }>['plan']): Wor
     detail: [
       plan.objects.join('\n'),
       t('It runs the image {0}.', plan.image),
+      ...(plan.frontEnd === undefined ? [] : [t('Requests reach the cluster by {0}.', plan.frontEnd)]),
       t('Endpoints go into {0}; their images come from {1}.', plan.namespaces.join(', '), plan.registry),
       ...plan.problems.map(({ message, remedy }) => [message, remedy].filter(Boolean).join(' ')),
     ].join('\n\n'),

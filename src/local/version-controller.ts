@@ -94,6 +94,8 @@ export class VersionController {
   /** Ends all replicas: each when it has finished what it has, at the latest after `limitMs`. */
   leave(limitMs: number): void {
     this.#going = true;
+    // So does what is remembered of the endpoint: a version that comes back has to serve anew before it gets traffic.
+    this.#served = undefined;
     this.#drainLimitMs = limitMs;
     this.reconcile();
   }

@@ -170,6 +170,20 @@ suite('the configuration form', { skip: 'skip' in found ? found.skip : false }, 
     await form.close();
   });
 
+  test('a registered environment takes the place of the one that the file describes', async () => {
+    const { wish, document, view } = world('inferenceconfig', INFERENCE);
+    const form = await openForm(browser, wish);
+    const choice = form.page.getByRole('combobox', { name: 'Registered environment' });
+    await choice.click();
+    await form.page.getByRole('option', { name: 'shared:2' }).click();
+    await until(() => document.edits.length === 1);
+    assert.deepEqual(contentOf(document.text).values['environment'], { name: 'shared', version: '2' });
+    form.server.notify('file', view());
+    await form.page.getByRole('textbox', { name: 'environment.name' }).waitFor();
+    await until(async () => (await choice.textContent())?.includes('shared:2') ?? false);
+    await form.close();
+  });
+
   test('a file in YAML of its own is shown as what it is', async () => {
     const { wish } = world('deploymentconfig', 'computeType: aks\n');
     const form = await openForm(browser, wish);

@@ -143,6 +143,13 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     await form.page.getByRole('combobox', { name: 'Context' }).click();
     await form.page.getByRole('option', { name: 'prod' }).click();
     await form.page.getByRole('textbox', { name: 'Registry' }).fill('registry.example/team');
+    await form.page.getByRole('combobox', { name: 'Front end' }).click();
+    await form.page.getByRole('option', { name: 'A load balancer inside the virtual network' }).click();
+    await form.page.getByRole('textbox', { name: 'Subnet' }).fill('apps');
+    const routers = form.page.getByRole('textbox', { name: 'Routers' });
+    await routers.fill('two');
+    await form.page.getByText('Write a number of routers.').waitFor();
+    await routers.fill('2');
     await form.page.getByRole('button', { name: 'Attach', exact: true }).click();
     await form.page.getByText('Check the network.').waitFor();
     await form.page.getByRole('button', { name: 'Attach', exact: true }).click();
@@ -154,6 +161,9 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
       kubeconfig: '/home/me/.kube/other',
       context: 'prod',
       registry: 'registry.example/team',
+      loadBalancerType: 'InternalLoadBalancer',
+      loadBalancerSubnet: 'apps',
+      routers: 2,
     });
     await form.close();
   });

@@ -6,7 +6,7 @@ import { INFERENCE_KEYS } from '../../src/contract/configuration/inference-keys.
 import { configurationSchema } from '../../src/engine/config/schema.ts';
 import { contentOf, difference, editedText } from '../../src/extension/forms/configuration-text.ts';
 import { condaLists, withLists } from '../../webview-ui/configuration/conda.ts';
-import { GROUPS, shownGroups } from '../../webview-ui/configuration/fields.ts';
+import { environmentReference, GROUPS, shownGroups } from '../../webview-ui/configuration/fields.ts';
 import { calculate } from '../../webview-ui/configuration/model.ts';
 import { otherProblems, problemsOf } from '../../webview-ui/configuration/problems.ts';
 
@@ -239,4 +239,19 @@ test("the replica calculator gives v1's worked example, with the file's figures 
   const values = { autoScaler: { targetUtilization: 50 }, maxConcurrentRequestsPerContainer: 4 };
   assert.equal(calculate(load, values)?.replicas, 100);
   assert.equal(calculate({ ...load, secondsPerRequest: 'soon' }, {}), undefined);
+});
+
+test('an environment that says nothing but its name refers to a registered one', () => {
+  const REFERENCES: readonly (readonly [environment: unknown, reference: string | undefined])[] = [
+    [{ name: 'shared', version: '2' }, 'shared:2'],
+    [{ name: 'shared', version: null }, 'shared'],
+    [{ name: 'shared', version: '2', python: null }, 'shared:2'],
+    [{ name: 'shared', docker: {} }, undefined],
+    [{ version: '2' }, undefined],
+    ['shared', undefined],
+    [undefined, undefined],
+  ];
+  for (const [environment, reference] of REFERENCES) {
+    assert.equal(environmentReference({ environment }), reference, JSON.stringify(environment));
+  }
 });

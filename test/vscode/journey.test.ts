@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ANSWER, DEPLOY, type World, writeProject } from '../local/world.ts';
 import { findChromium } from './chromium.ts';
@@ -119,7 +121,7 @@ async function redeploy(workbench: Workbench): Promise<void> {
 test('an endpoint gets a second version, which gets a part of the traffic, and lets callers in by tokens', {
   skip,
 }, async (t) => {
-  const world = await openVsCode({ project: writeVersioned });
+  const world = await openVsCode({ project: writeVersioned, variables: { SHOP_SECRET: SECRET } });
   t.after(world.close);
   const { workbench } = world;
 
@@ -146,6 +148,17 @@ test('an endpoint gets a second version, which gets a part of the traffic, and l
     }
   });
 
+  await step(t, world, 'a deleted version comes back with its share and its secret when that is undone', async () => {
+    await workbench.choose(workbench.row('shop-next').first(), 'Delete Version…');
+    await workbench.answer('Delete the version shop-next of shop?', 'Delete');
+    await workbench.row('shop-next').waitFor({ state: 'detached' });
+    await workbench.press('Deleted: shop-next of shop.', 'Undo');
+    await workbench.spoken(/^shop-next, version of shop, Healthy/).waitFor();
+    await workbench.page.getByRole('treeitem').filter({ hasText: 'shop-next30 % traffic' }).waitFor();
+    const answers = await world.aksml('endpoint', 'realtime', 'run', '-n', 'shop', '--vn', 'shop-next', '-d', '{}');
+    assert.match(answers.stdout, new RegExp(SECRET), answers.stderr);
+  });
+
   await step(t, world, 'a token is fetched, told of by its claims, and copied', async () => {
     await workbench.choose(workbench.row('shop').first(), 'Keys and Tokens…');
     const form = await workbench.webview('h1:has-text("Keys and tokens of shop")');
@@ -167,8 +180,16 @@ test('an endpoint gets a second version, which gets a part of the traffic, and l
   });
 });
 
+const SECRET = 'swordfish';
+
 async function writeVersioned(world: World): Promise<void> {
-  await writeProject(world);
+  await writeProject(world, ANSWER(1).replace('"answer": 1', '"answer": os.environ["TOLD"]'));
+  const inference = await readFile(join(world.project, 'inferenceconfig.json'), 'utf8');
+  const told = inference.replace(
+    '"environmentVariables":{',
+    `"environmentVariables":{"TOLD":"\${secret:SHOP_SECRET}",`,
+  );
+  await world.write('inferenceconfig.json', told);
   const first = { computeType: 'aksendpoint', numReplicas: 1, versionName: 'blue', authEnabled: false };
   await world.write('deploymentconfig.json', JSON.stringify({ ...first, tokenAuthEnabled: true }));
 }

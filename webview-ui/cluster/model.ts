@@ -5,6 +5,10 @@ import type { ClusterWish } from '../../src/contract/webview/cluster.ts';
 import type { RunView } from '../../src/contract/webview/run.ts';
 import type { Failure } from '../components/failure.ts';
 
+/** By whom and where the front end is reached. */
+export const REACHES = ['public', 'internal', 'nodePort', 'clusterIp'] as const;
+export type Reach = (typeof REACHES)[number];
+
 /** As it was typed. A kubeconfig is named, never read here. */
 export const CLUSTER_DRAFT = v.object({
   name: v.string(),
@@ -13,6 +17,9 @@ export const CLUSTER_DRAFT = v.object({
   context: v.string(),
   namespace: v.string(),
   registry: v.string(),
+  reach: v.picklist(REACHES),
+  subnet: v.string(),
+  routers: v.string(),
 });
 export type ClusterDraft = v.InferOutput<typeof CLUSTER_DRAFT>;
 
@@ -49,6 +56,9 @@ const EMPTY: ClusterDraft = {
   context: '',
   namespace: '',
   registry: '',
+  reach: 'public',
+  subnet: '',
+  routers: '',
 };
 
 export function startCluster(draft: ClusterDraft | undefined): ClusterState {
@@ -79,8 +89,8 @@ export function reduceCluster(state: ClusterState, action: ClusterAction): Clust
 }
 
 export type ClusterProblem = {
-  readonly field: 'name' | 'namespace';
-  readonly kind: 'rule' | 'taken';
+  readonly field: 'name' | 'namespace' | 'routers';
+  readonly kind: 'rule' | 'taken' | 'number';
   readonly hint: string;
 };
 
@@ -93,10 +103,14 @@ export function draftProblem({ draft, taken }: Pick<ClusterState, 'draft' | 'tak
   if (draft.namespace !== '' && !followsRule(NAMESPACE, draft.namespace)) {
     return { field: 'namespace', kind: 'rule', hint: NAMESPACE.hint };
   }
+  if (draft.routers !== '' && !/^\d{1,2}$/.test(draft.routers.trim())) {
+    return { field: 'routers', kind: 'number', hint: draft.routers };
+  }
   return undefined;
 }
 
-export function wishOf({ name, purpose, kubeconfig, context, namespace, registry }: ClusterDraft): ClusterWish {
+export function wishOf(draft: ClusterDraft): ClusterWish {
+  const { name, purpose, kubeconfig, context, namespace, registry, routers } = draft;
   return {
     name,
     purpose,
@@ -104,5 +118,26 @@ export function wishOf({ name, purpose, kubeconfig, context, namespace, registry
     ...(context.trim() === '' ? {} : { context: context.trim() }),
     ...(namespace === '' ? {} : { namespace }),
     ...(registry.trim() === '' ? {} : { registry: registry.trim() }),
+    ...reachOf(draft),
+    ...(routers.trim() === '' ? {} : { routers: Number(routers) }),
   };
+}
+
+/** A load balancer with a public address goes without saying. */
+function reachOf({ reach, subnet }: ClusterDraft): Pick<ClusterWish, 'serviceType' | 'loadBalancerType'> {
+  switch (reach) {
+    case 'public':
+      return {};
+    case 'internal':
+      return {
+        loadBalancerType: 'InternalLoadBalancer',
+        ...(subnet.trim() === '' ? {} : { loadBalancerSubnet: subnet.trim() }),
+      };
+    case 'nodePort':
+      return { serviceType: 'NodePort' };
+    case 'clusterIp':
+      return { serviceType: 'ClusterIP' };
+    default:
+      return reach satisfies never;
+  }
 }

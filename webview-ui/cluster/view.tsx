@@ -3,7 +3,14 @@ import { Banner, FailureBanner, Field, Head, Loading } from '../components/parts
 import { Run } from '../components/run-view.tsx';
 import { Button, Dropdown, TextField } from '../components/toolkit.ts';
 import { l10n } from '../host/l10n.ts';
-import { type ClusterAction, type ClusterDraft, type ClusterState, draftProblem } from './model.ts';
+import {
+  type ClusterAction,
+  type ClusterDraft,
+  type ClusterState,
+  draftProblem,
+  REACHES,
+  type Reach,
+} from './model.ts';
 
 export interface ClusterViewProps {
   readonly state: ClusterState;
@@ -55,12 +62,11 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
   const { draft } = state;
   const problem = draftProblem(state);
   const change = (changes: Partial<ClusterDraft>) => dispatch({ type: 'draft', changes });
-  const wrong = (field: 'name' | 'namespace') =>
-    problem?.field !== field || draft[field] === ''
-      ? undefined
-      : problem.kind === 'taken'
-        ? l10n.t('There is a compute target {0} already.', problem.hint)
-        : problem.hint;
+  const wrong = (field: 'name' | 'namespace' | 'routers') => {
+    if (problem?.field !== field || draft[field] === '') return undefined;
+    if (problem.kind === 'taken') return l10n.t('There is a compute target {0} already.', problem.hint);
+    return problem.kind === 'number' ? l10n.t('Write a number of routers.') : problem.hint;
+  };
   return (
     <section class="columns two fields-plain" aria-label={l10n.t('Cluster')}>
       <Field label={l10n.t('Name')} help={l10n.t('How deployments call it.')}>
@@ -121,7 +127,65 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
       <Field label={l10n.t('Context')} help={l10n.t('Of the kubeconfig; its current one where none is named.')}>
         <Context contexts={state.contexts} value={draft.context} onChange={(context) => change({ context })} />
       </Field>
+      <FrontEnd draft={draft} wrong={wrong('routers')} onChange={change} />
     </section>
+  );
+}
+
+interface FrontEndProps {
+  readonly draft: ClusterDraft;
+  /** What is wrong with the number of routers. */
+  readonly wrong: string | undefined;
+  readonly onChange: (changes: Partial<ClusterDraft>) => void;
+}
+
+function FrontEnd({ draft, wrong, onChange }: FrontEndProps): VNode {
+  const reaches: Readonly<Record<Reach, string>> = {
+    public: l10n.t('A load balancer with a public address'),
+    internal: l10n.t('A load balancer inside the virtual network'),
+    nodePort: l10n.t('A port of every node'),
+    clusterIp: l10n.t('From within the cluster alone'),
+  };
+  return (
+    <>
+      <Field
+        label={l10n.t('Front end')}
+        help={l10n.t('How callers reach the endpoints. A load balancer is what the cluster has to give one for.')}
+      >
+        <Dropdown
+          label={l10n.t('Front end')}
+          value={draft.reach}
+          choices={REACHES.map((value) => ({ value, text: reaches[value] }))}
+          onChange={(reach) => onChange({ reach: REACHES.find((known) => known === reach) ?? 'public' })}
+        />
+      </Field>
+      <Field
+        label={l10n.t('Routers')}
+        help={l10n.t(
+          'How many take requests at once, 1 to 32; else 3 for FastProd, which gets more when it needs them, and 1 for DevTest.',
+        )}
+      >
+        <TextField
+          className="short"
+          label={l10n.t('Routers')}
+          inputMode="numeric"
+          placeholder={draft.purpose === 'FastProd' ? '3' : '1'}
+          value={draft.routers}
+          invalid={wrong !== undefined}
+          description={wrong}
+          onInput={(routers) => onChange({ routers })}
+        />
+        {wrong === undefined ? null : <p class="wrong">{wrong}</p>}
+      </Field>
+      {draft.reach === 'internal' ? (
+        <Field
+          label={l10n.t('Subnet')}
+          help={l10n.t('On AKS: where the load balancer has its address; else that of the nodes.')}
+        >
+          <TextField label={l10n.t('Subnet')} value={draft.subnet} onInput={(subnet) => onChange({ subnet })} />
+        </Field>
+      ) : null}
+    </>
   );
 }
 

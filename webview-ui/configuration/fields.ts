@@ -178,6 +178,16 @@ export function valueAt(values: Values, path: readonly string[]): unknown {
   return value ?? undefined;
 }
 
+/** `name` or `name:version` of the registered environment that the file refers to: an environment that says nothing else. */
+export function environmentReference(values: Values): string | undefined {
+  const value = valueAt(values, ['environment']);
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { name, version, ...others } = value as Values;
+  const says = Object.values(others).some((other) => other !== null && other !== undefined);
+  if (typeof name !== 'string' || name === '' || says) return undefined;
+  return version === undefined || version === null ? name : `${name}:${version}`;
+}
+
 /** `aks` unless the file says otherwise; case does not matter. */
 export function computeTypeOf(values: Values): string {
   const value = valueAt(values, ['computeType']);

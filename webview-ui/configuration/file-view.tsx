@@ -18,6 +18,7 @@ import {
 } from './fields.ts';
 import type { LoadDraft } from './model.ts';
 import { otherProblems, problemsOf } from './problems.ts';
+import { RegisteredEnvironment } from './registered-environment.tsx';
 
 export interface FileFormProps {
   readonly file: FileView;
@@ -70,6 +71,14 @@ export function FileForm(props: FileFormProps): VNode {
                 {groupTitle(group.id)}
               </h2>
               {group.id === 'scale' && filter.query === '' ? <CalculatorView {...props} /> : null}
+              {group.id === 'environment' && filter.query === '' ? (
+                <RegisteredEnvironment
+                  values={file.values}
+                  environments={props.offers.environments}
+                  disabled={props.disabled ?? false}
+                  onEdit={props.onEdit}
+                />
+              ) : null}
               <Fields {...props} group={group} />
             </section>
           ))}

@@ -54,6 +54,14 @@ export const WORKSPACE_METHODS = {
   ),
 };
 
+/** How the front end is reached; default: by a load balancer with a public address, and as many routers as the purpose asks for. */
+export const FRONT_END_WISH = {
+  serviceType: v.optional(v.picklist(['LoadBalancer', 'NodePort', 'ClusterIP'])),
+  loadBalancerType: v.optional(v.picklist(['PublicIp', 'InternalLoadBalancer'])),
+  loadBalancerSubnet: v.optional(v.string()),
+  routers: v.optional(v.number()),
+};
+
 const attachment = {
   name: v.string(),
   /** Default: the user's own kubeconfig and its current context. */
@@ -63,6 +71,7 @@ const attachment = {
   purpose: v.optional(v.picklist(['FastProd', 'DevTest'])),
   registry: v.optional(v.string()),
   controllerImage: v.optional(v.string()),
+  ...FRONT_END_WISH,
 };
 
 /** The person has seen what it does; otherwise they are asked by {@link QUESTION}. */

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { shape } from '../engine-api/method.ts';
+import { FRONT_END_WISH } from '../engine-api/resource-api.ts';
 import type { TargetView } from '../engine-api.ts';
 import type { RunView } from './run.ts';
 import { NO_PARAMS, NOTHING } from './shown.ts';
@@ -14,6 +15,7 @@ export const CLUSTER_WISH = v.object({
   /** `HOST/PREFIX`; absent: the workspace's own. */
   registry: v.optional(v.string()),
   purpose: v.picklist(['FastProd', 'DevTest']),
+  ...FRONT_END_WISH,
 });
 export type ClusterWish = v.InferOutput<typeof CLUSTER_WISH>;
 

@@ -3,6 +3,7 @@ import type { VersionSpec } from '../../contract/endpoint.ts';
 import type { ParamsOf } from '../../contract/engine-api.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
+import { showError } from '../show-error.ts';
 import { confirm, type EndpointNode, endpointOf, given, nodeOfKind, scopeOfEndpoint } from './pick.ts';
 
 const t = vscode.l10n.t;
@@ -77,6 +78,18 @@ export async function deleteVersion(window: AksmlWindow, on: CommandTarget): Pro
     t('Its {0} % of the traffic go to the default version. Its history stays.', status?.effectiveTraffic ?? 0),
     t('Delete'),
   );
-  const params = { ...workspace.scope, target, name, versionName: version.name };
-  await runOperation(window, t('Deleting {0}', version.name), 'version.delete', params);
+  const scope = { ...workspace.scope, target };
+  const versionName = version.name;
+  await runOperation(window, t('Deleting {0}', versionName), 'version.delete', { ...scope, name, versionName });
+  void offerUndo(window, { ...scope, before: endpoint, versionName });
+}
+
+async function offerUndo(window: AksmlWindow, params: ParamsOf<'version.restore'>): Promise<void> {
+  const undo = t('Undo');
+  const { before, versionName } = params;
+  const message = t('Deleted: {0} of {1}.', versionName, before.metadata.name);
+  if ((await vscode.window.showInformationMessage(message, undo)) !== undo) return;
+  await runOperation(window, t('Restoring {0}', versionName), 'version.restore', params).catch((error: unknown) =>
+    showError(window, error),
+  );
 }

@@ -1,0 +1,100 @@
+import type { EndpointSecrets, Keys } from '../../contract/compute-target.ts';
+import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
+import { AksmlError } from '../../contract/error.ts';
+import { validateTraffic } from '../../serving/traffic.ts';
+import type { Engine } from '../engine.ts';
+import { getRevision } from '../revisions/revisions.ts';
+import { applyAndWait } from './deploy.ts';
+import { splitVariables } from './secrets.ts';
+import type { RunOptions } from './stages.ts';
+import { pickVersion } from './versions.ts';
+
+/**
+ * Undoes a deletion: the endpoint as it was before, as something new whose history goes on. Without `keys`, new ones are made.
+ * @throws AksmlError `endpoint.exists` | `secret.notSet`
+ */
+export async function restoreEndpoint(
+  engine: Engine,
+  before: Endpoint,
+  keys: Keys | undefined,
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const { apiVersion, kind, metadata, spec } = before;
+  const { name, namespace, labels, annotations } = metadata;
+  const wanted: Endpoint = {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(labels === undefined ? {} : { labels }),
+      ...(annotations === undefined ? {} : { annotations }),
+    },
+    spec,
+  };
+  const secrets = await secretsOf(engine, name, spec.versions);
+  return applyAndWait(
+    engine,
+    wanted,
+    { secrets: { ...secrets, ...(keys === undefined ? {} : { keys }) }, wait: false },
+    options,
+  );
+}
+
+/**
+ * Undoes the deletion of a version: it has again the share of the traffic, the role and the copies that it had before.
+ * @throws AksmlError `version.exists` | `traffic.invalid` | `secret.notSet`
+ */
+export async function restoreVersion(
+  engine: Engine,
+  { before, versionName }: { readonly before: Endpoint; readonly versionName: string },
+  options: RunOptions = {},
+): Promise<Endpoint> {
+  const { name } = before.metadata;
+  const version = pickVersion(before, versionName);
+  const current = await engine.target.getEndpoint(name, options.signal);
+  const spec = withRestored(current.spec, before.spec, version);
+  const secrets = await secretsOf(engine, name, [version]);
+  return applyAndWait(engine, { ...current, spec }, { secrets, wait: false }, options);
+}
+
+/** What has come since then stays: the default version, another control, another mirror. */
+function withRestored(current: EndpointSpec, before: EndpointSpec, version: VersionSpec): EndpointSpec {
+  if (current.versions.some(({ name }) => name === version.name)) {
+    throw new AksmlError('version.exists', `There is a version ${version.name} again.`, {
+      fault: 'input',
+      subject: version.name,
+    });
+  }
+  const { type, ...rest } = version;
+  const isTaken = type === 'Control' && current.versions.some((other) => other.type === 'Control');
+  const role = type === undefined ? {} : { type: isTaken ? ('Treatment' as const) : type };
+  const versions = [...current.versions, { ...rest, ...role, isDefault: false }];
+  const problems = validateTraffic(versions);
+  const [first] = problems;
+  if (first) {
+    throw new AksmlError('traffic.invalid', first.message, {
+      fault: 'input',
+      subject: version.name,
+      problems,
+      ...(first.remedy === undefined ? {} : { remedy: first.remedy }),
+    });
+  }
+  const mirror = current.mirror ?? (before.mirror?.version === version.name ? before.mirror : undefined);
+  return { ...current, versions, ...(mirror === undefined ? {} : { mirror }) };
+}
+
+/** Compute targets forget the secret variables of what is deleted; they come from where they came from before. */
+async function secretsOf(
+  engine: Engine,
+  endpoint: string,
+  versions: readonly VersionSpec[],
+): Promise<Pick<EndpointSecrets, 'environmentVariables'>> {
+  const all: Record<string, Readonly<Record<string, string>>> = {};
+  for (const { name, revision: digest } of versions) {
+    const { revision } = await getRevision(engine, endpoint, name, digest);
+    const { secret } = splitVariables(revision.environment.definition.environmentVariables, engine.environment, false);
+    if (Object.keys(secret).length > 0) all[name] = secret;
+  }
+  return Object.keys(all).length === 0 ? {} : { environmentVariables: all };
+}
