@@ -58,7 +58,9 @@ export interface Envelope<Params = unknown> {
   readonly params: Params;
   /** Where to send events; absent when nobody wants them. */
   readonly progress?: string;
-  /** The request was under way when an earlier engine process ended. */
+  /** The request was sent before, to an engine process that ended: what it would make may be there. */
+  readonly repeated?: boolean;
+  /** And that process may have begun to change what serves. */
   readonly resumed?: boolean;
 }
 

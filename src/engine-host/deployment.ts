@@ -1,9 +1,11 @@
+import { isAbsolute } from 'node:path';
 import type { Endpoint } from '../contract/endpoint.ts';
 import { type MethodName, type ParamsOf, PYTHON_VARIABLE } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { OnProgress } from '../contract/event.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import { type DeployRequest, deploy, planDeployment } from '../engine/endpoints/deploy.ts';
+import type { ModelReference } from '../engine/endpoints/models.ts';
 import { updateVersion } from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
 import { proposeDeployment } from '../engine/proposals/proposals.ts';
@@ -15,19 +17,19 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
   'deployment.propose': async (params, { host, signal }) =>
     proposeDeployment(await host.engine(params), { model: params.model, project: params.folder }, signal),
   'deployment.plan': async (params, { host, signal }) =>
-    planDeployment(await host.engine(params), await deployRequest(host, params, signal), signal),
+    planDeployment(await host.engine(params), await deployRequest(host, params, { signal }), signal),
   'deployment.deploy': async (params, call) => {
-    const { host, signal, resumed } = call;
-    const request = await deployRequest(host, params, signal);
+    const { host, resumed } = call;
+    const request = await deployRequest(host, params, call);
     // The lost process had found the name free; what has it now is what that process made.
     const wanted = resumed ? { ...request, overwrite: true } : request;
     const engine = await host.engine(params);
     return changing(params.name, call, (run) => deploy(engine, wanted, run));
   },
   'deployment.update': async (params, call) => {
-    const { host, signal } = call;
+    const { host, signal, repeated } = call;
     const engine = await host.engine(params);
-    const change = await versionChange(host, params, signal);
+    const change = await versionChange(host, params, signal, repeated);
     return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };
@@ -35,16 +37,12 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
 async function deployRequest(
   host: EngineHost,
   params: ParamsOf<'deployment.plan'> & { readonly wait?: boolean | undefined },
-  signal: AbortSignal,
+  { signal, repeated }: { readonly signal: AbortSignal; readonly repeated?: boolean },
 ): Promise<DeployRequest> {
   const { name, models, description, tags, properties, overwrite, wait, folder } = params;
   return {
     name,
-    models: models.map((model) =>
-      typeof model === 'string'
-        ? model
-        : { path: model.path, ...(model.name === undefined ? {} : { name: model.name }) },
-    ),
+    models: models.map((model) => referenceTo(model, repeated === true)),
     configuration: await readConfiguration(host, params, signal),
     overwrite: overwrite === true,
     wait: wait !== false,
@@ -54,6 +52,13 @@ async function deployRequest(
     ...(tags === undefined ? {} : { tags }),
     ...(properties === undefined ? {} : { properties }),
   };
+}
+
+/** A process that ended may have registered the files already. */
+function referenceTo(model: ParamsOf<'deployment.plan'>['models'][number], repeated: boolean): ModelReference {
+  if (typeof model === 'string' && !isAbsolute(model)) return model;
+  const { path, name } = typeof model === 'string' ? { path: model, name: undefined } : model;
+  return { path, ...(name === undefined ? {} : { name }), ...(repeated ? { reuse: true } : {}) };
 }
 
 interface Building {
@@ -78,6 +83,7 @@ export async function versionChange(
   host: EngineHost,
   params: ChangeParams,
   signal: AbortSignal,
+  repeated = false,
 ): Promise<VersionChange> {
   const { name, versionName, models, description, addTags, removeTags, addProperties, wait, folder } = params;
   const { isDefault, isControl, trafficPercentile } = params;
@@ -88,7 +94,7 @@ export async function versionChange(
     build: buildOptions(params),
     cwd: folder,
     ...(versionName === undefined ? {} : { versionName }),
-    ...(models === undefined ? {} : { models }),
+    ...(models === undefined ? {} : { models: models.map((model) => referenceTo(model, repeated)) }),
     ...(description === undefined ? {} : { description }),
     ...(addTags === undefined ? {} : { addTags }),
     ...(removeTags === undefined ? {} : { removeTags }),

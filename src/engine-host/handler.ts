@@ -6,7 +6,9 @@ export interface Call<M extends MethodName> {
   readonly host: EngineHost;
   /** Aborts when the extension cancels the request or goes away. */
   readonly signal: AbortSignal;
-  /** The request was under way when an earlier process of the engine ended. */
+  /** The request was sent before, to a process of the engine that ended: what it would make may be there. */
+  readonly repeated: boolean;
+  /** And that process may have begun to change what serves. */
   readonly resumed: boolean;
   /** Resolves once the extension's end of the pipe has room for more. */
   emit(event: EventOf<M>): Promise<void>;

@@ -16,6 +16,7 @@ export function askInProcess(host: EngineHost) {
     const call: Call<M> = {
       host,
       signal: options.signal,
+      repeated: false,
       resumed: false,
       emit: async (event) => options.onEvent?.(event),
     };

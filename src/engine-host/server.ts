@@ -31,6 +31,7 @@ async function answer(
   const call: Call<MethodName> = {
     host,
     signal: abort.signal,
+    repeated: envelope.repeated === true,
     resumed: envelope.resumed === true,
     emit: async (event) => {
       if (progress !== undefined) await connection.sendProgress(EVENTS, progress, event);

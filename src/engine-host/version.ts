@@ -14,10 +14,10 @@ export const VERSION: HandlersOf<'version'> = {
       signal,
     ),
   'version.create': async (params, call) => {
-    const { host, signal, resumed } = call;
+    const { host, signal, repeated, resumed } = call;
     const { name, versionName } = params;
     const engine = await host.engine(params);
-    const change = { ...(await versionChange(host, params, signal)), versionName };
+    const change = { ...(await versionChange(host, params, signal, repeated)), versionName };
     const made =
       resumed && (await findEndpoint(engine, name, signal))?.spec.versions.some((one) => one.name === versionName);
     return changing(name, call, (run) => (made ? updateVersion : createVersion)(engine, change, run));

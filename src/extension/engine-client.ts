@@ -80,17 +80,15 @@ export class EngineClient {
       applying ||= isApplying(event);
       options.onEvent?.(event);
     };
-    for (let resumed = false; ; ) {
+    for (let repeated = false; ; repeated = true) {
       const connection = await this.#connect();
       options.onSend?.();
       try {
-        return await connection.request(method, params, { ...options, onEvent, resumed });
+        return await connection.request(method, params, { ...options, onEvent, repeated, resumed: applying });
       } catch (error) {
         if (!AksmlError.is(error, 'engine.lost') || this.#closed.signal.aborted) throw error;
         if (options.signal?.aborted) throw AksmlError.cancelled('The request');
         if (ENGINE_API[method].afterCrash === 'fail') throw error;
-        // Before that stage nothing had been changed, so that the request can be made as if for the first time.
-        resumed = applying;
       }
     }
   }

@@ -111,7 +111,7 @@ export class EngineConnection {
   async request<M extends MethodName>(
     method: M,
     params: ParamsOf<M>,
-    { signal, onEvent, resumed }: RequestOptions<M> & { readonly resumed: boolean },
+    { signal, onEvent, repeated, resumed }: RequestOptions<M> & Pick<Required<Envelope>, 'repeated' | 'resumed'>,
   ): Promise<ResultOf<M>> {
     signal?.throwIfAborted();
     if (this.#lost.signal.aborted) throw this.#lostAt(method);
@@ -128,6 +128,7 @@ export class EngineConnection {
     const envelope: Envelope = {
       params,
       ...(events === undefined ? {} : { progress }),
+      ...(repeated ? { repeated } : {}),
       ...(resumed ? { resumed } : {}),
     };
     try {

@@ -139,25 +139,39 @@ describe('the engine in its own process, over its pipe', () => {
     const changes = watched<readonly EndpointChange[]>();
     const watch = client.subscribe('endpoint.watch', target(), { onEvent: changes.push });
     await changes.until((batch) => batch.some(({ type }) => type === 'synced'));
-    let killed = false;
+    const killed = new Set<string>();
+    const kill = (when: string) => {
+      if (killed.has(when)) return;
+      killed.add(when);
+      changes.forget();
+      killEngine();
+    };
     const deployed = await client.request(
       'deployment.deploy',
-      { ...endpoint(), models: ['weights'], inferenceConfigFile: 'inferenceconfig.json', overwrite: true },
+      {
+        ...endpoint(),
+        models: [{ path: join(world.project, 'model'), name: 'by-path' }],
+        inferenceConfigFile: 'inferenceconfig.json',
+        overwrite: true,
+      },
       {
         onEvent: (event) => {
-          if (killed || event.type !== 'done' || event.stage !== 'apply') return;
-          killed = true;
-          changes.forget();
-          killEngine();
+          if (event.type === 'problem' && event.problem.code === 'model.registered') kill('registered');
+          if (event.type === 'done' && event.stage === 'apply') kill('applied');
         },
       },
     );
-    assert.equal(killed, true);
+    assert.deepEqual([...killed], ['registered', 'applied']);
     assert.equal(deployed.status?.state, 'Healthy');
     assert.equal(JSON.parse((await client.request('endpoint.run', { ...endpoint(), body: '{}' })).body).answer, 2);
     await changes.until((batch) => batch.some(({ type }) => type === 'synced'));
     watch.dispose();
-    assert.equal(processes.length, 2);
+    assert.equal(processes.length, 3);
+    const models = await client.request('model.list', { folder: world.project, name: 'by-path' });
+    assert.deepEqual(
+      models.map(({ id }) => id),
+      ['by-path:1'],
+    );
   });
 
   test('its history can be read and compared with the folder, file by file', async () => {

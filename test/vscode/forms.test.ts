@@ -19,6 +19,16 @@ const COMMENTED = `{
 }
 `;
 
+/** Of a server that refuses every connection. */
+const KUBECONFIG = JSON.stringify({
+  apiVersion: 'v1',
+  kind: 'Config',
+  'current-context': 'near',
+  clusters: [{ name: 'one', cluster: { server: 'http://127.0.0.1:9' } }],
+  users: [{ name: 'me', user: {} }],
+  contexts: ['near', 'far'].map((name) => ({ name, context: { cluster: 'one', user: 'me' } })),
+});
+
 test('a model is deployed, tested, looked at and let in by forms', { skip }, async (t) => {
   const world = await openVsCode({
     project: async (project) => {
@@ -59,13 +69,25 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await until(async () => (await onDisk()) === COMMENTED.replace('2', '1'));
   });
 
+  await step(t, world, 'a folder is registered as a model by the form, and deployed from there', async () => {
+    await workbench.command('AKS ML: Register Model…');
+    const form = await workbench.webview('h1:has-text("Register a model")');
+    await form.getByRole('textbox', { name: 'File or folder' }).fill(join(world.project, 'model'));
+    await form.getByText('becomes model:1').waitFor();
+    await form.getByRole('textbox', { name: 'Name', exact: true }).fill('weights');
+    await form.getByRole('textbox', { name: 'Tags' }).fill('source=notebook');
+    await form.getByRole('button', { name: 'Register', exact: true }).click();
+    await form.getByText('Registered as weights:1.').waitFor();
+    await shot('model');
+    const [model] = (await world.aksml('model', 'list', '-o', 'json')).json<{ id: string; tags: object }[]>();
+    assert.deepEqual([model?.id, model?.tags], ['weights:1', { source: 'notebook' }]);
+    await form.getByRole('button', { name: 'Deploy…' }).click();
+  });
+
   await step(t, world, 'the plan is shown, a change is reviewed, written and deployed', async () => {
-    await world.aksml('model', 'register', '-n', 'weights', '-p', 'model');
-    await workbench.command('AKS ML: Deploy');
     const form = await workbench.webview('#tab-plan');
     await form.getByRole('textbox', { name: 'Name', exact: true }).fill('scorer');
-    await form.getByRole('combobox', { name: 'Add a registered model' }).click();
-    await form.getByRole('option', { name: /weights:1/ }).click();
+    await form.getByText('weights:1').first().waitFor();
     await form.getByText('create the service scorer on local').waitFor();
     await form.getByRole('tab', { name: 'Deployment' }).click();
     const wait = form.getByRole('textbox', { name: 'maxQueueWaitMs' });
@@ -79,6 +101,22 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await form.getByText('it answers at').waitFor();
     await shot('deployed');
     assert.match(await onDisk(), /# as agreed with the team[\s\S]*"maxQueueWaitMs": 750/);
+  });
+
+  await step(t, world, 'a cluster that does not answer is not attached, and the form says what to do', async () => {
+    await world.write('kubeconfig', KUBECONFIG);
+    await workbench.command('AKS ML: Attach Cluster…');
+    const form = await workbench.webview('h1:has-text("Attach a cluster")');
+    await form.getByRole('textbox', { name: 'Name', exact: true }).fill('prod');
+    await form.getByRole('textbox', { name: 'Registry' }).fill('registry.example/team');
+    await form.getByRole('textbox', { name: 'Kubeconfig' }).fill(join(world.project, 'kubeconfig'));
+    await form.getByRole('combobox', { name: 'Context' }).click();
+    await form.getByRole('option', { name: 'far' }).click();
+    await form.getByRole('button', { name: 'Attach', exact: true }).click();
+    await form.getByText('127.0.0.1:9').first().waitFor();
+    await shot('cluster');
+    const targets = await world.aksml('computetarget', 'list', '-o', 'json');
+    assert.doesNotMatch(targets.stdout, /prod/);
   });
 
   await step(t, world, 'a request is sent and answered', async () => {

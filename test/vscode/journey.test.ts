@@ -44,6 +44,8 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
       await form.getByText('Done: it answers at').waitFor();
       const others = (await world.engineProcesses()).filter((pid) => !killed.includes(pid));
       assert.deepEqual([killed.length, others.length], [1, 1]);
+      const models = (await world.aksml('model', 'list', '-o', 'json')).json<readonly unknown[]>();
+      assert.equal(models.length, 1, 'the file is registered once');
       await workbench.openView('AKS ML');
       await spoken(/^scorer, endpoint, Healthy/).waitFor();
     },
@@ -54,6 +56,17 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     const form = await workbench.webview('h1:has-text("Test scorer")');
     await form.getByRole('button', { name: /Send/ }).click();
     await form.getByText('"answer": 1').waitFor();
+  });
+
+  await step(t, world, 'the request is saved for a REST client, without the key', async () => {
+    const form = await workbench.webview('h1:has-text("Test scorer")');
+    await form.getByRole('button', { name: 'Save as .http…' }).click();
+    const path = join(world.project, 'requests.http');
+    await workbench.input(path);
+    await page.getByRole('tab', { name: /^requests.http/ }).waitFor();
+    const text = await readFile(path, 'utf8');
+    assert.match(text, /^POST http:\S+\/score$/m);
+    assert.match(text, /^Authorization: Bearer \{\{\$processEnv AKSML_KEY\}\}$/m);
   });
 
   await step(t, world, 'a copied key is the key, and the form never holds it unasked', async () => {

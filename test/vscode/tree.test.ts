@@ -8,7 +8,12 @@ const chromium = findChromium();
 const skip = 'skip' in chromium ? chromium.skip : false;
 
 test('the tree shows what is, whoever changes it', { skip }, async (t) => {
-  const world = await openVsCode({ project: writeProject });
+  const world = await openVsCode({
+    project: async (project) => {
+      await writeProject(project);
+      await project.write('trained.v2.pkl', '42');
+    },
+  });
   t.after(world.close);
   await journey(t, world);
 });
@@ -26,6 +31,20 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await workbench.row('Deploy a model').waitFor();
     await workbench.expand('Models', 'Register a model, or drop its file here');
   });
+
+  await step(
+    t,
+    world,
+    'a model that is dragged there from the Explorer is registered, and deployed from there',
+    async () => {
+      await workbench.openView('Explorer');
+      await workbench.drag(workbench.row('trained.v2.pkl'), 'AKS ML', workbench.row('Models'));
+      await spoken(/^trained.v2[, ].*1 version/).waitFor();
+      await workbench.press('Registered as trained.v2:1.', 'Deploy…');
+      const form = await workbench.webview('h1:has-text("Deploy")');
+      await form.getByText('trained.v2:1').first().waitFor();
+    },
+  );
 
   await step(t, world, 'what the command line registers and deploys is there without a refresh', async () => {
     await must('model', 'register', '-n', 'weights', '-p', 'model');

@@ -19,6 +19,8 @@ export interface Workbench {
   expand(...path: readonly (string | RegExp)[]): Promise<Locator>;
   /** An action of a row's or a view's context menu. */
   choose(target: Locator, ...menu: readonly string[]): Promise<void>;
+  /** Drags something onto a row of another view container, which shows itself when it is dragged over its icon. */
+  drag(from: Locator, title: string, to: Locator): Promise<void>;
   /** Runs a command by its title in the palette. */
   command(title: string): Promise<void>;
   /** Opens a file of the folder by its name. */
@@ -118,6 +120,23 @@ function workbenchOf(page: Page): Workbench {
         await item(label).last().hover();
         await item(label).last().click();
       }
+    },
+    async drag(from, title, to) {
+      const shown = page.locator('.part.sidebar .title-label', { hasText: new RegExp(title, 'i') });
+      await from.hover();
+      await page.mouse.down();
+      // One move makes it a drag, and the next ones are seen as dragging over what is there.
+      let nudge = 0;
+      await until(
+        () => shown.isVisible(),
+        async () => {
+          const box = await page.locator(`.activitybar a[aria-label^="${title}"]`).boundingBox();
+          if (box) await page.mouse.move(box.x + box.width / 2 + (nudge++ % 3), box.y + box.height / 2, { steps: 5 });
+        },
+      );
+      await to.hover();
+      await to.hover({ position: { x: 30, y: 8 } });
+      await page.mouse.up();
     },
     async command(title) {
       const option = quickInput.getByRole('option', { name: startsWith(title) }).first();

@@ -16,6 +16,8 @@ export type ModelReference = string | ModelPath;
 export interface ModelPath {
   readonly path: string;
   readonly name?: string;
+  /** The newest version of the name is taken where it has the same files: they may have been registered a moment ago. */
+  readonly reuse?: boolean;
 }
 
 /** Stands for a model that {@link registerPaths} will make. */
@@ -24,6 +26,7 @@ export interface UnregisteredModel {
   readonly path: string;
   readonly name: string;
   readonly isMlflow: boolean;
+  readonly reuse: boolean;
 }
 
 export interface ResolvedModels {
@@ -43,7 +46,7 @@ export async function resolveModels(
   const problems: Problem[] = [];
   for (const reference of references) {
     if (typeof reference !== 'string') {
-      paths.push(await unregistered(resolve(cwd, reference.path), reference.name));
+      paths.push(await unregistered(resolve(cwd, reference.path), reference));
       continue;
     }
     try {
@@ -63,9 +66,9 @@ export async function resolveModels(
 
 async function unregistered(
   path: string,
-  name = basename(path).slice(0, AUTO_NAME_LENGTH),
+  { name = basename(path).slice(0, AUTO_NAME_LENGTH), reuse = false }: Omit<ModelPath, 'path'> = {},
 ): Promise<UnregisteredModel> {
-  return { path, name, isMlflow: await exists(join(path, 'MLmodel')) };
+  return { path, name, reuse, isMlflow: await exists(join(path, 'MLmodel')) };
 }
 
 function exists(path: string): Promise<boolean> {
@@ -83,8 +86,8 @@ export async function registerPaths(
   options: RunOptions,
 ): Promise<Model[]> {
   const models: Model[] = [];
-  for (const { path, name } of paths) {
-    const { model, notices } = await registerModel(engine, { name, path, cwd }, options);
+  for (const { path, name, reuse } of paths) {
+    const { model, notices } = await registerModel(engine, { name, path, cwd, reuse }, options);
     const notice: Problem = {
       severity: 'notice',
       code: 'model.registered',

@@ -40,6 +40,8 @@ export interface RegisterRequest {
   readonly sampleOutputDatasetId?: string;
   readonly experimentName?: string;
   readonly runId?: string;
+  /** Take the newest version of the name, as it is, where it has the same files: for what may have been registered a moment ago. */
+  readonly reuse?: boolean;
 }
 
 export interface ModelFilter {
@@ -88,12 +90,26 @@ export async function registerModel(
     options.onProgress?.({ type: 'progress', stage: 'models', done, total, unit: 'bytes', detail });
   const { signal } = options;
   const tree = await readTree(path, { onBytes: report('Reading'), ...(signal ? { signal } : {}) });
+  const present = request.reuse ? await newestOf(store, request.name) : undefined;
+  if (present?.treeDigest === tree.treeDigest) {
+    options.onProgress?.({ type: 'done', stage: 'models', reused: true, detail: present.id });
+    return { model: present, notices, reused: true };
+  }
   const repository = modelRepository(request.name);
   const { layer, reused } = await storeTree(store, repository, tree, report('Storing'), signal);
   const listing = await store.registry.putBlob(repository, tree.listing, { mediaType: MODEL_LISTING, signal });
   const model = await claimVersion(store, repository, draftOf(store, request, framework, tree), layer, listing, signal);
   options.onProgress?.({ type: 'done', stage: 'models', reused, detail: model.id });
   return { model, notices, reused };
+}
+
+async function newestOf(store: ModelStore, name: string): Promise<Model | undefined> {
+  try {
+    return (await findModel(store, name)).model;
+  } catch (error) {
+    if (AksmlError.is(error, 'model.notFound')) return undefined;
+    throw error;
+  }
 }
 
 /** An unset shell variable gives an empty path, which would mean the whole current folder. */
@@ -108,7 +124,7 @@ function noPath(name: string): AksmlError {
 type Draft = Omit<Model, 'id' | 'version'>;
 
 function draftOf(store: ModelStore, request: RegisterRequest, framework: Model['framework'], tree: Tree): Draft {
-  const { name, path: _path, cwd: _cwd, tags, properties, ...rest } = request;
+  const { name, path: _path, cwd: _cwd, reuse: _reuse, tags, properties, ...rest } = request;
   const now = store.clock().toISOString();
   return {
     ...rest,

@@ -44,7 +44,7 @@ export async function registerFile(
   const model = await runOperation(window, t('Registering {0}', name), 'model.register', { ...scope, name, path });
   const deploy = t('Deploy…');
   const answer = await vscode.window.showInformationMessage(t('Registered as {0}.', model.id), deploy);
-  if (answer === deploy) await vscode.commands.executeCommand('aksml.endpoint.deploy', { models: [model.id] });
+  if (answer === deploy) await vscode.commands.executeCommand('aksml.endpoint.deploy', undefined, { model: model.id });
 }
 
 export async function editModel({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {

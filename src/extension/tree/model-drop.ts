@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import * as vscode from 'vscode';
 import type { AksmlWindow } from '../aksml-window.ts';
-import type { NodeId } from './nodes.ts';
+import type { NodeId, TreeNode } from './nodes.ts';
 
 /** A file or folder from the Explorer, dropped onto the models, is registered. */
 export class ModelDrop implements vscode.TreeDragAndDropController<NodeId> {
@@ -16,10 +16,8 @@ export class ModelDrop implements vscode.TreeDragAndDropController<NodeId> {
   async handleDrop(id: NodeId | undefined, data: vscode.DataTransfer): Promise<void> {
     const window = this.#window();
     const node = id === undefined ? undefined : window.tree.node(id);
-    const onModels = node?.kind === 'group' ? node.group === 'models' : node?.kind.startsWith('model');
     const text = await data.get('text/uri-list')?.asString();
-    if (node === undefined || text === undefined) return;
-    if (!onModels && node.kind !== 'hint') return;
+    if (node === undefined || text === undefined || !isOfModels(node)) return;
     const files = text
       .split(/\r?\n/)
       .filter((line) => line !== '' && !line.startsWith('#'))
@@ -27,14 +25,22 @@ export class ModelDrop implements vscode.TreeDragAndDropController<NodeId> {
       .filter(({ scheme }) => scheme === 'file');
     const { registerFile } = await import('../commands/model.ts');
     for (const file of files) {
-      await registerFile(
-        window,
-        node.workspace.scope,
-        file.fsPath,
-        suggestedName(node.kind === 'modelName' ? node.name : basename(file.fsPath)),
-      );
+      const name = nameOf(node) ?? suggestedName(basename(file.fsPath));
+      await registerFile(window, node.workspace.scope, file.fsPath, name);
     }
   }
+}
+
+function isOfModels(node: TreeNode): boolean {
+  if (node.kind === 'group') return node.group === 'models';
+  if (node.kind === 'hint') return node.hint === 'model';
+  return node.kind === 'modelName' || node.kind === 'model';
+}
+
+/** Of the model that it was dropped onto, as whose next version it is registered. */
+function nameOf(node: TreeNode): string | undefined {
+  if (node.kind === 'model') return node.model.name;
+  return node.kind === 'modelName' ? node.name : undefined;
 }
 
 /** v1's rule for names: letters, digits, "-", "." and "_". */
