@@ -40,11 +40,11 @@ function attachWording(plan: Extract<Question, { kind: 'attach' }>['plan']): Wor
   return {
     message: t('Install AKS ML in the cluster {0} (Kubernetes {1})?', plan.server, plan.kubernetesVersion),
     detail: [
-      plan.objects.join('\n'),
-      t('It runs the image {0}.', plan.image),
+      t('Image: {0}', plan.image),
       ...(plan.frontEnd === undefined ? [] : [t('Requests reach the cluster by {0}.', plan.frontEnd)]),
       t('Endpoints go into {0}; their images come from {1}.', plan.namespaces.join(', '), plan.registry),
       ...plan.problems.map(({ message, remedy }) => [message, remedy].filter(Boolean).join(' ')),
+      [t('It installs:'), ...plan.objects].join('\n'),
     ].join('\n\n'),
     yes: t('Install'),
   };

@@ -8,5 +8,5 @@ globalThis.acquireVsCodeApi = () => ({
 document.addEventListener('DOMContentLoaded', () => {
   for (const [name, value] of Object.entries(variables)) document.documentElement.style.setProperty(name, value);
   document.body.className = kind;
-  document.body.setAttribute('data-vscode-theme-kind', kind);
+  document.body.setAttribute('data-vscode-theme-kind', kind.split(' ')[0]);
 });

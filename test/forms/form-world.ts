@@ -11,6 +11,7 @@ import THEMES from './themes.json' with { type: 'json' };
 const ORIGIN = 'https://form.test';
 const DIST = join(import.meta.dirname, '..', '..', 'dist', 'webview');
 const FAKE_VSCODE = await readFile(join(import.meta.dirname, 'fake-vscode.js'), 'utf8');
+const EDGES = await readFile(join(import.meta.dirname, 'edges.js'), 'utf8');
 const AXE = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export type ThemeName = keyof typeof THEMES;
@@ -94,6 +95,11 @@ export async function violations(page: Page): Promise<string[]> {
 interface AxeRule {
   readonly id: string;
   readonly nodes: readonly { readonly target: readonly string[]; readonly failureSummary: string }[];
+}
+
+/** Controls whose edge cannot be seen, by their names: what a theme of high contrast is chosen for. */
+export function edgeless(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(EDGES);
 }
 
 /** Waits until a condition holds. */

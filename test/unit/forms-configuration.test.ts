@@ -5,6 +5,7 @@ import { DEPLOYMENT_KEYS } from '../../src/contract/configuration/deployment-key
 import { INFERENCE_KEYS } from '../../src/contract/configuration/inference-keys.ts';
 import { configurationSchema } from '../../src/engine/config/schema.ts';
 import { contentOf, difference, editedText } from '../../src/extension/forms/configuration-text.ts';
+import { notationOf } from '../../src/extension/languages/notation.ts';
 import { condaLists, withLists } from '../../webview-ui/configuration/conda.ts';
 import { environmentReference, GROUPS, shownGroups } from '../../webview-ui/configuration/fields.ts';
 import { calculate } from '../../webview-ui/configuration/model.ts';
@@ -254,4 +255,17 @@ test('an environment that says nothing but its name refers to a registered one',
   for (const [environment, reference] of REFERENCES) {
     assert.equal(environmentReference({ environment }), reference, JSON.stringify(environment));
   }
+});
+
+test('a configuration file is shown in the language that it is written in', () => {
+  const NOTATIONS: readonly (readonly [what: string, text: string, notation: ReturnType<typeof notationOf>])[] = [
+    ['JSON', '{"computeType": "aks", "description": "# no comment"}', 'json'],
+    ['a comment makes YAML of it', '{\n  # agreed\n  "computeType": "aks" # and so on\n}', 'yaml'],
+    ['so does a comma too many', '{"computeType": "aks",}', 'yaml'],
+    ['YAML of its own', '# agreed\ncomputeType: aks\n', 'yaml'],
+    ['a comment of JSON is one of neither', '{\n  // agreed\n  "computeType": "aks"\n}', undefined],
+    ['what is being typed', '{"computeType": ', undefined],
+    ['nothing', '\n', undefined],
+  ];
+  for (const [what, text, notation] of NOTATIONS) assert.equal(notationOf(text), notation, what);
 });

@@ -61,10 +61,9 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
   await step(t, world, 'the request is saved for a REST client, without the key', async () => {
     const form = await workbench.webview('h1:has-text("Test scorer")');
     await form.getByRole('button', { name: 'Save as .http…' }).click();
-    const path = join(world.project, 'requests.http');
-    await workbench.input(path);
-    await page.getByRole('tab', { name: /^requests.http/ }).waitFor();
-    const text = await readFile(path, 'utf8');
+    await workbench.accept(/scorer\.http$/);
+    await page.getByRole('tab', { name: /^scorer.http/ }).waitFor();
+    const text = await readFile(join(world.project, 'scorer.http'), 'utf8');
     assert.match(text, /^POST http:\S+\/score$/m);
     assert.match(text, /^Authorization: Bearer \{\{\$processEnv AKSML_KEY\}\}$/m);
   });

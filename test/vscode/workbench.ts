@@ -31,6 +31,8 @@ export interface Workbench {
   pick(label: string | RegExp): Promise<void>;
   /** Fills the input box that is open, and confirms. */
   input(text: string): Promise<void>;
+  /** Confirms what the input box that opens proposes, once it does. */
+  accept(proposed: RegExp): Promise<void>;
   /** A notification that says this. */
   notification(text: string | RegExp): Locator;
   /** Presses a button of a notification. */
@@ -186,6 +188,14 @@ function workbenchOf(page: Page): Workbench {
     },
     async input(text) {
       await quickInput.locator('input').fill(text);
+      await page.keyboard.press('Enter');
+    },
+    async accept(proposed) {
+      const input = quickInput.locator('input').first();
+      await until(
+        async () => proposed.test(await input.inputValue()),
+        async () => undefined,
+      );
       await page.keyboard.press('Enter');
     },
     async press(text, button) {

@@ -87,7 +87,7 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
       </Field>
       <Field
         label={l10n.t('Purpose')}
-        help={l10n.t('FastProd runs three front ends and wants 3 nodes and 12 vCPUs; DevTest runs one.')}
+        help={l10n.t('FastProd is for production and wants 3 nodes and 12 vCPUs; DevTest makes do with one.')}
       >
         <Dropdown
           label={l10n.t('Purpose')}

@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import * as vscode from 'vscode';
 import { AksmlError } from '../../contract/error.ts';
 import type { Problem } from '../../contract/problem.ts';
@@ -29,10 +30,9 @@ export class ConfigurationDiagnostics implements vscode.Disposable {
       vscode.workspace.onDidOpenTextDocument((document) => this.#schedule(document)),
       vscode.workspace.onDidChangeTextDocument(({ document }) => this.#schedule(document)),
       vscode.workspace.onDidCloseTextDocument(({ uri }) => this.#forget(uri)),
-      // The scoring script and the conda file are part of the verdict.
-      vscode.workspace.onDidSaveTextDocument(() => this.#scheduleAll()),
+      vscode.workspace.onDidSaveTextDocument((saved) => this.#scheduleThoseThatName(saved)),
     );
-    this.#scheduleAll();
+    for (const document of vscode.workspace.textDocuments) this.#schedule(document);
   }
 
   problemOf(diagnostic: vscode.Diagnostic): Problem | undefined {
@@ -70,8 +70,12 @@ export class ConfigurationDiagnostics implements vscode.Disposable {
     for (const disposable of this.#disposables) disposable.dispose();
   }
 
-  #scheduleAll(): void {
-    for (const document of vscode.workspace.textDocuments) this.#schedule(document);
+  /** The scoring script and the conda file are part of the verdict on a file that names them. */
+  #scheduleThoseThatName(saved: vscode.TextDocument): void {
+    const name = posix.basename(saved.uri.path);
+    for (const document of vscode.workspace.textDocuments) {
+      if (document === saved || document.getText().includes(name)) this.#schedule(document);
+    }
   }
 
   #schedule(document: vscode.TextDocument): void {

@@ -2,6 +2,7 @@ import * as vscode from 'vscode';
 import type { EngineClient } from '../engine-client.ts';
 import { ConfigurationFixes } from './code-actions.ts';
 import { ConfigurationLenses } from './code-lens.ts';
+import { CommentedFiles } from './commented-files.ts';
 import { WorkspaceNames } from './completion.ts';
 import { ConfigurationDiagnostics } from './diagnostics.ts';
 import { CONFIGURATION_SELECTOR } from './documents.ts';
@@ -15,6 +16,7 @@ export function registerLanguages(engine: Pick<EngineClient, 'request'>): vscode
   const diagnostics = new ConfigurationDiagnostics(engine);
   return vscode.Disposable.from(
     diagnostics,
+    new CommentedFiles(),
     new IgnoredFiles(engine),
     vscode.languages.registerCodeActionsProvider(CONFIGURATION_SELECTOR, new ConfigurationFixes(diagnostics), {
       providedCodeActionKinds: ConfigurationFixes.kinds,

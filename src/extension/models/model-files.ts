@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { access, open } from 'node:fs/promises';
+import { dirname, join, sep } from 'node:path';
 import * as vscode from 'vscode';
 import type { EngineClient } from '../engine-client.ts';
 
@@ -7,7 +8,7 @@ export const MODEL_PATHS_KEY = 'aksml.modelPaths';
 
 const TOLD_BY_CONTENT = '**/*.{txt,json,pb,bst,ubj}';
 const TOLD_BY_A_FILE = '**/{MLmodel,saved_model.pb}';
-const ELSEWHERE = '**/{node_modules,.git,.venv,venv,__pycache__,site-packages}/**';
+const ELSEWHERE = ['node_modules', '.git', '.venv', 'venv', '__pycache__', 'site-packages'];
 const MOST_FILES = 5000;
 const HEAD = 4096;
 const PAUSE_MS = 500;
@@ -16,56 +17,90 @@ const PAUSE_MS = 500;
 export class ModelFiles implements vscode.Disposable {
   readonly #engine: Pick<EngineClient, 'request'>;
   readonly #disposables: vscode.Disposable[] = [];
+  /** Files, and folders that a file in them makes a model. */
+  readonly #models = new Set<string>();
+  /** Files to look at again. */
+  readonly #changed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
-  #round = 0;
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(engine: Pick<EngineClient, 'request'>) {
     this.#engine = engine;
+    const changed = ({ fsPath }: vscode.Uri) => this.#lookAgainAt(fsPath);
     for (const pattern of [TOLD_BY_CONTENT, TOLD_BY_A_FILE]) {
       const watcher = vscode.workspace.createFileSystemWatcher(pattern);
-      const again = () => this.#schedule();
       this.#disposables.push(
         watcher,
-        watcher.onDidCreate(again),
-        watcher.onDidChange(again),
-        watcher.onDidDelete(again),
+        watcher.onDidCreate(changed),
+        watcher.onDidChange(changed),
+        watcher.onDidDelete(changed),
       );
     }
-    this.#disposables.push(vscode.workspace.onDidChangeWorkspaceFolders(() => this.#schedule()));
-    this.#schedule();
+    this.#disposables.push(
+      vscode.workspace.onDidChangeWorkspaceFolders(() => void this.#findAll()),
+      vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#findAll()),
+    );
+    void this.#findAll();
   }
 
   dispose(): void {
     clearTimeout(this.#timer);
-    this.#round += 1;
     for (const disposable of this.#disposables) disposable.dispose();
   }
 
-  #schedule(): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => void this.#look(), PAUSE_MS);
+  async #findAll(): Promise<void> {
+    const elsewhere = `**/{${ELSEWHERE.join(',')}}/**`;
+    const patterns = [TOLD_BY_CONTENT, TOLD_BY_A_FILE];
+    const found = await Promise.all(
+      patterns.map((pattern) => vscode.workspace.findFiles(pattern, elsewhere, MOST_FILES)),
+    );
+    for (const { fsPath } of found.flat()) this.#lookAgainAt(fsPath);
   }
 
-  async #look(): Promise<void> {
-    this.#round += 1;
-    const round = this.#round;
-    const [files, markers] = await Promise.all([
-      vscode.workspace.findFiles(TOLD_BY_CONTENT, ELSEWHERE, MOST_FILES),
-      vscode.workspace.findFiles(TOLD_BY_A_FILE, ELSEWHERE, MOST_FILES),
-    ]);
-    const folders = markers.map((uri) => vscode.Uri.joinPath(uri, '..').fsPath);
+  #lookAgainAt(path: string): void {
+    if (path.split(sep).some((part) => ELSEWHERE.includes(part))) return;
+    this.#changed.add(path);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      const paths = [...this.#changed];
+      this.#changed.clear();
+      this.#looking = this.#looking.then(() => this.#look(paths));
+    }, PAUSE_MS);
+  }
+
+  async #look(paths: readonly string[]): Promise<void> {
+    const before = [...this.#models].sort().join('\n');
     const likely: string[] = [];
-    for (const { fsPath } of files) if (await mayBeModel(fsPath)) likely.push(fsPath);
+    for (const path of paths) {
+      this.#models.delete(path);
+      if (MARKER.test(path)) await this.#judgeFolder(dirname(path));
+      if (await mayBeModel(path)) likely.push(path);
+    }
     // The engine is not started for a folder without models.
     const recognized =
       likely.length === 0 || !vscode.workspace.isTrusted
         ? []
-        : await this.#engine.request('model.recognize', { paths: likely }).catch(() => []);
-    if (round !== this.#round) return;
-    const models = recognized.flatMap((found) => (found === null ? [] : [found.path]));
-    await vscode.commands.executeCommand('setContext', MODEL_PATHS_KEY, [...new Set([...folders, ...models])]);
+        : await this.#engine.request('model.recognize', { paths: likely }).catch(() => {
+            for (const path of likely) this.#changed.add(path);
+            return [];
+          });
+    for (const found of recognized) if (found !== null) this.#models.add(found.path);
+    const models = [...this.#models].sort();
+    if (models.join('\n') !== before) await vscode.commands.executeCommand('setContext', MODEL_PATHS_KEY, models);
+  }
+
+  async #judgeFolder(folder: string): Promise<void> {
+    const isModel = await Promise.any(MARKERS.map((name) => access(join(folder, name)))).then(
+      () => true,
+      () => false,
+    );
+    if (isModel) this.#models.add(folder);
+    else this.#models.delete(folder);
   }
 }
+
+const MARKERS = ['MLmodel', 'saved_model.pb'];
+const MARKER = /[\\/](?:MLmodel|saved_model\.pb)$/;
 
 /** By the first bytes: far most `.txt` and `.json` files are something else. */
 async function mayBeModel(path: string): Promise<boolean> {
