@@ -5,7 +5,7 @@ import { validateTraffic } from '../../serving/traffic.ts';
 import type { Engine } from '../engine.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { applyAndWait } from './deploy.ts';
-import { splitVariables } from './secrets.ts';
+import { type SplitVariables, splitVariables } from './secrets.ts';
 import type { RunOptions } from './stages.ts';
 import { pickVersion } from './versions.ts';
 
@@ -90,7 +90,7 @@ async function secretsOf(
   endpoint: string,
   versions: readonly VersionSpec[],
 ): Promise<Pick<EndpointSecrets, 'environmentVariables'>> {
-  const all: Record<string, Readonly<Record<string, string>>> = {};
+  const all: Record<string, SplitVariables['secret']> = {};
   for (const { name, revision: digest } of versions) {
     const { revision } = await getRevision(engine, endpoint, name, digest);
     const { secret } = splitVariables(revision.environment.definition.environmentVariables, engine.environment, false);
