@@ -66,7 +66,7 @@ export interface AttachHost {
   /** Composes what runs in the cluster and pushes it; `HOST/PATH@sha256:…`. */
   readonly pushController: (
     registry: string,
-    options: RunOptions & { readonly architecture: string; readonly base?: string },
+    options: RunOptions & { readonly architectures: readonly string[]; readonly base?: string },
   ) => Promise<{ readonly reference: string; readonly reused: boolean }>;
 }
 
@@ -281,8 +281,9 @@ async function install(host: AttachHost, request: AttachRequest, facts: Facts, o
   const { kube, record, settings, connection } = facts;
   const { signal } = options;
   const registry = record.registry ?? host.workspace.address ?? '';
-  const [architecture = 'amd64'] = facts.status.architectures ?? [];
-  const image = await controllerImage(host, request, { registry, architecture }, options);
+  const known = facts.status.architectures ?? [];
+  const architectures = known.length === 0 ? ['amd64'] : known;
+  const image = await controllerImage(host, request, { registry, architectures }, options);
   const { host: pullHost } = parseImageReference(image);
   const credentials = await pullCredentialsOf(host.credentials)(pullHost, signal);
   const manifests = installedManifests({
@@ -340,12 +341,12 @@ async function untilReady(
 async function controllerImage(
   { pushController }: AttachHost,
   { controllerImage: given, controllerBase: base }: AttachRequest,
-  { registry, architecture }: { readonly registry: string; readonly architecture: string },
+  { registry, architectures }: { readonly registry: string; readonly architectures: readonly string[] },
   options: AttachOptions,
 ): Promise<string> {
   if (given !== undefined) return given;
   return runStage('image', 'Preparing what runs in the cluster', options, async () => {
-    const wishes = { ...options, architecture, ...(base === undefined ? {} : { base }) };
+    const wishes = { ...options, architectures, ...(base === undefined ? {} : { base }) };
     const { reference, reused } = await pushController(registry, wishes);
     return { value: reference, reused, detail: reference.slice(0, reference.indexOf('@')) };
   });

@@ -5,7 +5,7 @@ import { AksmlError } from '../contract/error.ts';
 import type { RunOptions } from '../engine/endpoints/stages.ts';
 import { pushControllerImage } from '../engine/images/controller-image.ts';
 import type { ImageTools } from '../engine/images/image-request.ts';
-import type { Registry } from '../engine/registry/registry.ts';
+import type { DistributionRegistry } from '../engine/registry/distribution.ts';
 
 /** Of the controller, which an image of the two starts, and of a router. */
 const CONTROLLER = 'cluster.js';
@@ -15,14 +15,18 @@ const FOLDER = '/opt/aksml';
 /** What runs in a cluster, as an image in a registry. @throws AksmlError `installation.incomplete` | what composing throws */
 export async function pushController(
   tools: ImageTools,
-  registry: Registry,
-  { architecture, base, ...options }: RunOptions & { readonly architecture: string; readonly base?: string },
+  registry: DistributionRegistry,
+  {
+    architectures,
+    base,
+    ...options
+  }: RunOptions & { readonly architectures: readonly string[]; readonly base?: string },
 ): Promise<{ readonly reference: string; readonly reused: boolean }> {
   return pushControllerImage(
     tools,
     registry,
     {
-      platform: { os: 'linux', architecture },
+      platforms: architectures.map((architecture) => ({ os: 'linux', architecture })),
       frontEnd: true,
       content: [CONTROLLER, ROUTER].map((file) => ({ from: bundled(file), to: `${FOLDER}/${file}` })),
       arguments: [`${FOLDER}/${CONTROLLER}`],

@@ -11,7 +11,6 @@ import type { RunOptions } from '../engine/endpoints/stages.ts';
 import type { Engine } from '../engine/engine.ts';
 import { dockerCredentials } from '../engine/registry/credentials.ts';
 import { DistributionRegistry } from '../engine/registry/distribution.ts';
-import type { Registry } from '../engine/registry/registry.ts';
 import { openWorkspace, type Workspace, type WorkspaceRequest } from '../engine/workspace/workspace.ts';
 import type { Home } from '../home/home.ts';
 import { lightFetch } from '../http/fetch.ts';
@@ -158,7 +157,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     clock: () => new Date(),
     pushController: async (address, wishes) => {
       const { pushController } = await import('./controller-image.ts');
-      const registry = address === workspace.address ? workspace.registry : openRegistry(address);
+      const registry = openRegistry(address);
       return pushController({ home, environment, version, fetch, clock: () => new Date() }, registry, wishes);
     },
   };
@@ -209,7 +208,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
 }
 
 /** Opens registries with what `docker login` and `podman login` have stored. */
-export function registryOpener(environment: SessionOptions['environment']): (address: string) => Registry {
+export function registryOpener(environment: SessionOptions['environment']): (address: string) => DistributionRegistry {
   const credentials = dockerCredentials({ environment, homeFolder: homedir() });
   return (address) => new DistributionRegistry(address, { fetch: lightFetch, credentials });
 }

@@ -3,14 +3,20 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import tar from 'tar-stream';
 import packageJson from '../../package.json' with { type: 'json' };
 import { debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
+import { openPlace } from '../../scripts/cluster/place.ts';
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
+import type { Platform } from '../../src/engine/images/base-image.ts';
+import { decompressed } from '../../src/engine/images/base-python.ts';
 import { pushControllerImage } from '../../src/engine/images/controller-image.ts';
+import { findImage } from '../../src/engine/images/image-source.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
+import { type ImageIndex, type Manifest, MEDIA_TYPE, type Registry } from '../../src/engine/registry/registry.ts';
 import { openHome } from '../../src/home/home.ts';
 import { startDockerRegistry } from './docker-registry.ts';
-import { ARCHITECTURE } from './package-world.ts';
+import { ARCHITECTURE, writeSmallBase } from './package-world.ts';
 import { findPodman, openPodman } from './podman.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -44,7 +50,7 @@ else {
       const push = () =>
         pushControllerImage(tools, new DistributionRegistry(`${running.host}/team`, { fetch }), {
           base,
-          platform: { os: 'linux', architecture: ARCHITECTURE },
+          platforms: [{ os: 'linux', architecture: ARCHITECTURE }],
           content: [{ from: join(ROOT, 'dist'), to: '/opt/aksml/dist' }],
           arguments: ['/opt/aksml/dist/cli.js'],
         });
@@ -57,4 +63,88 @@ else {
       assert.ok(said.includes(packageJson.version), said);
     },
   );
+
+  test('for nodes of two architectures an index is made, and each image has programs of its own', async (t) => {
+    const running = await startDockerRegistry(found.command);
+    const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
+    t.after(async () => {
+      await running.stop();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const registry = new DistributionRegistry(`${running.host}/team`, { fetch });
+    const platforms = Object.keys(ELF_MACHINES).map((architecture) => ({ os: 'linux', architecture }));
+    const tools = {
+      home: openHome({ AKSML_HOME: openPlace().cache }),
+      environment: process.env,
+      clock: () => new Date(),
+      fetch,
+      version: packageJson.version,
+    };
+    const base = await pushTwoBases(registry, folder, platforms);
+    const push = () =>
+      pushControllerImage(tools, registry, {
+        base,
+        platforms,
+        frontEnd: true,
+        content: [{ from: join(ROOT, 'package.json'), to: '/opt/aksml/package.json' }],
+        arguments: ['/opt/aksml/package.json'],
+      });
+    const pushed = await push();
+    const { bytes, descriptor } = await registry.getRawManifest('controller', packageJson.version);
+    assert.deepEqual([descriptor.mediaType, descriptor.digest], [MEDIA_TYPE.index, pushed.digest]);
+    const index: ImageIndex = JSON.parse(Buffer.from(bytes).toString());
+    assert.deepEqual(
+      index.manifests.map(({ platform }) => platform),
+      platforms,
+    );
+    for (const { digest, platform } of index.manifests) {
+      const machine = ELF_MACHINES[platform.architecture];
+      const loader = platform.architecture === 'arm64' ? 'ld-linux-aarch64.so.1' : 'ld-linux-x86-64.so.2';
+      const machines = await elfMachines(registry, 'controller', digest);
+      for (const path of ['bin/node', 'haproxy/bin/haproxy', `haproxy/lib/${loader}`, 'haproxy/lib/libc.so.6'])
+        assert.equal(machines.get(`opt/aksml/${path}`), machine, `${path} of ${platform.architecture}`);
+      assert.deepEqual(new Set(machines.values()), new Set([machine]));
+    }
+    assert.deepEqual(await push(), { ...pushed, reused: true });
+  });
+}
+
+/** `e_machine` */
+const ELF_MACHINES: Readonly<Record<string, number>> = { amd64: 0x3e, arm64: 0xb7 };
+
+/** Small images for the platforms, under one name. */
+async function pushTwoBases(registry: DistributionRegistry, folder: string, platforms: readonly Platform[]) {
+  const manifests: ImageIndex['manifests'][number][] = [];
+  for (const platform of platforms) {
+    const layout = join(folder, platform.architecture);
+    await writeSmallBase(layout, { architecture: platform.architecture });
+    const source = await findImage(layout, { fetch });
+    const manifest: Manifest = JSON.parse(Buffer.from(await source.manifest(undefined)).toString());
+    for (const blob of [manifest.config, ...manifest.layers]) {
+      if (await registry.hasBlob('base', blob.digest)) continue;
+      await registry.putBlob('base', await source.blob(blob.digest), { mediaType: blob.mediaType, expected: blob });
+    }
+    manifests.push({ ...(await registry.putManifest('base', manifest, {})).descriptor, platform });
+  }
+  await registry.putIndex('base', { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests }, '1');
+  return `${registry.location}/base:1`;
+}
+
+/** Of the programs and libraries in an image. */
+async function elfMachines(registry: Registry, repository: string, digest: string): Promise<Map<string, number>> {
+  const machines = new Map<string, number>();
+  const { manifest } = await registry.getManifest(repository, digest);
+  for (const layer of manifest.layers) {
+    const extract = tar.extract();
+    const content = decompressed(layer, await registry.getBlob(repository, layer.digest));
+    content.pipe(extract as unknown as NodeJS.WritableStream);
+    for await (const entry of extract) {
+      for await (const chunk of entry as unknown as AsyncIterable<Buffer>) {
+        const isFirst = !machines.has(entry.header.name);
+        if (isFirst && chunk.toString('latin1', 0, 4) === '\x7fELF')
+          machines.set(entry.header.name, chunk.readUInt16LE(18));
+      }
+    }
+  }
+  return machines;
 }

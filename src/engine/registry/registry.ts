@@ -22,6 +22,15 @@ export interface Manifest {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
+/** An OCI image index: one name for images of several platforms. */
+export interface ImageIndex {
+  readonly schemaVersion: 2;
+  readonly mediaType: typeof MEDIA_TYPE.index;
+  readonly manifests: readonly (Descriptor & {
+    readonly platform: { readonly os: string; readonly architecture: string };
+  })[];
+}
+
 export const MEDIA_TYPE = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   index: 'application/vnd.oci.image.index.v1+json',

@@ -102,7 +102,7 @@ export function controllerImage(cluster: Cluster): Promise<string> {
     });
     const tools = { home, environment: process.env, version: '0.0.0-test', fetch, clock: () => new Date() };
     const base = cluster.baseImage === undefined ? {} : { base: cluster.baseImage };
-    return (await pushController(tools, registry, { architecture: 'amd64', ...base })).reference;
+    return (await pushController(tools, registry, { architectures: ['amd64'], ...base })).reference;
   })();
   return image;
 }
