@@ -13,7 +13,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import { planEnvironment } from '../../src/engine/environments/plan.ts';
 import { readBaseImage } from '../../src/engine/images/base-image.ts';
-import { chooseBasePython, combineFinds } from '../../src/engine/images/base-python.ts';
+import { chooseBasePython, combineFinds, inspectLayer } from '../../src/engine/images/base-python.ts';
 import { packageBuildContext } from '../../src/engine/images/build-context.ts';
 import { buildCommand, findBuilder } from '../../src/engine/images/builder.ts';
 import { builderLogin } from '../../src/engine/images/builder-login.ts';
@@ -31,7 +31,7 @@ import { consoleScripts, repairRecord } from '../../src/engine/images/venv-entri
 import { registerModel } from '../../src/engine/models/models.ts';
 import { openLayout } from '../../src/engine/registry/layout.ts';
 import { sha256 } from '../../src/engine/registry/reference.ts';
-import type { Manifest } from '../../src/engine/registry/registry.ts';
+import { type Manifest, MEDIA_TYPE } from '../../src/engine/registry/registry.ts';
 import { openHome } from '../../src/home/home.ts';
 import { ARCHITECTURE, environmentDefinition, makePackageWorld, writeSmallBase } from '../images/package-world.ts';
 
@@ -109,6 +109,45 @@ test('a layer depends on nothing but its entries, and any tar reader can read it
   assert.equal(members.get('b/link')?.linkname, `../${long}`);
   assert.deepEqual([members.get('home/user/')?.uid, members.get('home/user/')?.mode], [1000, 0o777]);
   assert.ok([...members.values()].every(({ mtime }) => mtime.getTime() === 0));
+});
+
+test('a layer that goes through folders of every Linux leaves their permissions', async () => {
+  const entries = ['tmp/models/m', 'var/tmp/x', 'root/x', 'opt/x'].map(
+    (path): LayerEntry => ({ kind: 'link', path, target: '/x' }),
+  );
+  const members = await membersOf(packEntries(entries));
+  const modes = ['tmp/', 'tmp/models/', 'var/', 'var/tmp/', 'root/', 'opt/'].map((path) => members.get(path)?.mode);
+  assert.deepEqual(modes, [0o1777, 0o755, 0o755, 0o1777, 0o700, 0o755]);
+});
+
+test('whiteouts take away what lower layers have, at the root all of it, and no file of the user may be one', async (t) => {
+  const finds = async (...paths: string[]) => {
+    const entries = paths.map(
+      (path): LayerEntry => ({ kind: 'file', path, executable: true, content: Buffer.from('') }),
+    );
+    const layer = await buffer(packEntries(entries));
+    const descriptor = { mediaType: MEDIA_TYPE.layer, digest: sha256(layer), size: layer.length };
+    return inspectLayer(descriptor, Readable.from([layer]));
+  };
+  const below = await finds('usr/bin/python3.11', 'opt/x/bin/python3.10');
+  const left = async (...whiteouts: string[]) =>
+    combineFinds([below, await finds(...whiteouts, 'usr/local/bin/python3.12')]).pythons.map(({ minor }) => minor);
+  assert.deepEqual(await left('usr/bin/.wh.python3.11'), ['3.10', '3.12']);
+  assert.deepEqual(await left('opt/.wh.x'), ['3.11', '3.12']);
+  assert.deepEqual(await left('opt/x/.wh..wh..opq'), ['3.11', '3.12']);
+  assert.deepEqual(await left('.wh..wh..opq'), ['3.12']);
+
+  const world = await makePackageWorld(t);
+  const base = join(world.folder, 'base');
+  await writeSmallBase(base);
+  const pack = (name: string) =>
+    packageImage(world.store, world.request({ base, definition: USER_MANAGED, outputPath: join(world.folder, name) }), {
+      format: 'layout',
+    });
+  await pack('out');
+  await mkdir(join(world.folder, 'source', '.wh.lib'), { recursive: true });
+  await writeFile(join(world.folder, 'source', '.wh.lib', 'x'), '');
+  await assert.rejects(pack('other'), isCode('image.reservedName'));
 });
 
 test('compression changes a layer, never its diff id', async (t) => {

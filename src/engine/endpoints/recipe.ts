@@ -6,6 +6,7 @@ import type { CodeReference, Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { type NoCodeFramework, noCodeDeployment } from '../environments/no-code.ts';
 import { getEnvironment } from '../environments/registered.ts';
+import { refuseWhiteouts } from '../images/whiteout-names.ts';
 import type { Descriptor } from '../registry/registry.ts';
 import { takeSnapshot } from '../snapshot/snapshot.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -99,6 +100,12 @@ export async function packCode(
       { ...inference, liftLimits: build.liftSnapshotLimits ?? false },
       options,
     );
+    if (engine.images) {
+      refuseWhiteouts(
+        snapshot.files.map(({ path }) => path),
+        'the source directory',
+      );
+    }
     for (const problem of snapshot.problems) options.onProgress?.({ type: 'problem', problem });
     const left =
       snapshot.ignored.count === 0

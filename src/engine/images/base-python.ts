@@ -19,7 +19,7 @@ export interface BasePython {
 /** What one layer adds and takes away. Kept per layer, because layers are shared. */
 export interface LayerFinds {
   readonly pythons: readonly string[];
-  /** Paths whose content in lower layers is gone. */
+  /** Paths whose content in lower layers is gone; empty: all of it. */
   readonly removed: readonly string[];
   readonly libc: BaseContent['libc'];
 }
@@ -28,7 +28,8 @@ const PYTHON =
   /^(?:usr\/(?:local\/)?bin|bin|opt\/[^/]+(?:\/envs\/[^/]+)?\/bin|azureml-envs\/[^/]+\/bin)\/python(3\.\d+)$/;
 const MUSL = /^(?:usr\/)?lib\/ld-musl-[^/]+\.so\.1$/;
 const GNU = /(?:^|\/)(?:ld-linux-[^/]+\.so\.\d|libc\.so\.6)$/;
-const WHITEOUT = '.wh.';
+/** What a layer takes away has such a name there. */
+export const WHITEOUT = '.wh.';
 const OPAQUE = '.wh..wh..opq';
 
 /** Reads a layer through, without unpacking it. */
@@ -42,7 +43,7 @@ export async function inspectLayer(layer: Descriptor, content: Readable): Promis
     const path = entry.header.name.replace(/^(?:\.?\/)+/, '').replace(/\/$/, '');
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
-    if (name === OPAQUE) removed.push(path.slice(0, slash));
+    if (name === OPAQUE) removed.push(path.slice(0, Math.max(0, slash)));
     else if (name.startsWith(WHITEOUT)) removed.push(path.slice(0, slash + 1) + name.slice(WHITEOUT.length));
     else if (PYTHON.test(path)) pythons.push(path);
     if (MUSL.test(path)) libc = 'musl';
@@ -69,7 +70,9 @@ export function combineFinds(layers: readonly LayerFinds[]): BaseContent {
   let pythons: string[] = [];
   let libc: BaseContent['libc'] = 'unknown';
   for (const layer of layers) {
-    pythons = pythons.filter((path) => !layer.removed.some((gone) => path === gone || path.startsWith(`${gone}/`)));
+    pythons = pythons.filter(
+      (path) => !layer.removed.some((gone) => gone === '' || path === gone || path.startsWith(`${gone}/`)),
+    );
     pythons.push(...layer.pythons.filter((path) => !pythons.includes(path)));
     if (layer.libc !== 'unknown') libc = layer.libc;
   }

@@ -10,6 +10,7 @@ import type { PackageStore } from './image-request.ts';
 import type { PlacedLayer } from './layer.ts';
 import { MAX_LAYERS, planModelLayers, type StoredModelLayer, storeBucket } from './model-layers.ts';
 import { type LinkedModel, type ModelLink, modelLinks } from './model-links.ts';
+import { refuseWhiteouts } from './whiteout-names.ts';
 
 const RECORDS_AT_ONCE = 16;
 
@@ -34,6 +35,7 @@ export async function packModels(
       const { layer, files } = await modelLayer(store, model, options.signal);
       const stored: StoredModelLayer = { repository: modelRepository(model.name), layer };
       const linked: LinkedModel = { ...model, files: files.map(({ path }) => path) };
+      refuseWhiteouts(linked.files, model.id);
       return { stored, linked };
     });
     const plans = planModelLayers(

@@ -65,13 +65,17 @@ async function* inPieces(entries: readonly LayerEntry[], signal?: AbortSignal): 
   if (size > 0) yield Buffer.concat(pieces);
 }
 
+/** Of folders that every Linux has: a layer that only goes through one must not take its permissions away. */
+const FOLDER_MODES: Readonly<Record<string, number>> = { root: 0o700, tmp: 0o1777, 'var/tmp': 0o1777 };
+
 /** Sorted, so that folders come before what is in them. Of an entry given twice the last counts. */
 function withFolders(entries: readonly LayerEntry[]): LayerEntry[] {
   const byPath = new Map<string, LayerEntry>();
   for (const entry of entries) {
     for (let slash = entry.path.indexOf('/'); slash > 0; slash = entry.path.indexOf('/', slash + 1)) {
       const path = entry.path.slice(0, slash);
-      if (!byPath.has(path)) byPath.set(path, { kind: 'folder', path });
+      const mode = FOLDER_MODES[path];
+      if (!byPath.has(path)) byPath.set(path, { kind: 'folder', path, ...(mode === undefined ? {} : { mode }) });
     }
     byPath.set(entry.path, entry);
   }

@@ -24,6 +24,7 @@ import {
   planForImage,
 } from './image-request.ts';
 import type { PlacedLayer } from './layer.ts';
+import { refuseWhiteouts } from './whiteout-names.ts';
 
 export interface PackageImageOptions extends RunOptions {
   /** A folder with an OCI image layout, or a tar that `docker load` and `podman load` take. */
@@ -124,7 +125,11 @@ async function packCode(
   options: RunOptions,
 ): Promise<NonNullable<DeploymentParts['code']>> {
   return runStage('snapshot', 'Packing the source directory', options, async () => {
-    const { layer, code, problems, reused } = await takeSnapshot(store, request.inference, options);
+    const { layer, code, files, problems, reused } = await takeSnapshot(store, request.inference, options);
+    refuseWhiteouts(
+      files.map(({ path }) => path),
+      'the source directory',
+    );
     for (const problem of problems) options.onProgress?.({ type: 'problem', problem });
     const value = { reference: code, layer, place: { registry: store.registry, repository: SNAPSHOTS } };
     return { value, reused, detail: `${code.fileCount} files` };
