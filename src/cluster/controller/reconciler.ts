@@ -171,15 +171,24 @@ export class Reconciler {
   }
 
   async #writeObjects(endpoint: StoredEndpoint, facts: readonly VersionFacts[], signal: AbortSignal): Promise<void> {
-    const { writer, history } = this.#parts;
+    const { writer } = this.#parts;
     const { changes, leftovers } = this.#plan(endpoint, facts);
+    const makeSo = async () => {
+      await this.#ensureKeys(endpoint, signal);
+      for (const { wanted, seen } of changes) await writer.ensure(wanted, seen, endpoint, signal);
+      for (const leftover of leftovers) await writer.remove(leftover, signal);
+    };
+    // The status, which says that a specification was acted upon, waits for both.
+    const outcomes = await Promise.allSettled([this.#record(endpoint, signal), makeSo()]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  }
+
+  async #record(endpoint: StoredEndpoint, signal: AbortSignal): Promise<void> {
+    const { writer, history } = this.#parts;
     for (const revision of history.unrecorded(endpoint)) {
       await writer.createOnce(revision.desired, signal);
       history.recorded(endpoint, revision.generation);
     }
-    await this.#ensureKeys(endpoint, signal);
-    for (const { wanted, seen } of changes) await writer.ensure(wanted, seen, endpoint, signal);
-    for (const leftover of leftovers) await writer.remove(leftover, signal);
   }
 
   /** Everything that is wanted beside what was seen of it at this moment: a later look could be at what a newer wish has made. */
