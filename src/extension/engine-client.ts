@@ -1,15 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  ENGINE_API,
-  type EventOf,
-  type MethodName,
-  type ParamsOf,
-  type Question,
-  type Ready,
-  type ResultOf,
-  type StreamName,
-} from '../contract/engine-api.ts';
+import type { EventOf, MethodName, ParamsOf, Question, Ready, ResultOf, StreamName } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { EngineConnection } from './engine-connection.ts';
 import type { Translate } from './translate.ts';
@@ -17,7 +8,7 @@ import type { Translate } from './translate.ts';
 export interface EngineClientOptions {
   readonly t: Translate;
   /** Starts a process of the engine, its standard streams piped. */
-  readonly spawn: () => ChildProcess;
+  readonly spawn: () => ChildProcess | Promise<ChildProcess>;
   /** What the process says on its standard error, and what becomes of it. */
   readonly log: (line: string) => void;
   readonly onState?: (state: EngineState) => void;
@@ -55,7 +46,7 @@ const RETRY_MS = [500, 1000, 2000, 5000, 15_000, 30_000] as const;
 
 /**
  * The way to the engine's process: started with the first request, started again when it ends, ended with the window. What was under way is
- * done again, goes on, or is refused, as {@link ENGINE_API} says of each method; streams are opened again.
+ * done again, goes on, or is refused, as `ENGINE_API` says of each method; streams are opened again.
  */
 export class EngineClient {
   readonly #options: EngineClientOptions;
@@ -88,6 +79,8 @@ export class EngineClient {
       } catch (error) {
         if (!AksmlError.is(error, 'engine.lost') || this.#closed.signal.aborted) throw error;
         if (options.signal?.aborted) throw AksmlError.cancelled('The request');
+        // Not before it is needed: a window that only starts makes none of its schemas.
+        const { ENGINE_API } = await import('../contract/engine-api.ts');
         if (ENGINE_API[method].afterCrash === 'fail') throw error;
       }
     }
@@ -162,7 +155,7 @@ export class EngineClient {
       this.#refuseWhenDown();
       onState?.({ kind: 'starting' });
       const { openConnection } = await import('./engine-connection.ts');
-      const connection = await openConnection(spawn(), {
+      const connection = await openConnection(await spawn(), {
         t,
         log,
         ask,

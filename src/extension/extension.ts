@@ -2,7 +2,6 @@ import * as vscode from 'vscode';
 import type { AksmlWindow, CommandHandler, CommandTarget } from './aksml-window.ts';
 import { HANDLERS } from './commands/handlers.ts';
 import { EngineClient } from './engine-client.ts';
-import { spawnEngine } from './engine-process.ts';
 import { registerForms } from './forms/register-forms.ts';
 import type { RevisionFiles } from './revisions/revision-files.ts';
 import { folderScopes } from './scopes.ts';
@@ -61,7 +60,7 @@ function openWindow(context: vscode.ExtensionContext): AksmlWindow {
   const output = vscode.window.createOutputChannel('AKS ML', { log: true });
   const engine = new EngineClient({
     t: vscode.l10n.t,
-    spawn: () => spawnEngine(context.extensionPath),
+    spawn: async () => (await import('./engine-process.ts')).spawnEngine(context.extensionPath),
     log: (line) => output.warn(line),
     ask: async (question) => (await import('./question.ts')).ask(question),
     onState: (state) => {

@@ -57,7 +57,8 @@ export class ConfigurationDiagnostics implements vscode.Disposable {
         { folder: folder.uri.fsPath, ...file, texts: { [path]: document.getText() } },
         { signal: abort.signal },
       );
-      if (document.version === version) this.#show(document, problems);
+      // An answer that was on its way when the file was closed comes too late.
+      if (document.version === version && !document.isClosed) this.#show(document, problems);
       return problems;
     } finally {
       if (this.#running.get(key) === abort) this.#running.delete(key);

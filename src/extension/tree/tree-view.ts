@@ -6,7 +6,6 @@ import { TreeFeed } from './feed.ts';
 import { childrenOf, endpointNodeId, type NodeId, nodeOf, PAGE, parentOf, type TreeNode } from './nodes.ts';
 import { present } from './present.ts';
 import { EMPTY, isSettled, reduce, type TreeEvent, type TreeState, unwellEndpoints } from './state.ts';
-import { tooltip } from './tooltip.ts';
 
 const FIRE_MS = 100;
 const t = vscode.l10n.t;
@@ -91,7 +90,8 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
     return item;
   }
 
-  resolveTreeItem(item: vscode.TreeItem, id: NodeId): vscode.TreeItem {
+  async resolveTreeItem(item: vscode.TreeItem, id: NodeId): Promise<vscode.TreeItem> {
+    const { tooltip } = await import('./tooltip.ts');
     const node = this.node(id);
     const text = node && tooltip(node, t);
     if (text !== undefined) item.tooltip = new vscode.MarkdownString(text);
