@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writeProject } from '../local/world.ts';
 import { findChromium } from './chromium.ts';
+import { packTestExtension, TOOL_CALLER } from './test-extension.ts';
 import { openVsCode, step } from './world.ts';
 
 const chromium = findChromium();
@@ -11,14 +13,22 @@ const skip = 'skip' in chromium ? chromium.skip : false;
 
 const BROKEN = '{\n  "ComputeType": "aks",\n  "authEnabled": "true"\n}\n';
 
+const COMMENTED = '{\n  # as agreed with the team\n  "computeType": "aks",\n  "mystery": true\n}\n';
+
 test('a configuration is judged as it is written, and mended with what is offered', {
   skip,
   timeout: 600_000,
 }, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-tool-caller-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
   const world = await openVsCode({
+    // In a browser VS Code saves by itself a second after a change, which would make "not saved" a matter of speed.
+    settings: { 'files.autoSave': 'off' },
+    extensions: [await packTestExtension(TOOL_CALLER, join(folder, 'caller.vsix'))],
     project: async (project) => {
       await writeProject(project);
       await project.write('deploymentconfig.json', BROKEN);
+      await project.write('deploymentconfig.commented.json', COMMENTED);
       await project.write('source/.amlignore', 'data/\n');
       await project.write('source/data/large.csv', '1,2\n');
     },
@@ -54,6 +64,23 @@ test('a configuration is judged as it is written, and mended with what is offere
     await workbench.command('File: Save');
   });
 
+  await step(
+    t,
+    world,
+    'a comment, which makes YAML of JSON, is no problem, and the file is JSON again without it',
+    async () => {
+      const language = page.locator('.statusbar-item[id="status.editor.mode"]');
+      await workbench.openFile('deploymentconfig.commented.json');
+      await language.filter({ hasText: 'YAML' }).waitFor();
+      await page.getByRole('treeitem', { name: /"mystery" is not a key of this file/ }).waitFor();
+      await page.locator('.editor-instance .squiggly-error').waitFor({ state: 'detached' });
+      await page.locator('.monaco-editor .view-line', { hasText: '# as agreed' }).click();
+      await workbench.command('Delete Line');
+      await workbench.command('File: Save');
+      await language.filter({ hasText: /^JSON$/ }).waitFor();
+    },
+  );
+
   await step(t, world, 'a deploy task that is refused tells the problems of files that are closed', async () => {
     await workbench.command('View: Close All Editors');
     await world.write('deploymentconfig.json', BROKEN);
@@ -65,6 +92,12 @@ test('a configuration is judged as it is written, and mended with what is offere
     await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
   });
 
+  await step(t, world, 'language models are offered the tools, which answer from the workspace', async () => {
+    await workbench.command('Tool Caller: Call');
+    const said = workbench.notification(/aksml_deploy \| aksml_list \| aksml_plan \| aksml_troubleshoot/);
+    await said.filter({ hasText: /local/ }).waitFor();
+  });
+
   await step(t, world, 'what a deployment leaves out is grey in the Explorer', async () => {
     await workbench.openView('Explorer');
     await workbench.expand('source', 'data');
@@ -72,5 +105,11 @@ test('a configuration is judged as it is written, and mended with what is offere
       .locator('.explorer-folders-view [aria-label*="Left out of deployments by .amlignore"]')
       .first()
       .waitFor();
+  });
+
+  await step(t, world, 'a model that only its content tells is offered to be deployed once it is there', async () => {
+    await world.write('booster.txt', 'tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\n');
+    await workbench.choose(workbench.row('booster.txt'), 'Deploy…');
+    await workbench.webview('h1:has-text("Deploy")');
   });
 });

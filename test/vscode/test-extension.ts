@@ -54,3 +54,24 @@ exports.activate = (context) => context.subscriptions.push(
   }));
 `,
 };
+
+/** In place of a language model: calls the tools that VS Code offers to those. */
+export const TOOL_CALLER: TestExtension = {
+  publisher: 'test',
+  name: 'tool-caller',
+  manifest: {
+    activationEvents: ['onStartupFinished'],
+    contributes: { commands: [{ command: 'toolCaller.call', title: 'Tool Caller: Call' }] },
+  },
+  code: `const vscode = require('vscode');
+const call = async (name, input) => {
+  const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
+  return content.map(({ value }) => value).join('');
+};
+exports.activate = (context) => context.subscriptions.push(vscode.commands.registerCommand('toolCaller.call', async () => {
+  const offered = vscode.lm.tools.map(({ name }) => name).filter((name) => name.startsWith('aksml_')).sort();
+  const said = [await call('aksml_list', { kind: 'targets' }), await call('aksml_list', { kind: 'endpoints' })];
+  await vscode.window.showInformationMessage([...offered, ...said].join(' | '));
+}));
+`,
+};

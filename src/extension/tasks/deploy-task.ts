@@ -29,7 +29,9 @@ export class DeployTasks implements vscode.TaskProvider {
   }
 
   async provideTasks(): Promise<vscode.Task[]> {
-    const files = await vscode.workspace.findFiles('**/*{json,yml,yaml}', '**/{node_modules,.git,.venv}/**', 2000);
+    const found = await vscode.workspace.findFiles('**/*{json,yml,yaml}', '**/{node_modules,.git,.venv}/**', 2000);
+    // Of several that could be meant, the one with the plainest name.
+    const files = found.toSorted((a, b) => a.path.length - b.path.length || (a.path < b.path ? -1 : 1));
     return files.flatMap((uri) => {
       const folder = vscode.workspace.getWorkspaceFolder(uri);
       if (configurationKind(uri.path) !== 'inferenceconfig' || folder === undefined) return [];
