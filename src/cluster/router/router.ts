@@ -210,7 +210,8 @@ export class Router {
     await this.#clearLeaving();
     const isOtherwise = redirects !== this.#redirects || this.#certificates.needReload(certificates);
     this.#redirects = redirects;
-    const lost = this.#endpointsLost();
+    const owned = this.#endpointsOwned();
+    const lost = this.#endpointsLost(owned);
     const moved = this.#releaseMoved();
     if (!this.#assign() || isOtherwise) await this.#reload();
     else await this.#certificates.change(certificates, this.#api);
@@ -218,7 +219,7 @@ export class Router {
     const wanted = this.#wantedServers();
     await this.backends.add(wanted);
     await this.#applyMaps();
-    this.#owned = this.#endpointsOwned();
+    this.#owned = owned;
     for (const backend of lost) await this.backends.emptyQueue(backend, 'back');
     await this.backends.drainAndCut(wanted);
     for (const { backend, need } of moved) this.#leaving.set(backend, { need, since: performance.now() });
@@ -252,8 +253,7 @@ export class Router {
   }
 
   /** Backends of endpoints that another router has become the owner of. */
-  #endpointsLost(): string[] {
-    const owned = this.#endpointsOwned();
+  #endpointsLost(owned: ReadonlySet<string>): string[] {
     const there = new Set(this.#table.endpoints.map(({ name }) => name));
     return this.#pool.versions.flatMap((key) => {
       const [endpoint = ''] = key.split('/');
