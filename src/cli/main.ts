@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -53,6 +54,7 @@ process.exit(code);
 function sinkOf(stream: NodeJS.WriteStream): Sink {
   return {
     write: (text) => stream.write(text),
+    drained: () => (stream.writableNeedDrain ? untilDrained(stream) : undefined),
     isTerminal: stream.isTTY === true,
     get columns() {
       return stream.columns || 80;
@@ -116,6 +118,10 @@ function endWith(thrown: unknown): void {
 }
 
 /** Pipes of some systems are written in the background. */
+async function untilDrained(stream: NodeJS.WriteStream): Promise<void> {
+  await once(stream, 'drain', { signal: abort.signal }).catch(() => undefined);
+}
+
 function flushed(stream: NodeJS.WriteStream): Promise<void> {
   return new Promise((resolve) => stream.write('', () => resolve()));
 }

@@ -187,6 +187,9 @@ export async function printLogs(context: CommandContext, wishes: LogWishes): Pro
     for await (const line of services.readLogs(engine, wishes.name, query, context.run.signal)) {
       if (context.globals.output === 'none') continue;
       writer.line(asJson ? printableJson(JSON.stringify(line)) : render(line));
+      // Whoever reads slowly holds the log back: it would fill the memory.
+      const behind = context.host.terminal.out.drained?.();
+      if (behind) await behind;
     }
   } catch (error) {
     if (!AksmlError.isCancelled(error)) throw error;

@@ -3,6 +3,8 @@ import { styleText } from 'node:util';
 /** Where text goes: a terminal, a pipe, or a test. */
 export interface Sink {
   write(text: string): void;
+  /** Ends once the reader has taken what it left waiting, or the command is cancelled; undefined while it keeps up. */
+  drained?(): Promise<void> | undefined;
   readonly isTerminal: boolean;
   /** Characters a line. */
   readonly columns: number;
