@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -105,6 +106,51 @@ export function controllerImage(cluster: Cluster): Promise<string> {
     return (await pushController(tools, registry, { architectures: ['amd64'], ...base })).reference;
   })();
   return image;
+}
+
+/** The cluster attached as `west`, with so many routers that work. */
+export async function attachFrontEnd(world: AttachWorld, cluster: Cluster, routers: number) {
+  const session = await world.session();
+  const request = {
+    name: 'west',
+    cwd: world.project,
+    namespaces: [world.namespace],
+    purpose: 'DevTest' as const,
+    serviceType: 'NodePort' as const,
+    registry: world.registry,
+    controllerImage: await controllerImage(cluster),
+    routers,
+  };
+  await session.attach(request, { confirm: async () => undefined });
+  const { frontEnd } = await session.targetStatus('west');
+  assert.equal(frontEnd?.state, 'Healthy');
+  assert.equal(frontEnd.readyReplicas, routers);
+  assert.equal(frontEnd.version, '0.0.0-test');
+  const [address = assert.fail('it tells where it is reached')] = frontEnd.addresses ?? [];
+  return { session, address };
+}
+
+/** A program for {@link pythonVersion} that answers, after so long, what it was sent. */
+export function echoServer(seconds = 0): string {
+  return `
+import http.server, signal, socket, sys, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers['content-length']))
+        time.sleep(${seconds})
+        self.send_response(200); self.send_header('content-length', str(len(body))); self.end_headers(); self.wfile.write(body)
+    def do_GET(self):
+        self.send_response(200); self.send_header('content-length', '2'); self.end_headers(); self.wfile.write(b'ok')
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    def get_request(self):
+        connection, address = super().get_request()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection, address
+Server(('', int(sys.argv[1])), Handler).serve_forever()
+`;
 }
 
 const SOMEBODY = 'somebody';

@@ -1,39 +1,20 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import type { Pod } from '../../../src/kube/resource.ts';
 import { selfSigned } from '../../router/self-signed.ts';
 import { pythonVersion } from '../controller-world.ts';
 import { eventually, testCluster } from '../world.ts';
-import { type AttachWorld, controllerImage, openAttachWorld } from './attach-world.ts';
+import { type AttachWorld, attachFrontEnd, echoServer, openAttachWorld } from './attach-world.ts';
 
 const cluster = await testCluster();
-const composed = 'skip' in cluster ? '' : await controllerImage(cluster);
 if ('skip' in cluster) test('the front end of a cluster', { skip: cluster.skip }, () => {});
 else suite(cluster);
-
-const SERVER = `
-import http.server, signal, socket, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length']))
-        self.send_response(200); self.send_header('content-length', str(len(body))); self.end_headers(); self.wfile.write(body)
-    def do_GET(self):
-        self.send_response(200); self.send_header('content-length', '2'); self.end_headers(); self.wfile.write(b'ok')
-    def log_message(self, *_): pass
-class Server(http.server.ThreadingHTTPServer):
-    def get_request(self):
-        connection, address = super().get_request()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection, address
-Server(('', int(sys.argv[1])), Handler).serve_forever()
-`;
 
 interface Answer {
   readonly status: number | undefined;
@@ -67,28 +48,6 @@ async function post(url: string, secret: string | undefined, ca?: string): Promi
   });
 }
 
-async function openFrontEnd(world: AttachWorld, routers: number) {
-  const session = await world.session();
-  const request = {
-    name: 'west',
-    cwd: world.project,
-    namespaces: [world.namespace],
-    purpose: 'DevTest' as const,
-    serviceType: 'NodePort' as const,
-    registry: world.registry,
-    controllerImage: composed,
-    routers,
-  };
-  await session.attach(request, { confirm: async () => undefined });
-  const status = await session.targetStatus('west');
-  const { frontEnd } = status;
-  assert.equal(frontEnd?.state, 'Healthy');
-  assert.equal(frontEnd.readyReplicas, routers);
-  assert.equal(frontEnd.version, '0.0.0-test');
-  const [address = assert.fail('it tells where it is reached')] = frontEnd.addresses ?? [];
-  return { session, address };
-}
-
 /** An endpoint whose replicas answer what they are sent. */
 async function putEcho(
   world: AttachWorld,
@@ -97,7 +56,7 @@ async function putEcho(
   auth: 'key' | 'token',
   versions: readonly Parameters<typeof pythonVersion>[1][] = [{}],
 ) {
-  const usual = { script: SERVER, maxConcurrentRequestsPerContainer: 8, maxQueueWaitMs: 10_000 };
+  const usual = { script: echoServer(), maxConcurrentRequestsPerContainer: 8, maxQueueWaitMs: 10_000 };
   await world.apply({
     apiVersion: 'aksml.dev/v1',
     kind: 'Endpoint',
@@ -108,6 +67,48 @@ async function putEcho(
       versions: versions.map((version) => pythonVersion(where, { ...usual, ...version })),
     },
   });
+}
+
+async function routerPods(world: AttachWorld): Promise<readonly Pod[]> {
+  const which = ['--namespace', 'aksml-system', '--selector', 'app.kubernetes.io/name=aksml-fe'];
+  return JSON.parse(await world.kubectl('get', 'pods', ...which, '--output', 'json')).items;
+}
+
+function isReady({ status, metadata }: Pod): boolean {
+  const ready = status?.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True');
+  return ready === true && metadata.deletionTimestamp === undefined;
+}
+
+/** False where a disruption budget forbids it. */
+async function evict(world: AttachWorld, { metadata: { name, namespace } }: Pod): Promise<boolean> {
+  const file = join(world.project, 'eviction.json');
+  const eviction = { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name, namespace } };
+  await writeFile(file, JSON.stringify(eviction));
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}/eviction`;
+  const { code, stderr } = await world.tryKubectl('create', '--raw', path, '--filename', file);
+  if (code !== 0) assert.match(stderr, /disruption budget/);
+  return code === 0;
+}
+
+/** All its processes at once, which run on this machine. */
+async function killPod({ status }: Pod): Promise<void> {
+  const [{ containerID = '' } = assert.fail('it has a container')] = status?.containerStatuses ?? [];
+  const id = containerID.replace(/^.*:\/\//, '');
+  assert.match(id, /^[0-9a-f]{20,}$/);
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 0);
+  const groups = await Promise.all(
+    pids.map(async (pid) => [pid, await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')] as const),
+  );
+  const own = groups.filter(([, group]) => group.includes(id)).map(([pid]) => pid);
+  assert.ok(own.length > 2, 'an agent and its HAProxy');
+  for (const pid of own) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      // It went with the first.
+      assert.equal((error as NodeJS.ErrnoException).code, 'ESRCH');
+    }
+  }
 }
 
 async function routerAddresses(world: AttachWorld): Promise<readonly string[]> {
@@ -134,7 +135,7 @@ const scoring = (address: string, name: string) => `${address}/api/v1/service/${
 function suite(where: Cluster): void {
   test('a service of an attached cluster is scored with its key, with a token, and by HTTPS, and nothing is left after a detach', async (t) => {
     const world = await openAttachWorld(t, where);
-    const { session, address } = await openFrontEnd(world, 1);
+    const { session, address } = await attachFrontEnd(world, where, 1);
     const [keyed, tokened] = [`${world.namespace}-k`, `${world.namespace}-t`];
     await putEcho(world, where, keyed, 'key');
     await putEcho(world, where, tokened, 'token');
@@ -193,9 +194,9 @@ function suite(where: Cluster): void {
     assert.equal(await world.tryKubectl('get', 'namespace', 'aksml-system').then(({ code }) => code), 1);
   });
 
-  test('routers and replicas are replaced, scaled and drained, versions and keys change while ten thousand requests come, and none of them fails', async (t) => {
+  test('routers and replicas are replaced, scaled and evicted, versions and keys change while ten thousand requests come, and none of them fails; of a router that is killed only what it had', async (t) => {
     const world = await openAttachWorld(t, where);
-    const { session, address } = await openFrontEnd(world, 2);
+    const { session, address } = await attachFrontEnd(world, where, 3);
     const name = `${world.namespace}-k`;
     await putEcho(world, where, name, 'key');
     const { target } = await session.engine('west');
@@ -203,12 +204,16 @@ function suite(where: Cluster): void {
     const url = scoring(address, name);
     await eventually('it answers', async () => (await post(url, primaryKey).catch(() => undefined))?.status === 200);
     const failures: string[] = [];
+    let lost = 0;
     let asked = 0;
+    let hasKilled = false;
     let done = false;
     const client = async () => {
       while (!done || asked < 10_000) {
         asked += 1;
         const answer = await post(url, primaryKey).catch((error: unknown) => ({ status: 0, body: String(error) }));
+        // Nobody was there to be asked: the Service has not heard yet of the router that was killed.
+        if (hasKilled && answer.body.includes('ECONNREFUSED')) continue;
         if (answer.status !== 200 || answer.body !== '[1]') failures.push(`${answer.status} ${answer.body}`);
       }
     };
@@ -241,24 +246,38 @@ function suite(where: Cluster): void {
       await putEcho(world, where, name, 'key');
       await settled('the second version has gone', 1);
       await restart();
-      await eventually('the old routers have gone', async () => {
-        const pods = await world.kubectl(
-          '--namespace',
-          'aksml-system',
-          'get',
-          'pods',
-          '--selector',
-          'app.kubernetes.io/name=aksml-fe',
-          '--output',
-          'name',
-        );
-        return pods.split('\n').length === 2;
-      });
+      const settledRouters = () =>
+        eventually('there are three routers that work', async () => {
+          const pods = await routerPods(world);
+          return pods.length === 3 && pods.every(isReady);
+        });
+      await settledRouters();
+
+      // As a node that is drained asks for it.
+      await putEcho(world, where, name, 'key', [{ scale: fixed(2) }]);
+      await settled('there are two replicas', 2);
+      const [router] = await routerPods(world);
+      assert.ok(await evict(world, router ?? assert.fail('no router')));
+      const [first, second] = await world.list<Pod>('pod', `aksml.dev/endpoint=${name}`);
+      assert.ok(first && second && (await evict(world, first)));
+      assert.equal(await evict(world, second), false, 'one at a time');
+      await settled('there are two replicas again', 2);
+      await settledRouters();
+
+      const before = { asked, failed: failures.length };
+      assert.equal(before.failed, 0, failures.join('\n'));
+      const [killed] = await routerPods(world);
+      hasKilled = true;
+      await killPod(killed ?? assert.fail('no router'));
+      await eventually('others go on', async () => asked > before.asked + 1000);
+      await settledRouters();
+      assert.ok(failures.length <= clients.length, `what was in flight: ${failures.join('\n')}`);
+      lost = failures.splice(0).length;
     } finally {
       done = true;
     }
     await Promise.all(clients);
     assert.deepEqual([...new Set(failures)], [], `${failures.length} of ${asked} failed`);
-    t.diagnostic(`${asked} requests, ${failures.length} failed`);
+    t.diagnostic(`${asked} requests, none failed; ${lost} were in a router that was killed`);
   });
 }

@@ -4,28 +4,12 @@ import type { Cluster } from '../../../scripts/cluster/cluster.ts';
 import type { ComputeTarget } from '../../../src/contract/compute-target.ts';
 import { pythonVersion } from '../controller-world.ts';
 import { eventually, testCluster } from '../world.ts';
-import { controllerImage, openAttachWorld } from './attach-world.ts';
+import { attachFrontEnd, echoServer, openAttachWorld } from './attach-world.ts';
 
 const cluster = await testCluster();
-const image = 'skip' in cluster ? '' : await controllerImage(cluster);
 if ('skip' in cluster) test('endpoints behind a real front end', { skip: cluster.skip }, () => {});
 else servedSuite(cluster);
 
-/** Answers in a fifth of a second what it was sent. */
-const SLOW_ECHO = `
-import http.server, signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = 'HTTP/1.1'
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers['content-length']))
-        time.sleep(0.2)
-        self.send_response(200); self.send_header('content-length', str(len(body))); self.end_headers(); self.wfile.write(body)
-    def do_GET(self):
-        self.send_response(200); self.send_header('content-length', '2'); self.end_headers(); self.wfile.write(b'ok')
-    def log_message(self, *_): pass
-http.server.ThreadingHTTPServer(('', int(sys.argv[1])), Handler).serve_forever()
-`;
 const SCALE = {
   kind: 'auto',
   minReplicas: 0,
@@ -37,18 +21,7 @@ const SCALE = {
 function servedSuite(where: Cluster): void {
   test('what real routers tell scales a version, wakes it for its first request, and is asked for as clients ask', async (t) => {
     const world = await openAttachWorld(t, where);
-    const session = await world.session();
-    const request = {
-      name: 'west',
-      cwd: world.project,
-      namespaces: [world.namespace],
-      purpose: 'DevTest' as const,
-      serviceType: 'NodePort' as const,
-      registry: world.registry,
-      controllerImage: image,
-      routers: 1,
-    };
-    await session.attach(request, { confirm: async () => undefined });
+    const { session } = await attachFrontEnd(world, where, 1);
     const { target } = await session.engine('west');
     const put = (name: string, auth: 'key' | 'token', version: object) =>
       world.apply({
@@ -59,13 +32,13 @@ function servedSuite(where: Cluster): void {
       });
     const [keyed, tokened] = [`${world.namespace}-k`, `${world.namespace}-t`];
     const version = pythonVersion(where, {
-      script: SLOW_ECHO,
+      script: echoServer(0.2),
       scale: SCALE,
       maxQueueWaitMs: 20_000,
       scoringTimeoutMs: 20_000,
     });
     await put(keyed, 'key', version);
-    await put(tokened, 'token', pythonVersion(where, { script: SLOW_ECHO, scoringTimeoutMs: 20_000 }));
+    await put(tokened, 'token', pythonVersion(where, { script: echoServer(0.2), scoringTimeoutMs: 20_000 }));
     await eventually('the scoring URI is said', async () => {
       const { status } = await target.getEndpoint(keyed);
       return /^http:\/\/[\d.]+:\d+\/api\/v1\/service\/.*\/score$/.test(status?.scoringUri ?? '');
