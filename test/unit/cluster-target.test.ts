@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { portalAddress } from '../../src/cluster/azure-portal.ts';
 import { isNewer } from '../../src/cluster/install/install.ts';
 import { rollout, troubleOf } from '../../src/cluster/install/rollout.ts';
 import { LogMerge } from '../../src/cluster/target/log-merge.ts';
@@ -186,6 +187,33 @@ test('a cluster has room where nodes take pods and no pod has asked', () => {
   assert.deepEqual(facts.architectures, ['amd64']);
   assert.equal(requestsOf(podOn('a', '250m')).cpu, 0.25);
 });
+
+const AKS_NODE =
+  'azure:///subscriptions/0b1f/resourceGroups/mc_team_prod_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/0';
+const GROUP = '/#resource/subscriptions/0b1f/resourceGroups/mc_team_prod_westeurope/overview';
+
+for (const [what, server, providerID, address] of [
+  ['of Azure', 'https://prod-1.hcp.westeurope.azmk8s.io:443', AKS_NODE, `https://portal.azure.com${GROUP}`],
+  [
+    "of Azure's cloud in China",
+    'https://p.hcp.chinaeast2.cx.prod.service.azk8s.cn',
+    AKS_NODE,
+    `https://portal.azure.cn${GROUP}`,
+  ],
+  [
+    "of Azure's US government cloud",
+    'https://p.hcp.usgovvirginia.cx.aks.containerservice.azure.us',
+    AKS_NODE,
+    `https://portal.azure.us${GROUP}`,
+  ],
+  ['of another cloud', 'https://1.2.3.4', 'aws:///eu-west-1a/i-0c', undefined],
+  ['of none', 'https://1.2.3.4', undefined, undefined],
+] as const) {
+  test(`where the portal shows a cluster ${what}`, () => {
+    const nodes = [node('a', { spec: {} }), node('b', { spec: { providerID } })];
+    assert.equal(portalAddress(nodes, server), address);
+  });
+}
 
 const podIn = (containerStatus: object, conditions: readonly object[] = []): Pod =>
   ({ metadata: { name: 'p' }, status: { conditions, containerStatuses: [containerStatus] } }) as unknown as Pod;

@@ -206,6 +206,24 @@ describe('the tree', () => {
     assert.equal(isSettled(reduce(state, { type: 'models', key: KEY, value: [] })), true);
   });
 
+  test('leads to the portal from a cluster that is in Azure alone', () => {
+    const cluster = (name: string, portal: object): TargetView => ({
+      listing: { name, kind: 'kubernetes', record: {} as never },
+      status: { reachable: true, ...portal },
+    });
+    const value = [
+      LOCAL,
+      cluster('aks', { portal: 'https://portal.azure.com/#resource/x/overview' }),
+      cluster('k3s', {}),
+    ];
+    const state = after({ type: 'targets', key: KEY, value });
+    const leads = childrenOf(state, group('clusters')).map((child) => {
+      const node = nodeOf(state, child);
+      return node !== undefined && present(node, t).contextValue.includes('portal');
+    });
+    assert.deepEqual(leads, [false, true, false]);
+  });
+
   test('keeps what was read last when it cannot be read any more', () => {
     const error = { code: 'registry.unreachable', message: 'The registry does not answer.' };
     const state = after(

@@ -2,6 +2,7 @@ import type { ComponentHealth, ComputeResources, ComputeTargetStatus } from '../
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { DEPLOYMENTS, type KubeNode, NODES, PODS, type Pod, SERVICES } from '../../kube/resource.ts';
+import { portalAddress } from '../azure-portal.ts';
 import { frontEndAddresses } from '../front-end-address.ts';
 import { CONTROLLER_NAME, FRONT_END_NAME, SYSTEM_NAMESPACE } from '../names.ts';
 import { quantity } from '../quantity.ts';
@@ -20,9 +21,11 @@ export async function clusterStatus(kube: KubeClient, signal?: AbortSignal): Pro
     ifAllowed(componentHealth(kube, FRONT_END_NAME, signal)),
     ifAllowed(kube.find(SERVICES, own, signal)),
   ]);
+  const portal = portalAddress(nodes?.items ?? [], kube.server);
   return {
     reachable: true,
     kubernetesVersion,
+    ...(portal === undefined ? {} : { portal }),
     ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
     ...(controller === undefined ? {} : { controller }),
     ...(frontEnd === undefined

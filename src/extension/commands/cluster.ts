@@ -29,6 +29,11 @@ export async function detachCluster(window: AksmlWindow, on: CommandTarget): Pro
   }
 }
 
+export async function openPortal(_: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { portal } = nodeOfKind(on, 'target').target.status ?? {};
+  if (portal !== undefined) await vscode.env.openExternal(vscode.Uri.parse(portal, true));
+}
+
 export async function useTarget(_: AksmlWindow, on: CommandTarget): Promise<void> {
   const { target } = nodeOfKind(on, 'target');
   const { folder } = folderOf(on);

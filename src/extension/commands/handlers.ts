@@ -24,6 +24,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
 
   'aksml.cluster.attach': async () => (await form()).openAttach,
   'aksml.cluster.detach': async () => (await cluster()).detachCluster,
+  'aksml.cluster.openPortal': async () => (await cluster()).openPortal,
   'aksml.target.use': async () => (await cluster()).useTarget,
   'aksml.local.start': async () => (await cluster()).startLocal,
   'aksml.local.stop': async () => (await cluster()).stopLocal,

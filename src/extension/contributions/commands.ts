@@ -56,6 +56,13 @@ const CLUSTER_COMMANDS: readonly CommandContribution[] = [
     menus: [onNode('target', '1_open@1')],
   },
   {
+    id: 'aksml.cluster.openPortal',
+    title: 'Open in Azure Portal',
+    icon: 'link-external',
+    palette: false,
+    menus: [onNode('target', '1_open@2', 'portal')],
+  },
+  {
     id: 'aksml.local.start',
     title: 'Start What Is Deployed on This Machine',
     icon: 'play',

@@ -168,7 +168,13 @@ function presentTarget({ target }: NodeOf<'target'>, t: Translate): Presentation
     label: listing.name,
     description,
     icon: TARGET_ICONS[state === 'ready' && frontEnd !== '' ? 'degraded' : state],
-    contextValue: context('target', isLocal ? 'local' : 'cluster', isLocal && (stopped ? 'stopped' : 'running'), state),
+    contextValue: context(
+      'target',
+      isLocal ? 'local' : 'cluster',
+      isLocal && (stopped ? 'stopped' : 'running'),
+      status?.portal !== undefined && 'portal',
+      state,
+    ),
     expands: 'never',
   };
 }
