@@ -1,5 +1,4 @@
 import type { ComponentHealth, ComputeTargetListing, ComputeTargetStatus } from '../contract/compute-record.ts';
-import { AksmlError } from '../contract/error.ts';
 import type { CommandContext } from './context.ts';
 import { type Cell, type Result, valueResult } from './result.ts';
 import { localTime } from './service-view.ts';
@@ -41,41 +40,19 @@ export async function showComputeTarget(context: CommandContext, name: string): 
   return valueResult(serialize(listing, status), { kind: 'facts', facts: targetFacts(listing, status) });
 }
 
-/** The kubeconfig is put together from the files that it is in: aksml has no copy. */
 export async function getCredentials(context: CommandContext, name: string): Promise<Result> {
-  const session = await context.session();
-  const targets = await session.listTargets(context.run.signal);
-  const target = targets.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
-  if (target === undefined || target.kind === 'local' || target.connection === undefined) {
-    throw new AksmlError(
-      target === undefined ? 'computeTarget.notFound' : 'computeTarget.noCredentials',
-      target === undefined
-        ? `There is no compute target ${JSON.stringify(name)}.`
-        : target.kind === 'local'
-          ? 'The compute target local is this machine, which needs no credentials.'
-          : `This machine has no credentials for the compute target ${target.name}.`,
-      {
-        fault: 'input',
-        subject: `computeTarget/${name}`,
-        remedy:
-          target?.kind === 'kubernetes'
-            ? `Name your kubeconfig: aksml computetarget attach kubernetes -n ${target.name} --kubeconfig FILE --context NAME`
-            : 'See "aksml computetarget list".',
-      },
-    );
-  }
-  const { kubeconfig, context: contextName } = target.connection;
-  const { flattenKubeconfig } = await import('../kube/flatten.ts');
+  const { credentialsOf } = await import('../session/credentials.ts');
+  const { userKubeConfig, ...where } = await credentialsOf(await context.session(), name, context.run.signal);
   const { toYaml } = await import('./yaml.ts');
-  const userKubeConfig = toYaml(await flattenKubeconfig({ paths: kubeconfig, context: contextName }));
+  const { kubeconfig, context: contextName, namespace } = where;
   return valueResult(
-    { kubeconfig, context: contextName, namespace: target.record.namespace, userKubeConfig },
+    { ...where, userKubeConfig: toYaml(userKubeConfig) },
     {
       kind: 'facts',
       facts: [
         ['Kubeconfig', kubeconfig.join(', ')],
         ['Context', contextName],
-        ['Namespace', target.record.namespace],
+        ['Namespace', namespace],
       ],
       note: `For kubectl: kubectl --kubeconfig ${kubeconfig[0]} --context ${contextName} get endpoints.aksml.dev`,
     },

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
+import { readCertificate } from '../session/certificate-files.ts';
 import type { TlsChange } from '../session/update-target.ts';
 import type { FrontEndOptions } from './attach-actions.ts';
 import { showComputeTarget } from './computetarget-actions.ts';
@@ -58,24 +58,8 @@ async function tlsChange(cwd: string, options: UpdateTargetOptions): Promise<Tls
   if (sslCertFile === undefined || sslKeyFile === undefined || hosts.length === 0) {
     throw conflicting('--ssl-cert-file, --ssl-key-file and --ssl-cname belong together.');
   }
-  const certificate = {
-    certificate: await content(resolve(cwd, sslCertFile), '--ssl-cert-file'),
-    key: await content(resolve(cwd, sslKeyFile), '--ssl-key-file'),
-  };
+  const certificate = await readCertificate(resolve(cwd, sslCertFile), resolve(cwd, sslKeyFile));
   return { kind: 'files', certificate, hosts };
-}
-
-async function content(path: string, option: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new AksmlError('certificate.unreadable', `${path} cannot be read.`, {
-      fault: 'input',
-      subject: option,
-      remedy: 'Name a file that you can read.',
-      cause,
-    });
-  }
 }
 
 function conflicting(message: string): AksmlError {

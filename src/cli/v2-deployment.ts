@@ -1,10 +1,10 @@
 import { AksmlError } from '../contract/error.ts';
 import type { Configuration } from '../engine/config/configuration.ts';
+import { readV2 } from '../engine/config/import-files.ts';
 import type { ModelReference } from '../engine/endpoints/models.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
 import { CONFIGURATION_FLAGS } from './deploy-options.ts';
-import { readDeployment } from './import-actions.ts';
 import { longName } from './option.ts';
 
 /** What a v2 deployment file says of a version. */
@@ -43,7 +43,11 @@ export async function describedByV2(
       },
     );
   }
-  const imported = await readDeployment(context, file, options.v2Endpoint);
+  const imported = await readV2({
+    deploymentFile: file,
+    cwd: context.host.cwd,
+    ...defined({ endpointFile: options.v2Endpoint }),
+  });
   const { valid, problems, inference, deployment: spec, endpoint, models, tags } = imported;
   const configuration: Configuration = { valid, problems, ...defined({ inference, deployment: spec }), spec: {} };
   return {

@@ -1,4 +1,4 @@
-import { getAccessToken, getKeys, regenerateKey } from '../engine/endpoints/service.ts';
+import { getAccessToken, getKeys, regenerateKey, revokeTokens } from '../engine/endpoints/service.ts';
 import type { HandlersOf } from './handler.ts';
 
 export const KEY: HandlersOf<'key'> = {
@@ -9,4 +9,8 @@ export const KEY: HandlersOf<'key'> = {
 
 export const TOKEN: HandlersOf<'token'> = {
   'token.get': async ({ name, ...scope }, { host }) => getAccessToken(await host.engine(scope), name),
+  'token.revoke': async ({ name, ...scope }, { host, signal }) => {
+    await revokeTokens(await host.engine(scope), name, signal);
+    return null;
+  },
 };

@@ -1,3 +1,4 @@
+import { dirname, join, relative, resolve } from 'node:path';
 import type { ParamsOf } from '../contract/engine-api.ts';
 import type { Configuration } from '../engine/config/configuration.ts';
 import { readProjectConfiguration } from '../session/configuration.ts';
@@ -8,6 +9,20 @@ export const CONFIGURATION: HandlersOf<'configuration'> = {
   'configuration.validate': async (params, { host, signal }) => {
     const { valid, problems, spec } = await readConfiguration(host, params, signal);
     return { valid, problems, spec };
+  },
+  'configuration.import': async ({ folder, deploymentFile, endpointFile, overwrite }) => {
+    const { importToV1 } = await import('../engine/config/import-files.ts');
+    const beside = (name: string) => join(relative(folder, dirname(deploymentFile)), name);
+    const { imported, files } = await importToV1({
+      deploymentFile,
+      cwd: folder,
+      inferenceConfigFile: beside('inferenceconfig.json'),
+      deploymentConfigFile: beside('deploymentconfig.json'),
+      overwrite: overwrite === true,
+      ...(endpointFile === undefined ? {} : { endpointFile }),
+    });
+    const written = [files.inferenceConfigFile, files.deploymentConfigFile].filter((file) => file !== undefined);
+    return { files: written.map((file) => resolve(folder, file)), problems: imported.problems };
   },
   'configuration.schema': async ({ file }) => (await import('../engine/config/schema.ts')).configurationSchema(file),
 };

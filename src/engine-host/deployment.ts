@@ -68,7 +68,7 @@ interface Building {
   readonly debugPort?: number | undefined;
 }
 
-function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, debugPort }: Building): BuildOptions {
+export function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, debugPort }: Building): BuildOptions {
   return {
     ...(python === undefined ? {} : { python }),
     ...(refreshEnvironment ? { refreshEnvironment } : {}),

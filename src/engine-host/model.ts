@@ -59,6 +59,7 @@ export const MODEL: HandlersOf<'model'> = {
       onProgress: (event) => void emit(event),
     }),
   }),
+  'model.profile': async (params, call) => (await import('./profile.ts')).profile(params, call),
   'model.package': async (params, call) => {
     const { host, signal, emit } = call;
     const { format, outputPath, imageName, imageLabel, base, folder } = params;

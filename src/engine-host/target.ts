@@ -1,11 +1,17 @@
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
 import type { ComputeTargetListing } from '../contract/compute-record.ts';
-import type { AttachPlanView, ParamsOf, TargetView } from '../contract/engine-api.ts';
+import type { AttachPlanView, ParamsOf, TargetView, WorkspaceScope } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { ProgressEvent } from '../contract/event.ts';
+import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { AttachRequest } from '../session/attach.ts';
+import { readCertificate } from '../session/certificate-files.ts';
 import { contextsOf } from '../session/clusters.ts';
 import type { Session } from '../session/session.ts';
+import type { TlsChange } from '../session/update-target.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { HandlersOf } from './handler.ts';
 
@@ -52,10 +58,27 @@ export const TARGET: HandlersOf<'target'> = {
       confirm,
     });
     host.forgetSessions();
-    const attached = await host.session(params);
-    const listing = (await attached.listTargets(signal)).find((target) => target.name === name);
-    if (listing === undefined) throw AksmlError.cancelled('Attaching');
-    return look(host, attached, listing, signal);
+    return attachedView(host, params, name, signal);
+  },
+  'target.update': async ({ target, tls, allowInsecureConnections, ...scope }, { host, signal, emit }) => {
+    const session = await host.session(scope);
+    await session.update(
+      {
+        name: target,
+        ...(tls === undefined ? {} : { tls: await tlsChange(tls) }),
+        ...(allowInsecureConnections === undefined ? {} : { allowInsecureConnections }),
+      },
+      { signal, onProgress: (event) => void emit(event) },
+    );
+    host.forgetSessions();
+    return attachedView(host, scope, target, signal);
+  },
+  'target.saveCredentials': async ({ target, file, ...scope }, { host, signal }) => {
+    const { credentialsOf } = await import('../session/credentials.ts');
+    const { userKubeConfig } = await credentialsOf(await host.session(scope), target, signal);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(file, stringify(userKubeConfig));
+    return null;
   },
   'target.detach': async ({ target, deleteEndpoints, force, confirmed, ...scope }, { host, signal, emit }) => {
     const session = await host.session(scope);
@@ -91,6 +114,30 @@ function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
     ...(loadBalancerSubnet === undefined ? {} : { loadBalancerSubnet }),
     ...(routers === undefined ? {} : { routers }),
   };
+}
+
+async function attachedView(
+  host: EngineHost,
+  scope: WorkspaceScope,
+  name: string,
+  signal: AbortSignal,
+): Promise<TargetView> {
+  const session = await host.session(scope);
+  const listing = (await session.listTargets(signal)).find((target) => target.name === name);
+  if (listing !== undefined) return look(host, session, listing, signal);
+  throw new AksmlError('computeTarget.notFound', `The compute target ${name} has been detached meanwhile.`, {
+    subject: `computeTarget/${name}`,
+  });
+}
+
+async function tlsChange(change: NonNullable<ParamsOf<'target.update'>['tls']>): Promise<TlsChange> {
+  if (change.kind === 'auto') {
+    const { hosts, email } = change;
+    return { kind: 'auto', hosts, overwriteDomain: false, ...(email === undefined ? {} : { email }) };
+  }
+  if (change.kind !== 'files') return change;
+  const { certificateFile, keyFile, hosts } = change;
+  return { kind: 'files', certificate: await readCertificate(certificateFile, keyFile), hosts };
 }
 
 async function look(

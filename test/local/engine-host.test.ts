@@ -57,6 +57,27 @@ describe('the engine in its own process, over its pipe', () => {
     assert.equal(problems[0]?.path, 'numReplicas');
   });
 
+  test('a v2 deployment is written as files of v1 beside it, once', async () => {
+    const deployment =
+      'type: kubernetes\nname: blue\ncode_configuration: {code: ../source, scoring_script: score.py}\n';
+    await world.write('v2/deployment.yml', `${deployment}environment: {image: base:1}\n`);
+    const params = { folder: world.project, deploymentFile: join(world.project, 'v2', 'deployment.yml') };
+    const { files } = await client.request('configuration.import', params);
+    assert.deepEqual(
+      files,
+      ['inferenceconfig.json', 'deploymentconfig.json'].map((name) => join(world.project, 'v2', name)),
+    );
+    const [inferenceConfigFile, deploymentConfigFile] = files;
+    const written = { folder: world.project, inferenceConfigFile, deploymentConfigFile };
+    assert.deepEqual(
+      (await client.request('configuration.validate', written)).problems.filter(({ severity }) => severity === 'error'),
+      [],
+    );
+    await assert.rejects(client.request('configuration.import', params), (error) =>
+      AksmlError.is(error, 'file.exists'),
+    );
+  });
+
   test('a cluster whose kubeconfig is not there is refused, and the targets are what they were', async () => {
     const kubeconfig = join(world.project, 'no-such-kubeconfig');
     await assert.rejects(
@@ -120,6 +141,26 @@ describe('the engine in its own process, over its pipe', () => {
     client.subscribe('endpoint.logs', endpoint(), { onEvent: lines.push, onEnd: ended.resolve });
     await lines.until((batch) => batch.some(({ line }) => line.includes('the weights are 42')));
     await ended.promise;
+  });
+
+  test('a model is measured with the requests of a file', async () => {
+    await world.write('requests.jsonl', '{}\n');
+    const [model] = await client.request('model.list', { folder: world.project });
+    const made = await client.request('model.profile', {
+      folder: world.project,
+      name: 'measured',
+      models: [model?.id ?? ''],
+      input: join(world.project, 'requests.jsonl'),
+      inferenceConfigFile: 'inferenceconfig.json',
+    });
+    assert.equal(made.state, 'Succeeded', made.error?.message);
+    assert.ok((made.recommendedCpu ?? 0) > 0);
+  });
+
+  test('tokens of this machine cannot be revoked, which is said', async () => {
+    await assert.rejects(client.request('token.revoke', endpoint()), (error) =>
+      AksmlError.is(error, 'auth.tokensStay'),
+    );
   });
 
   test('a cancelled deploy says that nothing has changed', async () => {

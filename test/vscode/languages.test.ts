@@ -13,6 +13,14 @@ const skip = 'skip' in chromium ? chromium.skip : false;
 
 const BROKEN = '{\n  "ComputeType": "aks",\n  "authEnabled": "true"\n}\n';
 
+const V2_DEPLOYMENT = `
+type: kubernetes
+name: blue
+code_configuration: {code: ../source, scoring_script: score.py}
+environment: {image: base:1}
+instance_count: 2
+`;
+
 const COMMENTED = '{\n  # as agreed with the team\n  "computeType": "aks",\n  "mystery": true\n}\n';
 
 test('a configuration is judged as it is written, and mended with what is offered', {
@@ -105,6 +113,15 @@ test('a configuration is judged as it is written, and mended with what is offere
       .locator('.explorer-folders-view [aria-label*="Left out of deployments by .amlignore"]')
       .first()
       .waitFor();
+  });
+
+  await step(t, world, 'a v2 deployment is written as configuration files beside it, which are opened', async () => {
+    await world.write('v2/deployment.yml', V2_DEPLOYMENT);
+    await workbench.expand('v2', 'deployment.yml');
+    await workbench.choose(workbench.row('deployment.yml'), 'Import v2 Deployment…');
+    await page.getByRole('tab', { name: /^inferenceconfig\.json/ }).waitFor();
+    await page.getByRole('tab', { name: /^deploymentconfig\.json/ }).waitFor();
+    assert.equal(JSON.parse(await readFile(join(world.project, 'v2/deploymentconfig.json'), 'utf8')).numReplicas, 2);
   });
 
   await step(t, world, 'a model that only its content tells is offered to be deployed once it is there', async () => {

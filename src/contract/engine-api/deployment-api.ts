@@ -6,7 +6,7 @@ import type { Problem } from '../problem.ts';
 import type { DeploymentProposal } from '../proposal.ts';
 import { list, operation, request, shape } from './method.ts';
 import { inWorkspace, LABELS, ofEndpoint, ofVersion, onTarget, PATH, SOME_VERSION_SCOPE } from './scope.ts';
-import type { RevisionDifference, RevisionFile, RevisionView } from './views.ts';
+import type { ProfileView, RevisionDifference, RevisionFile, RevisionView } from './views.ts';
 
 export const ENDPOINT = shape<Endpoint>('metadata', 'spec');
 export const PROGRESS = shape<ProgressEvent>('type');
@@ -84,6 +84,17 @@ export interface ValidationView {
 export const CONFIGURATION_METHODS = {
   /** Both files, or one of them, judged as a deploy would judge them. */
   'configuration.validate': request(inWorkspace(configuration), shape<ValidationView>('valid', 'problems', 'spec')),
+  /** Writes a v2 deployment as the files of v1 with the same meaning, beside it; answers their absolute paths. */
+  'configuration.import': request(
+    v.object({
+      folder: PATH,
+      deploymentFile: PATH,
+      endpointFile: v.optional(PATH),
+      overwrite: v.optional(v.boolean()),
+    }),
+    v.object({ files: v.array(v.string()), problems: list(shape<Problem>('severity', 'message')) }),
+    'fail',
+  ),
   /** The JSON schema of a file, from the engine's own rules. */
   'configuration.schema': request(
     v.object({ file: v.picklist(['inferenceconfig', 'deploymentconfig']) }),
@@ -203,6 +214,13 @@ export const PACKAGING_METHODS = {
       base: v.optional(v.string()),
     }),
     v.object({ path: v.string(), reference: v.optional(v.string()), digest: v.optional(v.string()) }),
+    PROGRESS,
+    'again',
+  ),
+  /** What CPU and memory models need to answer the requests of a file, measured on this machine. */
+  'model.profile': operation(
+    inWorkspace({ name: v.string(), models: v.array(v.string()), input: PATH, ...configuration, ...build }),
+    shape<ProfileView>('state', 'recommendedCpu', 'recommendedMemoryInGB'),
     PROGRESS,
     'again',
   ),

@@ -74,6 +74,14 @@ const attachment = {
   ...FRONT_END_WISH,
 };
 
+/** Files are named by absolute paths. */
+const TLS_CHANGE = v.variant('kind', [
+  v.object({ kind: v.literal('disable') }),
+  v.object({ kind: v.literal('renew') }),
+  v.object({ kind: v.literal('files'), certificateFile: PATH, keyFile: PATH, hosts: v.array(v.string()) }),
+  v.object({ kind: v.literal('auto'), hosts: v.array(v.string()), email: v.optional(v.string()) }),
+]);
+
 /** The person has seen what it does; otherwise they are asked by {@link QUESTION}. */
 const confirmed = { confirmed: v.optional(v.boolean()) };
 
@@ -94,6 +102,15 @@ export const TARGET_METHODS = {
     'again',
   ),
   'target.attach': operation(inWorkspace({ ...attachment, ...confirmed }), TARGET, PROGRESS, 'again'),
+  /** Changes how the front end is reached: its certificate, and whether plain HTTP is answered, too. */
+  'target.update': operation(
+    onTarget({ tls: v.optional(TLS_CHANGE), allowInsecureConnections: v.optional(v.boolean()) }),
+    TARGET,
+    PROGRESS,
+    'again',
+  ),
+  /** Writes a kubeconfig of this cluster alone, secrets included, into a file that nobody else can read. */
+  'target.saveCredentials': request(onTarget({ file: PATH }), NOTHING),
   /** Removes what attaching has installed; answers what is left of the system's namespace, and why. */
   'target.detach': operation(
     onTarget({ deleteEndpoints: v.optional(v.boolean()), force: v.optional(v.boolean()), ...confirmed }),
@@ -245,6 +262,8 @@ export const ACCESS_METHODS = {
     'fail',
   ),
   'token.get': request(ENDPOINT_SCOPE, shape<AccessToken>('accessToken', 'expiryOn')),
+  /** Makes all tokens that there are invalid. */
+  'token.revoke': request(ENDPOINT_SCOPE, NOTHING),
 };
 
 export const MACHINE_METHODS = {

@@ -147,6 +147,18 @@ export interface LocalView {
   readonly home: string;
 }
 
+/** What models need, as v1's profile tells it; `null` is what could not be measured. */
+export interface ProfileView {
+  readonly state: 'Succeeded' | 'Failed';
+  readonly recommendedCpu: number | null;
+  readonly recommendedMemoryInGB: number | null;
+  readonly latencyPercentile95InMs: number | null;
+  readonly successQueries: number;
+  readonly totalQueries: number;
+  /** Why it failed, or why something is missing. */
+  readonly error: { readonly message: string } | null;
+}
+
 export interface CollectedView {
   readonly dryRun: boolean;
   readonly bytes: number;

@@ -1,4 +1,8 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import * as vscode from 'vscode';
+import type { ParamsOf, TargetScope } from '../../contract/engine-api.ts';
+import { AksmlError } from '../../contract/error.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { busily, runOperation } from '../operation.ts';
 import { formatBytes } from '../tree/present.ts';
@@ -6,27 +10,100 @@ import { confirm, folderOf, given, nodeOfKind } from './pick.ts';
 
 const t = vscode.l10n.t;
 
+/** The cluster that a command is about: that of its node, else the only one, else a chosen one. @throws AksmlError `cancelled` */
+async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: string): Promise<TargetScope> {
+  if (node?.kind === 'target') return { ...node.workspace.scope, target: node.target.listing.name };
+  const { workspaces } = await window.tree.settled();
+  const clusters = workspaces.flatMap(({ targets, view, scope }) =>
+    (targets.value ?? [])
+      .filter(({ listing }) => listing.kind !== 'local')
+      .map(({ listing: { name } }) => ({
+        label: name,
+        description: view?.name ?? '',
+        scope: { ...scope, target: name },
+      })),
+  );
+  if (clusters.length === 0) {
+    throw new AksmlError('computeTarget.none', t('No cluster is attached.'), {
+      fault: 'input',
+      remedy: t('Attach one first.'),
+    });
+  }
+  return given(await vscode.window.showQuickPick(clusters, { title })).scope;
+}
+
 /** The engine asks before it does anything. */
 export async function detachCluster(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { workspaces } = await window.tree.settled();
-  const clusters = workspaces.flatMap((workspace) =>
-    (workspace.targets.value ?? [])
-      .filter(({ listing }) => listing.kind !== 'local')
-      .map(({ listing }) => ({ label: listing.name, description: workspace.view?.name ?? '', workspace })),
-  );
-  const node = on.node?.kind === 'target' ? on.node : undefined;
-  const { label, workspace } = node
-    ? { label: node.target.listing.name, workspace: node.workspace }
-    : given(await vscode.window.showQuickPick(clusters, { title: t('Detach Cluster') }));
-  const { left } = await runOperation(window, t('Detaching {0}', label), 'target.detach', {
-    ...workspace.scope,
-    target: label,
-  });
+  const scope = await clusterOf(window, on, t('Detach Cluster'));
+  const { left } = await runOperation(window, t('Detaching {0}', scope.target), 'target.detach', scope);
   if (left.length > 0) {
     void vscode.window.showInformationMessage(
       t('The namespace aksml-system stays, because there is more in it: {0}', left.join(', ')),
     );
   }
+}
+
+type TlsChange = NonNullable<ParamsOf<'target.update'>['tls']>;
+
+/** How requests reach a cluster by HTTPS: with a certificate of one's own, or one that is got and renewed by itself. */
+export async function changeHttps(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const scope = await clusterOf(window, on, t('HTTPS'));
+  const title = t('HTTPS of {0}', scope.target);
+  const ways = [
+    { label: t('Own certificate…'), description: t('a PEM file and its key'), way: 'files' as const },
+    { label: t('Certificate from Let’s Encrypt…'), description: t('renewed by itself'), way: 'auto' as const },
+    {
+      label: t('New certificate now'),
+      description: t('before its time, from the same server'),
+      way: 'renew' as const,
+    },
+    { label: t('No HTTPS'), description: t('keys and tokens are sent in plain text'), way: 'disable' as const },
+  ];
+  const { way } = given(await vscode.window.showQuickPick(ways, { title }));
+  const tls = await tlsChange(way, title);
+  if (way === 'disable') {
+    await confirm(
+      t('Turn HTTPS off for {0}?', scope.target),
+      t('Callers that use HTTPS get no answer any more.'),
+      t('Turn Off'),
+    );
+  }
+  await runOperation(window, title, 'target.update', { ...scope, tls });
+}
+
+async function tlsChange(kind: TlsChange['kind'], title: string): Promise<TlsChange> {
+  if (kind === 'renew' || kind === 'disable') return { kind };
+  const names = given(
+    await vscode.window.showInputBox({
+      title,
+      prompt: t('Host names that it is for, separated by commas'),
+      placeHolder: 'score.example.com',
+    }),
+  );
+  const hosts = names
+    .split(',')
+    .map((host) => host.trim())
+    .filter(Boolean);
+  if (kind === 'auto') return { kind, hosts };
+  const certificateFile = await chooseFile(t('Certificate (PEM)'));
+  return { kind, hosts, certificateFile, keyFile: await chooseFile(t('Private key (PEM)')) };
+}
+
+async function chooseFile(title: string): Promise<string> {
+  return given((await vscode.window.showOpenDialog({ title, openLabel: t('Choose') }))?.[0]).fsPath;
+}
+
+/** For other tools, readable by nobody else. */
+export async function saveKubeconfig(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const scope = await clusterOf(window, on, t('Save Kubeconfig'));
+  const chosen = given(
+    await vscode.window.showSaveDialog({
+      title: t('Kubeconfig of {0}: it holds your credentials', scope.target),
+      defaultUri: vscode.Uri.file(join(homedir(), '.kube', `${scope.target}.yaml`)),
+    }),
+  );
+  await window.engine.request('target.saveCredentials', { ...scope, file: chosen.fsPath });
+  void vscode.window.showInformationMessage(t('The kubeconfig is in {0}.', chosen.fsPath));
 }
 
 export async function openPortal(_: AksmlWindow, on: CommandTarget): Promise<void> {

@@ -83,6 +83,20 @@ export async function regenerateKey(window: AksmlWindow, on: CommandTarget): Pro
   }
 }
 
+export async function revokeTokens(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const node = await endpointOf(window, on);
+  const { name } = node.endpoint.metadata;
+  await confirm(
+    t('Revoke all tokens of {0}?', name),
+    t('Callers are refused until they have fetched new tokens.'),
+    t('Revoke'),
+  );
+  await busily(t('Revoking the tokens of {0}…', name), () =>
+    window.engine.request('token.revoke', scopeOfEndpoint(node)),
+  );
+  void vscode.window.showInformationMessage(t('All tokens of {0} are revoked.', name));
+}
+
 /** Their history stays, and a moment long they can be had back as they were. */
 export async function deleteEndpoints(window: AksmlWindow, on: CommandTarget): Promise<void> {
   const chosen = selected(on, 'endpoint');

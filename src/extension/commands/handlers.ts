@@ -24,6 +24,8 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
 
   'aksml.cluster.attach': async () => (await form()).openAttach,
   'aksml.cluster.detach': async () => (await cluster()).detachCluster,
+  'aksml.cluster.secure': async () => (await cluster()).changeHttps,
+  'aksml.cluster.saveKubeconfig': async () => (await cluster()).saveKubeconfig,
   'aksml.cluster.openPortal': async () => (await cluster()).openPortal,
   'aksml.target.use': async () => (await cluster()).useTarget,
   'aksml.local.start': async () => (await cluster()).startLocal,
@@ -36,6 +38,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.model.edit': async () => (await model()).editModel,
   'aksml.model.download': async () => (await model()).downloadModel,
   'aksml.model.package': async () => (await model()).packageModel,
+  'aksml.model.profile': async () => (await model()).profileModel,
   'aksml.model.copyId': async () => (await model()).copyModelId,
   'aksml.model.delete': async () => (await model()).deleteModels,
 
@@ -59,6 +62,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.endpoint.edit': async () => (await endpoint()).editEndpoint,
   'aksml.endpoint.authenticate': async () => (await endpoint()).changeAuthentication,
   'aksml.endpoint.regenerateKey': async () => (await endpoint()).regenerateKey,
+  'aksml.endpoint.revokeTokens': async () => (await endpoint()).revokeTokens,
   'aksml.endpoint.delete': async () => (await endpoint()).deleteEndpoints,
   'aksml.endpoint.copyUri': async () => (await access()).copyUri,
   'aksml.endpoint.copyName': async () => (await access()).copyName,
@@ -92,5 +96,6 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.tree.reveal': async () => (await tree()).revealEndpoint,
   'aksml.configuration.openForm': async () => (await form()).openConfigurationForm,
   'aksml.configuration.openAsText': async () => (await form()).openConfigurationText,
+  'aksml.configuration.import': async () => (await import('./import.ts')).importDeployment,
   'aksml.configuration.validate': async () => (await tree()).validateConfiguration,
 };

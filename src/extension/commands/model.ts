@@ -114,6 +114,43 @@ async function chooseConfiguration(folder: string): Promise<string | undefined> 
   return chosen?.[0]?.fsPath;
 }
 
+/** On this machine, with the requests of a file: what CPU and memory a deployment should ask for. */
+export async function profileModel(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { model, workspace } = await modelOf(window, on);
+  const title = t('Measuring {0}', model.id);
+  const configuration = await chooseConfiguration(workspace.scope.folder);
+  const input = await vscode.window.showOpenDialog({
+    title: t('Requests to measure with: one a line, or a JSON file'),
+    defaultUri: vscode.Uri.file(workspace.scope.folder),
+    openLabel: t('Measure'),
+  });
+  const made = await runOperation(window, title, 'model.profile', {
+    ...workspace.scope,
+    name: model.name.toLowerCase().replace(/[^a-z0-9-]+/g, '-'),
+    models: [model.id],
+    input: given(input?.[0]).fsPath,
+    ...(configuration === undefined ? {} : { inferenceConfigFile: configuration }),
+  });
+  const { recommendedCpu: cpu, recommendedMemoryInGB: memory, latencyPercentile95InMs: p95 } = made;
+  if (made.state === 'Failed' || cpu === null || memory === null) {
+    void vscode.window.showWarningMessage(made.error?.message ?? t('Nothing could be measured.'));
+    return;
+  }
+  const recommended = JSON.stringify({ cpu, memoryInGB: memory });
+  const copy = t('Copy Requirements');
+  const answer = await vscode.window.showInformationMessage(
+    t(
+      '{0} needs {1} CPU and {2} GB; 95 % of requests take at most {3} ms.',
+      model.id,
+      cpu,
+      memory,
+      Math.ceil(p95 ?? 0),
+    ),
+    copy,
+  );
+  if (answer === copy) await vscode.env.clipboard.writeText(`"containerResourceRequirements": ${recommended}`);
+}
+
 export async function copyModelId(_: AksmlWindow, { nodes }: CommandTarget): Promise<void> {
   const ids = nodes.flatMap((node) => (node.kind === 'model' ? node.model.id : []));
   await vscode.env.clipboard.writeText(ids.join('\n'));

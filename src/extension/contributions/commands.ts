@@ -56,6 +56,19 @@ const CLUSTER_COMMANDS: readonly CommandContribution[] = [
     menus: [onNode('target', '1_open@1')],
   },
   {
+    id: 'aksml.cluster.secure',
+    title: 'Change HTTPS…',
+    icon: 'lock',
+    enablement: TRUSTED,
+    menus: [onNode('target', '2_change@1', 'cluster')],
+  },
+  {
+    id: 'aksml.cluster.saveKubeconfig',
+    title: 'Save Kubeconfig…',
+    enablement: TRUSTED,
+    menus: [onNode('target', '3_copy@1', 'cluster')],
+  },
+  {
     id: 'aksml.cluster.openPortal',
     title: 'Open in Azure Portal',
     icon: 'link-external',
@@ -126,6 +139,13 @@ const MODEL_COMMANDS: readonly CommandContribution[] = [
     icon: 'package',
     enablement: TRUSTED,
     menus: [onNode('model', '1_open@3')],
+  },
+  {
+    id: 'aksml.model.profile',
+    title: 'Measure What It Needs…',
+    icon: 'dashboard',
+    enablement: TRUSTED,
+    menus: [onNode('model', '1_open@4')],
   },
   {
     id: 'aksml.model.copyId',

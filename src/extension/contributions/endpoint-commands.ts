@@ -114,6 +114,13 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
     menus: [onNode('endpoint', '2_change@7', 'key')],
   },
   {
+    id: 'aksml.endpoint.revokeTokens',
+    title: 'Revoke All Tokens…',
+    icon: 'circle-slash',
+    enablement: TRUSTED,
+    menus: [onNode('endpoint', '2_change@8', 'token', 'onCluster')],
+  },
+  {
     id: 'aksml.endpoint.copyUri',
     title: 'Copy Scoring URI',
     icon: 'link',

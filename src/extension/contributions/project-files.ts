@@ -8,6 +8,8 @@ const TRUSTED = 'isWorkspaceTrusted';
 const CONFIGURATION = 'resourceFilename =~ /(inference|deploy(ment)?)[-_]?config[^/]*\\.(json|ya?ml)$/i';
 const INFERENCE = 'resourceFilename =~ /inference[-_]?config[^/]*\\.(json|ya?ml)$/i';
 
+const V2_DEPLOYMENT = 'resourceFilename =~ /^(?!.*config).*deployment.*\\.ya?ml$/i';
+
 /** Told by its name alone, or listed by `models/model-files.ts`. */
 const MODEL = [
   `resourceExtname =~ /^\\.(${MODEL_EXTENSIONS.filter((extension) => !TOLD_BY_CONTENT.includes(extension))
@@ -25,6 +27,12 @@ export const PROJECT_FILES: Contributions = {
       icon: 'debug-alt',
       enablement: `${TRUSTED} && workspaceFolderCount > 0`,
       menus: [{ menu: 'explorer/context', when: `${TRUSTED} && ${INFERENCE}`, group: '2_aksml@4' }],
+    },
+    {
+      id: 'aksml.configuration.import',
+      title: 'Import v2 Deployment…',
+      enablement: `${TRUSTED} && workspaceFolderCount > 0`,
+      menus: [{ menu: 'explorer/context', when: `${TRUSTED} && ${V2_DEPLOYMENT}`, group: '2_aksml@5' }],
     },
   ],
   // Menus ask for models that only their content tells.

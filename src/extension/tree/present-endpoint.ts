@@ -35,6 +35,7 @@ export function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoin
       spec.auth,
       spec.auth !== 'none' && 'secured',
       spec.computeType === 'aks' && 'remoteForm',
+      target !== 'local' && 'onCluster',
       state,
       isUnwell(status) && 'failing',
     ),
