@@ -214,6 +214,8 @@ suite('the deploy form', { skip: 'skip' in found ? found.skip : false }, () => {
   test('what was begun is there after a reload, but for keys that were typed', async () => {
     const { wish } = world();
     const form = await openForm(browser, wish);
+    const newer = form.page.getByRole('checkbox', { name: 'Look for newer packages' });
+    await newer.click();
     await form.page.getByRole('tab', { name: 'Deployment' }).click();
     await form.page.getByRole('textbox', { name: 'keys.primaryKey' }).fill('geheim-geheim');
     await form.page.getByRole('textbox', { name: 'namespace' }).fill('team-a');
@@ -224,6 +226,7 @@ suite('the deploy form', { skip: 'skip' in found ? found.skip : false }, () => {
     await form.page.reload();
     await form.page.getByText('"namespace": "team-a"').waitFor();
     assert.equal(await form.page.getByText('geheim').count(), 0);
+    assert.equal(await newer.getAttribute('aria-checked'), 'true');
     await form.close();
   });
 

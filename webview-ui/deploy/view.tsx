@@ -112,6 +112,15 @@ function What({ state, dispatch, onBrowseModel }: DeployViewProps): VNode {
           choices={[...new Set([...choices.targets, wish.target])].map((name) => ({ value: name, text: name }))}
           onChange={(target) => dispatch({ type: 'wish', changes: { target } })}
         />
+        <p class="spaced">
+          <Checkbox
+            label={l10n.t('Look for newer packages')}
+            checked={wish.refreshEnvironment === true}
+            onChange={(refreshEnvironment) => dispatch({ type: 'wish', changes: { refreshEnvironment } })}
+          >
+            {l10n.t('Look for newer packages')}
+          </Checkbox>
+        </p>
       </Field>
       <Field
         label={l10n.t('Models')}

@@ -16,6 +16,8 @@ export const DEPLOY_WISH = v.object({
   deploymentConfigFile: v.optional(v.string()),
   inferenceConfigFile: v.optional(v.string()),
   overwrite: v.boolean(),
+  /** Resolve the packages of the environment anew instead of installing what was locked. */
+  refreshEnvironment: v.optional(v.boolean()),
   edits: v.array(v.object({ file: CONFIGURATION_FILE, ...EDIT.entries })),
 });
 export type DeployWish = v.InferOutput<typeof DEPLOY_WISH>;

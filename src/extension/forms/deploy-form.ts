@@ -282,11 +282,12 @@ class DeployHost {
   async #deploy(wish: DeployWish): Promise<void> {
     this.#wish = wish;
     const { engine, output } = this.#window;
-    const { target, name, overwrite, versionName } = wish;
+    const { target, name, overwrite, versionName, refreshEnvironment = false } = wish;
     const work = () =>
       this.#run.during(async (request) => {
         const files = await (await this.#files()).pending(wish);
-        const params = { ...this.#workspace, ...engineFiles(this.#scope.folder, wish, files), target, name };
+        const described = { ...engineFiles(this.#scope.folder, wish, files), refreshEnvironment };
+        const params = { ...this.#workspace, ...described, target, name };
         if (versionName !== undefined) {
           const version = { ...params, versionName, models: [...wish.models] };
           return engine.request('version.create', version, request);
