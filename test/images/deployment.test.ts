@@ -65,6 +65,15 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
   const teamIn = (t: TestContext, prefix: string) =>
     joinTeam(t, `${running.host}/${prefix}`, { environment: ENVIRONMENT, global: `${running.host}/global` });
 
+  const runsAndScores = async (name: string) => {
+    assert.ok(podman);
+    await podman.run('pull', '--tls-verify=false', name);
+    const { address } = await podman.serve(name);
+    const answer = await fetch(`${address}/score`, { method: 'POST', body: '{"data": [1, 2]}', headers: JSON_TYPE });
+    assert.equal(answer.status, 200, await answer.clone().text());
+    assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
+  };
+
   test('an image that is composed and pushed for a cluster is pulled by podman and scores', podmanFound, async (t) => {
     const { engine, build } = await joinTeam(t, `${running.host}/global`, { environment: ENVIRONMENT });
     const source = await project(engine.home.root);
@@ -72,13 +81,7 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     const { image, imageRepository, architecture } = await build(source);
     assert.equal(architecture, source.definition.docker.platform.architecture, 'other nodes are left out');
     assert.equal(imageRepository, `${running.host}/global/images/factor`);
-    const name = `${imageRepository}@${image}`;
-    assert.ok(podman);
-    await podman.run('pull', '--tls-verify=false', name);
-    const { address } = await podman.serve(name);
-    const answer = await fetch(`${address}/score`, { method: 'POST', body: '{"data": [1, 2]}', headers: JSON_TYPE });
-    assert.equal(answer.status, 200, await answer.clone().text());
-    assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
+    await runsAndScores(`${imageRepository}@${image}`);
   });
 
   test('a base image without Python gets one, which runs there', podmanFound, async (t) => {
@@ -105,13 +108,7 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     const { image, imageRepository } = await build({ ...source, definition });
     const files = await inspectFiles(engine.registry, 'images/factor', image);
     for (const [path, text] of files) assert.ok(!text.includes(engine.home.root), path);
-    const name = `${imageRepository}@${image}`;
-    assert.ok(podman);
-    await podman.run('pull', '--tls-verify=false', name);
-    const { address } = await podman.serve(name);
-    const answer = await fetch(`${address}/score`, { method: 'POST', body: '{"data": [1, 2]}', headers: JSON_TYPE });
-    assert.equal(answer.status, 200, await answer.clone().text());
-    assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
+    await runsAndScores(`${imageRepository}@${image}`);
   });
 
   test('probes are answered while init() and while a scoring call lasts', podmanFound, async (t) => {

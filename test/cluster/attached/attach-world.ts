@@ -108,19 +108,23 @@ export function controllerImage(cluster: Cluster): Promise<string> {
   return image;
 }
 
-/** The cluster attached as `west`, with so many routers that work. */
-export async function attachFrontEnd(world: AttachWorld, cluster: Cluster, routers: number) {
-  const session = await world.session();
-  const request = {
+/** To attach the cluster as `west`. */
+export function attachRequest(world: AttachWorld, image: string) {
+  return {
     name: 'west',
     cwd: world.project,
     namespaces: [world.namespace],
     purpose: 'DevTest' as const,
     serviceType: 'NodePort' as const,
     registry: world.registry,
-    controllerImage: await controllerImage(cluster),
-    routers,
+    controllerImage: image,
   };
+}
+
+/** The cluster attached as `west`, with so many routers that work. */
+export async function attachFrontEnd(world: AttachWorld, cluster: Cluster, routers: number) {
+  const session = await world.session();
+  const request = { ...attachRequest(world, await controllerImage(cluster)), routers };
   await session.attach(request, { confirm: async () => undefined });
   const { frontEnd } = await session.targetStatus('west');
   assert.equal(frontEnd?.state, 'Healthy');

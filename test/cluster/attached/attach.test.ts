@@ -15,7 +15,7 @@ import { ROLES } from '../../../src/kube/resource.ts';
 import { frontEndSettings } from '../../unit/cluster-samples.ts';
 import { endpoint } from '../target-world.ts';
 import { eventually, testCluster } from '../world.ts';
-import { type AttachWorld, controllerImage, openAttachWorld } from './attach-world.ts';
+import { type AttachWorld, attachRequest, controllerImage, openAttachWorld } from './attach-world.ts';
 
 const cluster = await testCluster();
 const composed = 'skip' in cluster ? '' : await controllerImage(cluster);
@@ -37,16 +37,22 @@ async function inventory(world: AttachWorld): Promise<string[]> {
   return [...cluster.split('\n'), ...own.split('\n')].filter((line) => line !== '').sort();
 }
 
-const request = (world: AttachWorld) => ({
-  name: 'west',
-  cwd: world.project,
-  namespaces: [world.namespace],
-  purpose: 'DevTest' as const,
-  serviceType: 'NodePort' as const,
-  registry: world.registry,
-  controllerImage: composed,
-});
+const request = (world: AttachWorld) => attachRequest(world, composed);
 const agree = async () => undefined;
+
+/** All that attaching needs, in a cluster in which they can be given. */
+async function rightsToInstall(world: AttachWorld) {
+  // Rights in a namespace can be given once it is there.
+  await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'aksml-system' } });
+  const manifests = installedManifests({
+    version: '0',
+    image: 'x',
+    namespaces: [world.namespace],
+    controllers: 1,
+    frontEnd: frontEndSettings({ routers: 1 }),
+  });
+  return neededRights(manifests, [world.namespace]);
+}
 
 function suite(cluster: Cluster): void {
   test('a cluster is attached, deployed to, and detached as it was', async (t) => {
@@ -154,16 +160,7 @@ function suite(cluster: Cluster): void {
 
   test('every right that is missing is named before anything is changed', async (t) => {
     const world = await openAttachWorld(t, cluster);
-    // Rights in a namespace can be given once it is there.
-    await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'aksml-system' } });
-    const manifests = installedManifests({
-      version: '0',
-      image: 'x',
-      namespaces: [world.namespace],
-      controllers: 1,
-      frontEnd: frontEndSettings({ routers: 1 }),
-    });
-    const rights = neededRights(manifests, [world.namespace]);
+    const rights = await rightsToInstall(world);
     const kubeconfig = await world.kubeconfigOf(rights);
     const before = await inventory(world);
     const kube = await openKube(
@@ -188,15 +185,7 @@ function suite(cluster: Cluster): void {
 
   test('nobody hands out rights that he has not', async (t) => {
     const world = await openAttachWorld(t, cluster);
-    await world.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'aksml-system' } });
-    const manifests = installedManifests({
-      version: '0',
-      image: 'x',
-      namespaces: [world.namespace],
-      controllers: 1,
-      frontEnd: frontEndSettings({ routers: 1 }),
-    });
-    const kubeconfig = await world.kubeconfigOf(neededRights(manifests, [world.namespace]));
+    const kubeconfig = await world.kubeconfigOf(await rightsToInstall(world));
     const session = await world.session();
     await assert.rejects(
       session.attach({ ...request(world), kubeconfig }, { confirm: agree }),
