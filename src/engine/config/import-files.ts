@@ -49,6 +49,7 @@ export async function importToV1(
     throw new AksmlError(hindrance.code, hindrance.message, {
       fault: 'input',
       subject: request.deploymentFile,
+      problems: imported.problems,
       remedy: `Deploy it as it is: aksml model deploy -n ${imported.endpoint.name ?? 'NAME'} --v2-deployment ${request.deploymentFile}`,
     });
   }

@@ -10,7 +10,7 @@ import { confirm, folderOf, given, nodeOfKind } from './pick.ts';
 
 const t = vscode.l10n.t;
 
-/** The cluster that a command is about: that of its node, else the only one, else a chosen one. @throws AksmlError `cancelled` */
+/** The cluster that a command is about: that of its node, else a chosen one. @throws AksmlError `computeTarget.none` | `cancelled` */
 async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: string): Promise<TargetScope> {
   if (node?.kind === 'target') return { ...node.workspace.scope, target: node.target.listing.name };
   const { workspaces } = await window.tree.settled();
