@@ -123,7 +123,7 @@ async function savedMarks(workbench: Workbench): Promise<ReadonlyMap<string, num
   await workbench.command(MARKS);
   const marks = await eventually('the marks are saved', () =>
     readFile(marksFile, 'utf8').then(
-      (text): readonly PerformanceMark[] => JSON.parse(text),
+      (text): readonly { readonly name: string; readonly startTime: number }[] => JSON.parse(text),
       () => undefined,
     ),
   );
