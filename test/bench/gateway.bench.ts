@@ -1,17 +1,16 @@
 /** What the gateway adds to a request, and how many it carries: against the same replica called directly, in interleaved runs. */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import type { GatewayAuth, GatewayEndpoint } from '../../src/local/gateway-protocol.ts';
 import { startGateway } from '../local/gateway-process.ts';
 import { alternate } from './gateway/alternate.ts';
-import type { LoadOptions, LoadResult } from './gateway/load.ts';
+import { generateLoad, type LoadOptions, type LoadResult } from './gateway/load.ts';
 
 const ROUNDS = 5;
 const RATE = 1000;
@@ -131,11 +130,7 @@ async function interleaved(options: Omit<LoadOptions, 'port' | 'path'>): Promise
   const results = new Map<string, LoadResult[]>(Object.keys(targets).map((target) => [target, []]));
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [target, address] of Object.entries(targets)) {
-      const { stdout } = await promisify(execFile)(process.execPath, [
-        path('./gateway/load.ts'),
-        JSON.stringify({ ...options, ...address }),
-      ]);
-      results.get(target)?.push(JSON.parse(stdout));
+      results.get(target)?.push(await generateLoad({ ...options, ...address }));
     }
   }
   return new Map([...results].map(([target, runs]) => [target, medians(runs)]));

@@ -2,11 +2,14 @@
  * A load generator in a process of its own: `node load.ts '{"port":…,"path":…}'` prints a {@link LoadResult} as JSON.
  * At a constant rate it is open-loop: a request is due at its time, whatever became of those before, and its latency counts from then.
  */
+import { execFile } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
+import { promisify } from 'node:util';
 
 export interface LoadOptions {
   readonly port: number;
-  readonly path: string;
+  /** Or several, each in its turn. */
+  readonly path: string | readonly string[];
   readonly key?: string;
   readonly seconds: number;
   /** Requests a second; absent: as fast as `connections` answer. */
@@ -28,15 +31,16 @@ const BODY = '{"data": [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]}';
 
 class Connection {
   readonly #socket: Socket;
-  readonly #request: Buffer;
+  readonly #requests: readonly Buffer[];
   readonly #done: (connection: Connection, due: number, ok: boolean) => void;
   #due = 0;
+  #sent = Math.floor(Math.random() * 1000);
   #received = '';
 
   constructor(options: LoadOptions, done: (connection: Connection, due: number, ok: boolean) => void) {
     const authorization = options.key === undefined ? '' : `authorization: Bearer ${options.key}\r\n`;
-    const head = `POST ${options.path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n${authorization}`;
-    this.#request = Buffer.from(`${head}content-length: ${BODY.length}\r\n\r\n${BODY}`);
+    const rest = `host: localhost\r\ncontent-type: application/json\r\n${authorization}content-length: ${BODY.length}\r\n\r\n${BODY}`;
+    this.#requests = [options.path].flat().map((path) => Buffer.from(`POST ${path} HTTP/1.1\r\n${rest}`));
     this.#done = done;
     this.#socket = connect({ port: options.port, host: '127.0.0.1', noDelay: true });
     this.#socket.setEncoding('latin1');
@@ -46,7 +50,8 @@ class Connection {
   send(due: number): void {
     this.#due = due;
     this.#received = '';
-    this.#socket.write(this.#request);
+    this.#socket.write(this.#requests[this.#sent % this.#requests.length] ?? '');
+    this.#sent += 1;
   }
 
   close(): void {
@@ -118,6 +123,12 @@ function sendAtRate(rate: number, start: number, end: number, send: (due: number
     if (now < end) setTimeout(tick, 0);
   };
   tick();
+}
+
+/** By a process of its own. */
+export async function generateLoad(options: LoadOptions): Promise<LoadResult> {
+  const { stdout } = await promisify(execFile)(process.execPath, [import.meta.filename, JSON.stringify(options)]);
+  return JSON.parse(stdout);
 }
 
 if (import.meta.main) console.log(JSON.stringify(await run(JSON.parse(process.argv[2] ?? '{}'))));

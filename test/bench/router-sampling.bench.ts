@@ -1,0 +1,173 @@
+/**
+ * What it costs the requests of a router with 1,000 versions that its load is sampled: their latency at a constant rate, in interleaved runs
+ * without sampling, at 4 Hz, and as often as the agent does it.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { haproxyProgram } from '../../scripts/haproxy.ts';
+import { LoadSampler } from '../../src/cluster/router/load-sampler.ts';
+import { RequestLog } from '../../src/cluster/router/request-log.ts';
+import type { RoutedEndpoint } from '../../src/cluster/router/routing-table.ts';
+import { sha256 } from '../conformance/data-plane-world.ts';
+import { freePorts, routedEndpoint, routedVersion, startRouter } from '../router/test-router.ts';
+import { generateLoad, type LoadResult } from './gateway/load.ts';
+
+const ENDPOINTS = 500;
+const ROUNDS = 9;
+const SECONDS = 2;
+const CONNECTIONS = 64;
+const RATE = 5000;
+/** Of requests that are counted, those that are made: a fifth more, to warm up. */
+const WARMED = 1.2;
+/** Of /proc. */
+const TICK_MS = 10;
+const KEY = 'key-of-the-benchmark';
+/** Samples a second. */
+const MODES = { 'no sampling': 0, '4 Hz': 4, '10 Hz, as the agent': 10 };
+/** Endpoints that the requests go to, one after the other. */
+const IN_USE = [10, 100];
+
+const program = await haproxyProgram();
+if (typeof program !== 'string') throw new Error(program.skip);
+const folder = await mkdtemp(join(tmpdir(), 'aksml-sampling-bench-'));
+const [upstream = 0] = await freePorts(1, '127.0.0.1');
+await writeFile(join(folder, 'upstream.cfg'), upstreamConfig(upstream));
+const replicas = spawn(program, ['-f', join(folder, 'upstream.cfg'), '-db'], { stdio: 'ignore' });
+const test = await startRouter();
+const { router, settings } = test;
+const log = await RequestLog.listen(settings.logPort);
+const sampler = new LoadSampler(router, log);
+const telling = setInterval(() => void router.tellOf(log.nextShare()), 1000);
+
+try {
+  await router.configure({ endpoints: Array.from({ length: ENDPOINTS }, (_, index) => endpoint(index)), routers: [] });
+  for (const inUse of IN_USE) await printCost(inUse);
+} finally {
+  clearInterval(telling);
+  await test.remove();
+  log.close();
+  replicas.kill();
+  await rm(folder, { recursive: true, force: true });
+}
+
+interface Run extends LoadResult {
+  /** Milliseconds of HAProxy's for a second of requests. */
+  readonly cpu: number;
+  /** Milliseconds that each took. */
+  readonly samples: readonly number[];
+}
+
+async function printCost(inUse: number): Promise<void> {
+  const modes = Object.entries(MODES);
+  const runs = new Map<string, Run[]>(modes.map(([mode]) => [mode, []]));
+  for (let turn = 0; turn < ROUNDS; turn += 1) {
+    // Each comes first, second and last equally often.
+    const order = modes.map((_, index) => modes[(index + turn) % modes.length] ?? (['', 0] as const));
+    for (const [mode, hertz] of order) runs.get(mode)?.push(await measure(inUse, hertz));
+  }
+  const none = runs.get('no sampling') ?? [];
+  console.log(
+    `\n${2 * ENDPOINTS} versions of two replicas, ${RATE} requests a second to ${2 * inUse} of them; ` +
+      `medians of ${ROUNDS} interleaved runs of ${SECONDS} s; milliseconds`,
+  );
+  console.table(
+    [...runs].map(([mode, all]) => ({
+      mode,
+      mean: round(median(all.map(({ mean }) => mean))),
+      p99: round(median(all.map(({ p99 }) => p99))),
+      'p99, of the same round without': round(
+        median(all.map(({ p99 }, turn) => p99 / (none[turn]?.p99 ?? Number.NaN))),
+      ),
+      'CPU of HAProxy, a second': round(median(all.map(({ cpu }) => cpu))),
+      'a sample takes': round(median(all.flatMap(({ samples }) => samples))),
+      failed: all.reduce((sum, { failed }) => sum + failed, 0),
+    })),
+  );
+}
+
+/** `hertz`: samples a second, 0 for none. */
+async function measure(inUse: number, hertz: number): Promise<Run> {
+  const ending = new AbortController();
+  const pid = await workerPid();
+  const sampling = hertz > 0 ? sampleUntil(ending.signal, 1000 / hertz) : Promise.resolve([]);
+  const paths = Array.from({ length: inUse }, (_, index) => `/api/v1/service/svc-${index}/score`);
+  const before = await cpuOf(pid);
+  const result = await generateLoad({
+    port: settings.port,
+    path: paths,
+    key: KEY,
+    rate: RATE,
+    seconds: SECONDS,
+    connections: CONNECTIONS,
+  });
+  const cpu = (await cpuOf(pid)) - before;
+  ending.abort();
+  return { ...result, cpu: (cpu * RATE) / (result.requests * WARMED), samples: await sampling };
+}
+
+/** Milliseconds that each took. */
+async function sampleUntil(signal: AbortSignal, everyMs: number): Promise<number[]> {
+  const taken: number[] = [];
+  while (!signal.aborted) {
+    const begun = performance.now();
+    await sampler.sample();
+    taken.push(performance.now() - begun);
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+  }
+  return taken;
+}
+
+/** With a key, and two versions that share the traffic. */
+function endpoint(index: number): RoutedEndpoint {
+  const limits = {
+    maxConcurrentRequestsPerContainer: 64,
+    replicas: ['a', 'b'].map((id) => ({ id, address: '127.0.0.1', port: upstream, state: 'ready' as const })),
+  };
+  return routedEndpoint(
+    `svc-${index}`,
+    [
+      routedVersion('main', [], limits),
+      routedVersion('next', [], { ...limits, isDefault: false, trafficPercentile: 20 }),
+    ],
+    { auth: { mode: 'key', keyHashes: [sha256(KEY)] } },
+  );
+}
+
+async function workerPid(): Promise<number> {
+  const [text = ''] = await router.api.run(['show info']);
+  return Number(/^Pid: (\d+)$/m.exec(text)?.[1]);
+}
+
+/** Milliseconds of processor time that a process has had. */
+async function cpuOf(pid: number): Promise<number> {
+  const [, after = ''] = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ');
+  const [user, system] = after.split(' ').slice(11, 13);
+  return (Number(user) + Number(system)) * TICK_MS;
+}
+
+function upstreamConfig(port: number): string {
+  return `global
+  nbthread 1
+  maxconn 4000
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 1m
+  timeout server 1m
+frontend upstream
+  bind 127.0.0.1:${port}
+  http-request return status 200 content-type application/json string "[0.1, 0.9]"
+`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(2));
+}
