@@ -39,6 +39,8 @@ export interface ComputeTarget {
 
   readLogs(name: string, query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
 
+  /** The stored values of the secret environment variables, by version, then by variable name. */
+  getSecretVariables(endpoint: Endpoint, signal?: AbortSignal): Promise<StoredVariables>;
   /** @throws AksmlError `auth.notKey` when keys are not in use. */
   getKeys(name: string): Promise<Keys>;
   /** Replaces one key at once; the other stays valid. */
@@ -74,6 +76,9 @@ export interface EndpointSecrets {
   /** Per version: values of all environment variables that are secret, by variable name; null: what is stored stays. */
   readonly environmentVariables?: Readonly<Record<string, SecretVariables>>;
 }
+
+/** By version, then by variable name. */
+export type StoredVariables = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 /** Values by variable name; null stands for the one that is stored. */
 export type SecretVariables = Readonly<Record<string, string | null>>;

@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EndpointChange, Keys, LogLine, LogQuery } from '../contract/compute-target.ts';
+import type { EndpointChange, LogLine, LogQuery } from '../contract/compute-target.ts';
 import type { ParamsOf } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
+import { unrestorableVariables } from '../engine/endpoints/deleted-secrets.ts';
 import { restoreEndpoint } from '../engine/endpoints/restore.ts';
 import { askService, deleteService, getService, matching, readLogs, readSwagger } from '../engine/endpoints/service.ts';
 import { updateEndpoint } from '../engine/endpoints/update.ts';
+import { pickVersion } from '../engine/endpoints/versions.ts';
 import { sampleBetween } from '../serving/metrics.ts';
 import { batched } from './batches.ts';
+import { forgetDeleted, secretsOfDeleted, undoably } from './deletions.ts';
 import { changing } from './deployment.ts';
 import type { HandlersOf } from './handler.ts';
 
 const METRICS_INTERVAL_MS = 1000;
-
-/** Keys of deleted endpoints, by their uid: an undone deletion must not lock callers out. */
-const deletedKeys = new Map<string, Keys>();
 
 export const ENDPOINT: HandlersOf<'endpoint'> = {
   'endpoint.list': async (scope, { host, signal }) =>
@@ -32,19 +32,23 @@ export const ENDPOINT: HandlersOf<'endpoint'> = {
   'endpoint.delete': async ({ name, ...scope }, { host, signal }) => {
     const engine = await host.engine(scope);
     const endpoint = await getService(engine, name, signal);
-    const { uid } = endpoint.metadata;
-    if (uid !== undefined && endpoint.spec.auth === 'key') {
-      await engine.target.getKeys(name).then(
-        (keys) => deletedKeys.set(uid, keys),
-        () => undefined,
-      );
-    }
-    await deleteService(engine, name, signal);
+    await undoably(engine, { endpoint }, () => deleteService(engine, name, signal), signal);
     return null;
   },
-  'endpoint.restore': async ({ endpoint, ...scope }, { host, signal }) => {
+  'endpoint.planDelete': async ({ name, versionName, ...scope }, { host, signal }) => {
     const engine = await host.engine(scope);
-    return restoreEndpoint(engine, endpoint, deletedKeys.get(endpoint.metadata.uid ?? ''), { signal });
+    const endpoint = await getService(engine, name, signal);
+    const versions = versionName === undefined ? endpoint.spec.versions : [pickVersion(endpoint, versionName)];
+    return { unrestorable: [...(await unrestorableVariables(engine, endpoint, versions, signal))] };
+  },
+  'endpoint.restore': async ({ endpoint, ...scope }, { host, signal }) => {
+    const kept = secretsOfDeleted({ endpoint });
+    const restored = await restoreEndpoint(await host.engine(scope), endpoint, kept, { signal });
+    return { endpoint: restored, newKeys: endpoint.spec.auth === 'key' && kept?.keys === undefined };
+  },
+  'endpoint.forgetDeleted': async (deletion) => {
+    forgetDeleted(deletion);
+    return null;
   },
   'endpoint.run': async ({ name, body, versionName, headers, ...scope }, { host, signal }) =>
     askService(

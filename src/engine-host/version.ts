@@ -3,6 +3,7 @@ import { findEndpoint } from '../engine/endpoints/deploy.ts';
 import { restoreVersion } from '../engine/endpoints/restore.ts';
 import { setTraffic } from '../engine/endpoints/traffic.ts';
 import { createVersion, deleteVersion, planVersion, updateVersion } from '../engine/endpoints/update.ts';
+import { secretsOfDeleted, undoably } from './deletions.ts';
 import { changing, versionChange } from './deployment.ts';
 import type { HandlersOf } from './handler.ts';
 
@@ -24,11 +25,16 @@ export const VERSION: HandlersOf<'version'> = {
   },
   'version.delete': async (params, call) => {
     const engine = await call.host.engine(params);
-    return changing(params.name, call, (run) => deleteVersion(engine, params, run));
+    const { name, versionName } = params;
+    return changing(name, call, async (run) => {
+      const endpoint = await engine.target.getEndpoint(name, run.signal);
+      return undoably(engine, { endpoint, versionName }, () => deleteVersion(engine, params, run), run.signal);
+    });
   },
   'version.restore': async ({ before, versionName, ...scope }, call) => {
     const engine = await call.host.engine(scope);
-    return changing(before.metadata.name, call, (run) => restoreVersion(engine, { before, versionName }, run));
+    const kept = secretsOfDeleted({ endpoint: before, versionName });
+    return changing(before.metadata.name, call, (run) => restoreVersion(engine, { before, versionName, kept }, run));
   },
   'version.scale': async ({ scale, ...params }, call) => {
     const { host, signal } = call;

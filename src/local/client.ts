@@ -13,6 +13,7 @@ import type {
   Keys,
   LogLine,
   LogQuery,
+  StoredVariables,
 } from '../contract/compute-target.ts';
 import type { Cause, Endpoint } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
@@ -26,6 +27,7 @@ import { damaged, damagedEndpoints, notFound, readEndpointRecords } from './endp
 import { readGatewayFigures } from './gateway-figures.ts';
 import type { LocatedLine, LogRequest } from './log-reader.ts';
 import { findReplicaFolders } from './replica-record.ts';
+import { SecretStore } from './secret-store.ts';
 import { SupervisorConnection } from './supervisor-connection.ts';
 import { stoppedMarkPath, supervisorLogPath } from './supervisor-record.ts';
 
@@ -160,6 +162,14 @@ class Client implements LocalTarget {
       }
       await sleep(RECONNECT_MS);
     }
+  }
+
+  async getSecretVariables({ metadata, spec }: Endpoint): Promise<StoredVariables> {
+    const store = new SecretStore(this.#options.home);
+    const found = spec.versions.map(
+      async ({ name }) => [name, await store.environmentVariables(metadata.name, name)] as const,
+    );
+    return Object.fromEntries(await Promise.all(found));
   }
 
   async getKeys(name: string): Promise<Keys> {

@@ -1,15 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EndpointSecrets, Keys, SecretVariables } from '../contract/compute-target.ts';
+import type { EndpointSecrets, Keys, SecretVariables, StoredVariables } from '../contract/compute-target.ts';
 import { AksmlError } from '../contract/error.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { Home } from '../home/home.ts';
 
 interface StoredSecrets {
   readonly keys: Keys;
-  /** By version, then by variable name. */
-  readonly environmentVariables: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly environmentVariables: StoredVariables;
 }
 
 /** `local/secrets/NAME.json`, readable by the user alone: keys and the secret environment variables' values. */

@@ -6,6 +6,9 @@ import { variablesSecretName } from '../../src/cluster/names.ts';
 import type { EndpointChange } from '../../src/contract/compute-target.ts';
 import type { Endpoint } from '../../src/contract/endpoint.ts';
 import { AksmlError } from '../../src/contract/error.ts';
+import { secretsToDelete } from '../../src/engine/endpoints/deleted-secrets.ts';
+import { restoreEndpoint, restoreVersion } from '../../src/engine/endpoints/restore.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { type ControllerRevision, ENDPOINTS, type Secret } from '../../src/kube/resource.ts';
 import { endpoint, openTargetWorld, version } from './target-world.ts';
@@ -204,6 +207,32 @@ function suite(cluster: Cluster): void {
       [`${name}.blue.env`],
     );
     await target.deleteEndpoint(name);
+  });
+
+  test('a deletion of a version and of the endpoint is undone with the secret variables and keys that the cluster had', async (t) => {
+    const world = await openClusterWorld(t, cluster);
+    const { target } = await openTargetWorld(t, world);
+    const engine = { target } as unknown as Engine;
+    const name = uniqueName();
+    const versions = [version('blue'), version('green', { isDefault: false })];
+    const environmentVariables = { blue: { TOKEN: 'of blue' }, green: { TOKEN: 'of green', MORE: 'ü' } };
+    const before = await target.applyEndpoint(endpoint(name, { form: 'endpoint', versions }), {
+      keys: { primaryKey: 'one', secondaryKey: 'two' },
+      environmentVariables,
+    });
+    const kept = await secretsToDelete(engine, before);
+    await target.applyEndpoint({ ...before, spec: { ...before.spec, versions: [version('blue')] } });
+    const { blue } = environmentVariables;
+    assert.deepEqual(await target.getSecretVariables(before), { blue, green: {} });
+    await restoreVersion(engine, { before, versionName: 'green', kept });
+    assert.deepEqual(await target.getSecretVariables(before), environmentVariables);
+
+    await target.deleteEndpoint(name);
+    const restored = await restoreEndpoint(engine, before, kept);
+    assert.deepEqual(await target.getSecretVariables(restored), environmentVariables);
+    assert.equal((await target.getKeys(name)).primaryKey, 'one');
+    await target.deleteEndpoint(name);
+    assert.deepEqual(await world.list('secret', `aksml.dev/endpoint=${name}`), [], 'and go with it again');
   });
 
   test('replicas are told from those with other variables, by the variables and by Secrets that they refer to', async (t) => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { EndpointChange, LogLine } from '../../src/contract/compute-target.ts';
@@ -24,6 +26,7 @@ describe('the engine in its own process, over its pipe', () => {
   before(async () => {
     world = await openWorld();
     await writeProject(world);
+    await addSecretVariable(world);
     client = new EngineClient({
       t: l10n.t,
       spawn: () => spawn(process.execPath, [HOST], { env: world.environment, stdio: 'pipe' }),
@@ -165,7 +168,7 @@ describe('the engine in its own process, over its pipe', () => {
 
   test('a cancelled deploy says that nothing has changed', async () => {
     const abort = new AbortController();
-    await world.write('source/score.py', ANSWER(2));
+    await world.write('source/score.py', answerWithPassword(2));
     const deploying = client.request(
       'deployment.deploy',
       { ...endpoint(), models: ['weights'], inferenceConfigFile: 'inferenceconfig.json', overwrite: true },
@@ -231,13 +234,15 @@ describe('the engine in its own process, over its pipe', () => {
       ['score.py'],
     );
     const { content } = await client.request('revision.readFile', { ...first, path: 'score.py' });
-    assert.equal(Buffer.from(content, 'base64').toString(), ANSWER(1));
+    assert.equal(Buffer.from(content, 'base64').toString(), answerWithPassword(1));
     const { code } = await client.request('revision.diffFolder', { ...first, with: join(world.project, 'source') });
     assert.match(code[0]?.patch ?? '', /^\+ .*"answer": 2/m);
   });
 
-  test('a deleted endpoint can be had back, with its keys', async () => {
+  test('a deleted endpoint can be had back, with its keys and secret variables', async () => {
     const { primaryKey } = await client.request('key.get', endpoint());
+    const { unrestorable } = await client.request('endpoint.planDelete', endpoint());
+    assert.deepEqual(unrestorable, []);
     const before: Endpoint = await client.request('endpoint.get', endpoint());
     await client.request('endpoint.delete', endpoint());
     await assert.rejects(client.request('endpoint.get', endpoint()), (error) =>
@@ -245,12 +250,40 @@ describe('the engine in its own process, over its pipe', () => {
     );
     const changes = watched<readonly EndpointChange[]>();
     const watch = client.subscribe('endpoint.watch', endpoint(), { onEvent: changes.push });
-    await client.request('endpoint.restore', { ...target(), endpoint: before });
+    const { newKeys } = await client.request('endpoint.restore', { ...target(), endpoint: before });
+    assert.equal(newKeys, false);
     await changes.until((batch) =>
       batch.some((change) => 'endpoint' in change && change.endpoint.status?.state === 'Healthy'),
     );
     watch.dispose();
     assert.equal((await client.request('key.get', endpoint())).primaryKey, primaryKey);
+    const answer = await client.request('endpoint.run', { ...endpoint(), body: '{}' });
+    assert.equal(JSON.parse(answer.body).password, PASSWORD.length);
+  });
+
+  test('what is not to be undone any more is forgotten, and an undo names the variables that it lacks', async () => {
+    for (const forget of [
+      async (before: Endpoint) => client.request('endpoint.forgetDeleted', { endpoint: before }),
+      async () => {
+        killEngine();
+        await client.request('workspace.list', {});
+      },
+    ]) {
+      const before = await client.request('endpoint.get', endpoint());
+      await client.request('endpoint.delete', endpoint());
+      const secrets = join(world.home, 'local', 'secrets', 'piped.json');
+      assert.equal(existsSync(secrets), false);
+      await forget(before);
+      await assert.rejects(
+        client.request('endpoint.restore', { ...target(), endpoint: before }),
+        (error) => AksmlError.is(error, 'secret.notKept') && /PASSWORD/.test(error.message),
+      );
+      await client.request('deployment.deploy', {
+        ...endpoint(),
+        models: ['weights'],
+        inferenceConfigFile: 'inferenceconfig.json',
+      });
+    }
   });
 
   test('it ends with its window', async () => {
@@ -262,6 +295,25 @@ describe('the engine in its own process, over its pipe', () => {
     assert.equal(code, 0);
   });
 });
+
+const PASSWORD = 'a-password-of-nobody';
+
+async function addSecretVariable({ project, write }: World): Promise<void> {
+  const config = JSON.parse(await readFile(join(project, 'inferenceconfig.json'), 'utf8'));
+  config.environment.environmentVariables.PASSWORD = PASSWORD;
+  config.environment.secretEnvironmentVariables = ['PASSWORD'];
+  await write('inferenceconfig.json', JSON.stringify(config));
+  await write('source/score.py', answerWithPassword(1));
+}
+
+/** A scoring script that tells of its secret variable no more than how long it is. */
+function answerWithPassword(answer: number): string {
+  return `${ANSWER(answer)}
+
+def run(data):
+    return {"answer": ${answer}, "password": len(os.environ["PASSWORD"])}
+`;
+}
 
 /** What a stream has told, to be waited for. */
 function watched<T>() {

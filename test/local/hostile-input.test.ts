@@ -169,11 +169,12 @@ describe('secrets', () => {
   test('keys and secret variables are in one private file and nowhere else', async () => {
     const project = JSON.parse(await readFile(join(world.project, 'inferenceconfig.json'), 'utf8'));
     // biome-ignore lint/suspicious/noTemplateCurlyInString: aksml's own notation
-    project.environment.environmentVariables = { TOKEN: '${secret:MY_SECRET}' };
+    project.environment.environmentVariables = { TOKEN: '${secret:MY_SECRET}', PASSWORD: `${MARKER}-password` };
+    project.environment.secretEnvironmentVariables = ['PASSWORD'];
     await world.write('inferenceconfig.json', JSON.stringify(project));
     await world.write(
       'source/score.py',
-      'import os\ndef init():\n    pass\ndef run(data):\n    return len(os.environ["TOKEN"])\n',
+      'import os\ndef init():\n    pass\ndef run(data):\n    return len(os.environ["TOKEN"] + os.environ["PASSWORD"])\n',
     );
     await world.write(
       'deploymentconfig.json',
@@ -181,7 +182,7 @@ describe('secrets', () => {
     );
     const deployed = await world.aksml(...DEPLOY, '-n', 'secretive', '-m', 'weights:1', '--debug', '-o', 'json');
     assert.equal(deployed.code, 0, deployed.stderr);
-    assert.equal((await world.aksml('service', 'run', '-n', 'secretive', '-d', '{}')).json(), MARKER.length + 9);
+    assert.equal((await world.aksml('service', 'run', '-n', 'secretive', '-d', '{}')).json(), 2 * MARKER.length + 18);
 
     const others = await Promise.all([
       world.aksml('service', 'show', '-n', 'secretive', '-o', 'json'),

@@ -1,7 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
-import type { AccessToken, EndpointSecrets, Keys, SecretVariables } from '../../contract/compute-target.ts';
+import type {
+  AccessToken,
+  EndpointSecrets,
+  Keys,
+  SecretVariables,
+  StoredVariables,
+} from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
@@ -116,6 +122,17 @@ export class EndpointSecretObjects {
     for (const secret of [keysSecretName(name), pullSecretName(name), ...versions]) {
       await this.#remove(namespace, secret, signal);
     }
+  }
+
+  async variables(endpoint: Endpoint, namespace: string, signal?: AbortSignal): Promise<StoredVariables> {
+    const { metadata, spec } = endpoint;
+    const found = await Promise.all(
+      spec.versions.map(async ({ name }): Promise<[string, Readonly<Record<string, string>>]> => {
+        const secret = { namespace, name: variablesSecretName(metadata.name, name) };
+        return [name, decoded((await this.#kube.find(SECRETS, secret, signal))?.data)];
+      }),
+    );
+    return Object.fromEntries(found);
   }
 
   async keys(namespace: string, endpoint: string, signal?: AbortSignal): Promise<Keys> {
@@ -266,8 +283,14 @@ async function untilMade<T>(
 }
 
 function readKeys(data: Secret['data']): Keys {
-  const value = (name: string) => Buffer.from(data?.[name] ?? '', 'base64').toString('utf8');
-  return { primaryKey: value('primaryKey'), secondaryKey: value('secondaryKey') };
+  const { primaryKey = '', secondaryKey = '' } = decoded(data);
+  return { primaryKey, secondaryKey };
+}
+
+function decoded(data: Secret['data']): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(data ?? {}).map(([name, value]) => [name, Buffer.from(value, 'base64').toString('utf8')]),
+  );
 }
 
 /** What is given, and of the others what is stored. */

@@ -8,6 +8,7 @@ import type {
   Keys,
   LogLine,
   LogQuery,
+  StoredVariables,
 } from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
@@ -211,6 +212,10 @@ class ClusterTarget implements ComputeTarget {
     } finally {
       leave.abort();
     }
+  }
+
+  getSecretVariables(endpoint: Endpoint, signal?: AbortSignal): Promise<StoredVariables> {
+    return this.#secrets.variables(endpoint, endpoint.metadata.namespace ?? this.record.namespace, signal);
   }
 
   async getKeys(name: string): Promise<Keys> {

@@ -121,7 +121,7 @@ export const DEPLOYMENT_METHODS = {
   'version.plan': request(ofVersion(versionWish), PLAN),
   'version.create': operation(ofVersion(versionChange), ENDPOINT, PROGRESS, 'resume'),
   'version.delete': operation(ofVersion({}), ENDPOINT, PROGRESS, 'fail'),
-  /** Undoes it: the version as it was, with its share of the traffic. */
+  /** Undoes it: the version as it was, with its share of the traffic and its secret variables. */
   'version.restore': operation(onTarget({ before: ENDPOINT, versionName: v.string() }), ENDPOINT, PROGRESS, 'fail'),
   /** Fixed at a number of replicas, or scaled between two. */
   'version.scale': operation(

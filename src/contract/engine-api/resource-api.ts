@@ -220,8 +220,19 @@ export const ENDPOINT_METHODS = {
   'endpoint.watch': stream(onTarget({ name: v.optional(v.string()) }), list(shape<EndpointChange>('type'))),
   /** Returns once nothing of it is left; its revisions stay. */
   'endpoint.delete': request(ENDPOINT_SCOPE, NOTHING, 'fail'),
-  /** Undoes a deletion: the spec as it was, with new keys. */
-  'endpoint.restore': request(onTarget({ endpoint: ENDPOINT }), ENDPOINT, 'fail'),
+  /** Secret variables that undoing the deletion of an endpoint, or of one version, would not bring back. */
+  'endpoint.planDelete': request(
+    ofEndpoint({ versionName: v.optional(v.string()) }),
+    v.object({ unrestorable: v.array(v.string()) }),
+  ),
+  /** Undoes a deletion: the endpoint as it was, with its keys unless they are not known any more. */
+  'endpoint.restore': request(
+    onTarget({ endpoint: ENDPOINT }),
+    v.object({ endpoint: ENDPOINT, newKeys: v.boolean() }),
+    'fail',
+  ),
+  /** A deletion of an endpoint, or of one version, is not to be undone any more. */
+  'endpoint.forgetDeleted': request(v.object({ endpoint: ENDPOINT, versionName: v.optional(v.string()) }), NOTHING),
   'endpoint.run': request(
     ofEndpoint({
       body: v.string(),

@@ -148,7 +148,7 @@ const HIDDEN = '***';
 
 function summarize(inference: InferenceSpec | undefined, deployment: DeploymentSpec | undefined): ConfigurationSummary {
   return {
-    ...(inference === undefined ? {} : { inference: hideRegistryPassword(inference) }),
+    ...(inference === undefined ? {} : { inference: hideSecrets(inference) }),
     ...(deployment === undefined ? {} : { deployment: hideKeys(deployment), settings: effectiveSettings(deployment) }),
   };
 }
@@ -161,11 +161,22 @@ function hideKeys(deployment: DeploymentSpec): DeploymentSpec {
   };
 }
 
-function hideRegistryPassword(inference: InferenceSpec): InferenceSpec {
+function hideSecrets(inference: InferenceSpec): InferenceSpec {
   const { environment } = inference;
-  if (environment.kind !== 'inline' || environment.definition.docker.baseImageRegistry?.password === undefined)
-    return inference;
-  const { docker } = environment.definition;
-  const hidden = { ...docker, baseImageRegistry: { ...docker.baseImageRegistry, password: HIDDEN } };
-  return { ...inference, environment: { kind: 'inline', definition: { ...environment.definition, docker: hidden } } };
+  if (environment.kind !== 'inline') return inference;
+  const { docker, environmentVariables, secretEnvironmentVariables } = environment.definition;
+  const { baseImageRegistry } = docker;
+  const isSecret = (name: string): boolean => secretEnvironmentVariables.includes(name);
+  const variables = Object.entries(environmentVariables).map(([name, value]) => [
+    name,
+    isSecret(name) ? HIDDEN : value,
+  ]);
+  const definition = {
+    ...environment.definition,
+    environmentVariables: Object.fromEntries(variables),
+    ...(baseImageRegistry?.password === undefined
+      ? {}
+      : { docker: { ...docker, baseImageRegistry: { ...baseImageRegistry, password: HIDDEN } } }),
+  };
+  return { ...inference, environment: { kind: 'inline', definition } };
 }

@@ -34,7 +34,11 @@ export async function makeBundle(
       )
     : undefined;
   const variables = { ...environment?.environmentVariables, ...request.environmentVariables };
-  const split = splitVariables(variables, engine.environment, request.secretsMayBeStored);
+  const split = splitVariables(variables, {
+    environment: engine.environment,
+    names: recipe.definition?.secretEnvironmentVariables ?? [],
+    mayBeStored: request.secretsMayBeStored,
+  });
   const { image } = await runStage('image', 'Composing the deployment image', options, async () => {
     const composed = await composeBundle(engine, {
       models,

@@ -44,10 +44,11 @@ export async function makeDeploymentImage(
   const recipe = await recipeOf(engine, request.source, options);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
-  const split = keepSecret(
-    splitVariables(variables, engine.environment, request.secretsMayBeStored),
-    recipe.definition?.secretEnvironmentVariables ?? [],
-  );
+  const split = splitVariables(variables, {
+    environment: engine.environment,
+    names: recipe.definition?.secretEnvironmentVariables ?? [],
+    mayBeStored: request.secretsMayBeStored,
+  });
   const job: ImageJob = {
     engine,
     store,
@@ -67,16 +68,6 @@ async function imageStore({ images, target }: Engine): Promise<ImageStore> {
     subject: `computeTarget/${target.name}`,
     remedy: 'Attach the compute target with --registry HOST/PREFIX.',
   });
-}
-
-/** Values that the definition calls secret belong into no image. */
-function keepSecret({ plain, secret }: SplitVariables, names: readonly string[]): SplitVariables {
-  const isSecret = ([name]: readonly [string, string]): boolean => names.includes(name);
-  const entries = Object.entries(plain);
-  return {
-    plain: Object.fromEntries(entries.filter((entry) => !isSecret(entry))),
-    secret: { ...Object.fromEntries(entries.filter(isSecret)), ...secret },
-  };
 }
 
 interface ImageJob {

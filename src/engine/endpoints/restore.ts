@@ -1,22 +1,20 @@
-import type { EndpointSecrets, Keys } from '../../contract/compute-target.ts';
 import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { validateTraffic } from '../../serving/traffic.ts';
 import type { Engine } from '../engine.ts';
-import { getRevision } from '../revisions/revisions.ts';
+import { type DeletedSecrets, variablesToRestore } from './deleted-secrets.ts';
 import { applyAndWait } from './deploy.ts';
-import { type SplitVariables, splitVariables } from './secrets.ts';
 import type { RunOptions } from './stages.ts';
 import { pickVersion } from './versions.ts';
 
 /**
- * Undoes a deletion: the endpoint as it was before, as something new whose history goes on. Without `keys`, new ones are made.
- * @throws AksmlError `endpoint.exists` | `secret.notSet`
+ * Undoes a deletion: the endpoint as it was before, as something new whose history goes on. Without keys of before, new ones are made.
+ * @throws AksmlError `endpoint.exists` | `secret.notKept`
  */
 export async function restoreEndpoint(
   engine: Engine,
   before: Endpoint,
-  keys: Keys | undefined,
+  kept: DeletedSecrets | undefined,
   options: RunOptions = {},
 ): Promise<Endpoint> {
   const { apiVersion, kind, metadata, spec } = before;
@@ -32,29 +30,33 @@ export async function restoreEndpoint(
     },
     spec,
   };
-  const secrets = await secretsOf(engine, name, spec.versions);
-  return applyAndWait(
-    engine,
-    wanted,
-    { secrets: { ...secrets, ...(keys === undefined ? {} : { keys }) }, wait: false },
-    options,
-  );
+  const secrets = {
+    ...(await variablesToRestore(engine, name, spec.versions, kept)),
+    ...(kept?.keys === undefined ? {} : { keys: kept.keys }),
+  };
+  return applyAndWait(engine, wanted, { secrets, wait: false }, options);
+}
+
+export interface VersionToRestore {
+  readonly before: Endpoint;
+  readonly versionName: string;
+  readonly kept?: DeletedSecrets | undefined;
 }
 
 /**
  * Undoes the deletion of a version: it has again the share of the traffic, the role and the copies that it had before.
- * @throws AksmlError `version.exists` | `traffic.invalid` | `secret.notSet`
+ * @throws AksmlError `version.exists` | `traffic.invalid` | `secret.notKept`
  */
 export async function restoreVersion(
   engine: Engine,
-  { before, versionName }: { readonly before: Endpoint; readonly versionName: string },
+  { before, versionName, kept }: VersionToRestore,
   options: RunOptions = {},
 ): Promise<Endpoint> {
   const { name } = before.metadata;
   const version = pickVersion(before, versionName);
   const current = await engine.target.getEndpoint(name, options.signal);
   const spec = withRestored(current.spec, before.spec, version);
-  const secrets = await secretsOf(engine, name, [version]);
+  const secrets = await variablesToRestore(engine, name, [version], kept);
   return applyAndWait(engine, { ...current, spec }, { secrets, wait: false }, options);
 }
 
@@ -82,19 +84,4 @@ function withRestored(current: EndpointSpec, before: EndpointSpec, version: Vers
   }
   const mirror = current.mirror ?? (before.mirror?.version === version.name ? before.mirror : undefined);
   return { ...current, versions, ...(mirror === undefined ? {} : { mirror }) };
-}
-
-/** Compute targets forget the secret variables of what is deleted; they come from where they came from before. */
-async function secretsOf(
-  engine: Engine,
-  endpoint: string,
-  versions: readonly VersionSpec[],
-): Promise<Pick<EndpointSecrets, 'environmentVariables'>> {
-  const all: Record<string, SplitVariables['secret']> = {};
-  for (const { name, revision: digest } of versions) {
-    const { revision } = await getRevision(engine, endpoint, name, digest);
-    const { secret } = splitVariables(revision.environment.definition.environmentVariables, engine.environment, false);
-    if (Object.keys(secret).length > 0) all[name] = secret;
-  }
-  return Object.keys(all).length === 0 ? {} : { environmentVariables: all };
 }

@@ -67,14 +67,14 @@ export function imageVariables(
   plan: EnvironmentPlan,
   definition: EnvironmentDefinition,
 ): { readonly variables: Readonly<Record<string, string>>; readonly problems: readonly Problem[] } {
-  const { plain } = splitVariables(plan.environmentVariables, {}, true);
-  const secret = new Set([
-    ...definition.secretEnvironmentVariables,
-    ...Object.keys(plan.environmentVariables).filter((name) => !(name in plain)),
-  ]);
-  const variables = Object.fromEntries(Object.entries(plain).filter(([name]) => !secret.has(name)));
-  if (secret.size === 0) return { variables, problems: [] };
-  const names = [...secret].sort().join(', ');
+  const { plain: variables, secret } = splitVariables(plan.environmentVariables, {
+    environment: {},
+    names: definition.secretEnvironmentVariables,
+    mayBeStored: true,
+  });
+  const left = Object.keys(secret);
+  if (left.length === 0) return { variables, problems: [] };
+  const names = left.sort().join(', ');
   const notice: Problem = {
     severity: 'notice',
     code: 'package.secretLeftOut',

@@ -4,6 +4,7 @@ import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { busily, runOperation } from '../operation.ts';
 import { showError } from '../show-error.ts';
 import { askLabels, confirm, type EndpointNode, endpointOf, given, scopeOfEndpoint, selected } from './pick.ts';
+import { forgetDeleted, unrestorableIn, withoutUndo } from './undo.ts';
 
 const t = vscode.l10n.t;
 
@@ -102,9 +103,14 @@ export async function deleteEndpoints(window: AksmlWindow, on: CommandTarget): P
   const chosen = selected(on, 'endpoint');
   const nodes = chosen.length > 0 ? chosen : [await endpointOf(window, on)];
   const names = nodes.map(({ endpoint }) => endpoint.metadata.name);
+  const plans = nodes.map((node) => unrestorableIn(window, scopeOfEndpoint(node)));
+  const unrestorable = (await Promise.all(plans)).flat();
   await confirm(
     names.length === 1 ? t('Delete the endpoint {0}?', names[0] ?? '') : t('Delete {0} endpoints?', names.length),
-    t('Whoever calls {0} gets no answer any more. The history stays.', names.slice(0, 20).join(', ')),
+    [
+      t('Whoever calls {0} gets no answer any more. The history stays.', names.slice(0, 20).join(', ')),
+      ...withoutUndo(unrestorable),
+    ].join('\n\n'),
     t('Delete'),
   );
   const deleted: EndpointNode[] = [];
@@ -125,10 +131,16 @@ async function offerUndo(window: AksmlWindow, deleted: readonly EndpointNode[]):
   const undo = t('Undo');
   const names = deleted.map(({ endpoint }) => endpoint.metadata.name).join(', ');
   const answer = await vscode.window.showInformationMessage(t('Deleted: {0}.', names), undo);
-  if (answer !== undo) return;
-  for (const { workspace, target, endpoint } of deleted) {
-    await window.engine
-      .request('endpoint.restore', { ...workspace.scope, target, endpoint })
-      .catch((error: unknown) => showError(window, error));
+  for (const node of deleted) {
+    if (answer === undo) await restore(window, node).catch((error: unknown) => showError(window, error));
+    forgetDeleted(window, { endpoint: node.endpoint });
   }
+}
+
+async function restore(window: AksmlWindow, { workspace, target, endpoint }: EndpointNode): Promise<void> {
+  const { newKeys } = await window.engine.request('endpoint.restore', { ...workspace.scope, target, endpoint });
+  if (!newKeys) return;
+  void vscode.window.showWarningMessage(
+    t('{0} is back with new keys: its former ones are not known any more.', endpoint.metadata.name),
+  );
 }

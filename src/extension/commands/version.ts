@@ -5,6 +5,7 @@ import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
 import { showError } from '../show-error.ts';
 import { confirm, type EndpointNode, endpointOf, given, nodeOfKind, scopeOfEndpoint } from './pick.ts';
+import { forgetDeleted, unrestorableIn, withoutUndo } from './undo.ts';
 
 const t = vscode.l10n.t;
 
@@ -73,13 +74,17 @@ export async function makeDefault({ engine }: AksmlWindow, on: CommandTarget): P
 export async function deleteVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
   const { version, endpoint, workspace, target, status } = nodeOfKind(on, 'version');
   const { name } = endpoint.metadata;
-  await confirm(
-    t('Delete the version {0} of {1}?', version.name, name),
-    t('Its {0} % of the traffic go to the default version. Its history stays.', status?.effectiveTraffic ?? 0),
-    t('Delete'),
-  );
   const scope = { ...workspace.scope, target };
   const versionName = version.name;
+  const unrestorable = await unrestorableIn(window, { ...scope, name, versionName });
+  await confirm(
+    t('Delete the version {0} of {1}?', version.name, name),
+    [
+      t('Its {0} % of the traffic go to the default version. Its history stays.', status?.effectiveTraffic ?? 0),
+      ...withoutUndo(unrestorable),
+    ].join('\n\n'),
+    t('Delete'),
+  );
   await runOperation(window, t('Deleting {0}', versionName), 'version.delete', { ...scope, name, versionName });
   void offerUndo(window, { ...scope, before: endpoint, versionName });
 }
@@ -88,8 +93,10 @@ async function offerUndo(window: AksmlWindow, params: ParamsOf<'version.restore'
   const undo = t('Undo');
   const { before, versionName } = params;
   const message = t('Deleted: {0} of {1}.', versionName, before.metadata.name);
-  if ((await vscode.window.showInformationMessage(message, undo)) !== undo) return;
-  await runOperation(window, t('Restoring {0}', versionName), 'version.restore', params).catch((error: unknown) =>
-    showError(window, error),
-  );
+  if ((await vscode.window.showInformationMessage(message, undo)) === undo) {
+    await runOperation(window, t('Restoring {0}', versionName), 'version.restore', params).catch((error: unknown) =>
+      showError(window, error),
+    );
+  }
+  forgetDeleted(window, { endpoint: before, versionName });
 }
