@@ -15,7 +15,7 @@ import {
 import { readMetadata } from './metadata-file.ts';
 import type { Cell, Result } from './result.ts';
 import { endpointResult } from './service-view.ts';
-import { describedByV2 } from './v2-deployment.ts';
+import type { V2Description } from './v2-deployment.ts';
 
 type DeployOptions = DeploymentOptions &
   ModelOptions &
@@ -36,10 +36,7 @@ export async function deployModels(context: CommandContext, given: DeployOptions
   const options = await withProfile(context, given);
   // Opened while Python checks the script; what goes wrong is told below, after the configuration's problems.
   context.session().catch(() => {});
-  const v2 =
-    options.v2Deployment === undefined
-      ? undefined
-      : await describedByV2(context, options, options.v2Deployment, ['computeTarget']);
+  const v2 = await v2Description(context, options);
   const configuration = v2?.configuration ?? (await configurationOf(context, options));
   const named = configuration.deployment?.computeTargetName;
   const engine = await context.engine(options.computeTarget ?? (await knownTarget(context, named)));
@@ -65,6 +62,12 @@ export async function deployModels(context: CommandContext, given: DeployOptions
       ? `Score a request: aksml ${group} run -n ${options.name} -d @input.json`
       : `See how it goes: aksml ${group} show -n ${options.name}`;
   return endpointResult(engine, endpoint, note);
+}
+
+async function v2Description(context: CommandContext, options: DeployOptions): Promise<V2Description | undefined> {
+  if (options.v2Deployment === undefined) return undefined;
+  const { describedByV2 } = await import('./v2-deployment.ts');
+  return describedByV2(context, options, options.v2Deployment, ['computeTarget']);
 }
 
 /** An option must be obeyed; a name in a file may be that of a cluster of v1's, which is not attached here. */

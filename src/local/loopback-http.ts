@@ -1,4 +1,5 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { nodeHttp } from '../http/node-http.ts';
 
 /** How to reach a service of ours on this machine. */
 export interface LoopbackAddress {
@@ -63,7 +64,7 @@ async function* jsonLines(response: IncomingMessage): AsyncGenerator<unknown> {
 function send(address: LoopbackAddress, request: LoopbackRequest): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const body = request.body === undefined ? undefined : JSON.stringify(request.body);
-  const outgoing = httpRequest(
+  const outgoing = nodeHttp().request(
     {
       host: '127.0.0.1',
       port: address.port,

@@ -67,8 +67,8 @@ const REFUSED: readonly (readonly [what: string, content: string, context: strin
   ],
 ];
 for (const [what, content, context, refusal] of REFUSED) {
-  test(`a kubeconfig is refused for ${what}`, () => {
-    assert.throws(() => parseKubeconfig(content, context), refusal);
+  test(`a kubeconfig is refused for ${what}`, async () => {
+    await assert.rejects(parseKubeconfig(content, context), refusal);
   });
 }
 
@@ -152,7 +152,11 @@ async function loginWorld(t: TestContext) {
       };
       const { consent, untrustedFolders = [] } = options;
       const variables = { PATH: `${bin}:/usr/bin:/bin` };
-      const kube = await openKube(parseKubeconfig(JSON.stringify(config)), { variables, consent, untrustedFolders });
+      const kube = await openKube(await parseKubeconfig(JSON.stringify(config)), {
+        variables,
+        consent,
+        untrustedFolders,
+      });
       try {
         return await kube.version();
       } finally {

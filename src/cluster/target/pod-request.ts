@@ -1,6 +1,7 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
+import { nodeHttp } from '../../http/node-http.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { connectToPod } from '../../kube/port-forward.ts';
 import type { Pod } from '../../kube/resource.ts';
@@ -33,7 +34,7 @@ export async function askPod(
       : connectTls({ socket: plain, servername: secureHost, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
   try {
     const answer = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = httpRequest({
+      const request = nodeHttp().request({
         method,
         path,
         // The connection is made already; the name is for the server's log.

@@ -1,6 +1,5 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { stringify } from 'yaml';
 import { type CondaSpecification, DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
@@ -109,7 +108,7 @@ export async function writeEnvironmentFolder(
     files.push(join(folder, name));
   };
   const { condaDependencies } = definition.python;
-  if (condaDependencies) await write(CONDA, formatConda(condaDependencies));
+  if (condaDependencies) await write(CONDA, await formatConda(condaDependencies));
   if (definition.docker.baseDockerfile !== undefined) await write(DOCKERFILE, definition.docker.baseDockerfile);
   await write(DEFINITION, `${JSON.stringify(toV1Json(definition), undefined, 4)}\n`);
   return files;
@@ -139,7 +138,9 @@ export function environmentToV1(definition: EnvironmentDefinition): Record<strin
 }
 
 /** A conda environment file's text. */
-export function formatConda(specification: CondaSpecification): string {
+export async function formatConda(specification: CondaSpecification): Promise<string> {
+  // Whoever only reads environments does not load what writes YAML.
+  const { stringify } = await import('yaml');
   return stringify(condaToJson(specification));
 }
 

@@ -6,9 +6,7 @@ import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { createRevision, type StoredRevision } from '../revisions/revisions.ts';
-import { makeBundle } from './bundle-build.ts';
 import { gitProperties } from './git.ts';
-import { makeDeploymentImage } from './image-build.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
 import type { SplitVariables } from './secrets.ts';
 import type { RunOptions } from './stages.ts';
@@ -78,7 +76,10 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   const git = gitFacts(engine, request.source);
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
     createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal);
-  const make = engine.target.kind === 'local' ? makeBundle : makeDeploymentImage;
+  const make =
+    engine.target.kind === 'local'
+      ? (await import('./bundle-build.ts')).makeBundle
+      : (await import('./image-build.ts')).makeDeploymentImage;
   const { made, recorded } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
   const definition = recipe.definition ?? EMPTY_ENVIRONMENT;

@@ -7,8 +7,8 @@ import type { EnvironmentPlan } from '../environments/plan.ts';
 import { type AssembledImage, assembleImage, type DeploymentParts } from '../images/assemble.ts';
 import { fetchBase } from '../images/base-cache.ts';
 import type { Foundation, ImageParts } from '../images/compose.ts';
+import { containerVariables } from '../images/container-variables.ts';
 import { needsBuilder } from '../images/docker-steps.ts';
-import { containerVariables } from '../images/dockerfile.ts';
 import {
   describeEnvironment,
   type EnvironmentImage,

@@ -4,11 +4,13 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { Engine } from '../engine.ts';
-import { getModel, registerModel } from '../models/models.ts';
+import { findModel } from '../models/catalog.ts';
+import { inParallel } from '../models/parallel.ts';
 import type { RunOptions } from './stages.ts';
 
 /** v1 named a model that was given as a path by the first characters of its basename. */
 const AUTO_NAME_LENGTH = 30;
+const REFERENCES_AT_ONCE = 8;
 
 /** What a deployment may call a model: an id, a name (its latest version), a path, or a path with the name to register it under. */
 export type ModelReference = string | ModelPath;
@@ -41,27 +43,31 @@ export async function resolveModels(
   references: readonly ModelReference[],
   cwd: string,
 ): Promise<ResolvedModels> {
-  const registered: Model[] = [];
-  const paths: UnregisteredModel[] = [];
-  const problems: Problem[] = [];
-  for (const reference of references) {
-    if (typeof reference !== 'string') {
-      paths.push(await unregistered(resolve(cwd, reference.path), reference));
-      continue;
-    }
-    try {
-      const model = await getModel(engine, reference);
-      registered.push(model);
-      if (!reference.includes(':') && (await exists(resolve(cwd, reference))))
-        problems.push(notThePath(model, reference));
-    } catch (error) {
-      if (!AksmlError.is(error) || error.fault !== 'input') throw error;
-      const path = resolve(cwd, reference);
-      if (await exists(path)) paths.push(await unregistered(path));
-      else problems.push(notFound(error, reference));
-    }
+  const found = await inParallel(references, REFERENCES_AT_ONCE, (reference) => resolveModel(engine, reference, cwd));
+  return {
+    registered: found.flatMap(({ registered }) => registered ?? []),
+    paths: found.flatMap(({ path }) => path ?? []),
+    problems: found.flatMap(({ problem }) => problem ?? []),
+  };
+}
+
+interface ResolvedModel {
+  readonly registered?: Model;
+  readonly path?: UnregisteredModel;
+  readonly problem?: Problem;
+}
+
+async function resolveModel(engine: Engine, reference: ModelReference, cwd: string): Promise<ResolvedModel> {
+  if (typeof reference !== 'string') return { path: await unregistered(resolve(cwd, reference.path), reference) };
+  const path = resolve(cwd, reference);
+  try {
+    const { model } = await findModel(engine, reference);
+    const isPathToo = !reference.includes(':') && (await exists(path));
+    return { registered: model, ...(isPathToo ? { problem: notThePath(model, reference) } : {}) };
+  } catch (error) {
+    if (!AksmlError.is(error) || error.fault !== 'input') throw error;
+    return (await exists(path)) ? { path: await unregistered(path) } : { problem: notFound(error, reference) };
   }
-  return { registered, paths, problems };
 }
 
 async function unregistered(
@@ -85,6 +91,8 @@ export async function registerPaths(
   cwd: string,
   options: RunOptions,
 ): Promise<Model[]> {
+  if (paths.length === 0) return [];
+  const { registerModel } = await import('../models/models.ts');
   const models: Model[] = [];
   for (const { path, name, reuse } of paths) {
     const { model, notices } = await registerModel(engine, { name, path, cwd, reuse }, options);

@@ -6,9 +6,7 @@ import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
-import { materializeModel } from '../models/materialize.ts';
-import { mlflowSpecification, type ReadModelFile } from './mlflow.ts';
-import { mlflowContradictions } from './mlflow-contradictions.ts';
+import type { ReadModelFile } from './mlflow.ts';
 import { runtimeFile } from './runtime-files.ts';
 
 export type NoCodeFramework = NonNullable<Revision['noCode']>;
@@ -75,6 +73,12 @@ async function specificationOf(
 ): Promise<{ readonly specification: CondaSpecification; readonly problems: readonly Problem[] }> {
   if (framework !== 'MLflow')
     return { specification: frameworkSpecification(framework, model.frameworkVersion), problems: [] };
+  // With the libraries that unpack models and read YAML, which no other deployment needs.
+  const [{ materializeModel }, { mlflowSpecification }, { mlflowContradictions }] = await Promise.all([
+    import('../models/materialize.ts'),
+    import('./mlflow.ts'),
+    import('./mlflow-contradictions.ts'),
+  ]);
   const folder = await materializeModel(engine, model);
   const read: ReadModelFile = (name) => readFile(join(folder, name), 'utf8').catch(() => undefined);
   const specification = await mlflowSpecification(read);

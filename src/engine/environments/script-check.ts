@@ -1,8 +1,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
-import { type EnvironmentTools, pythonSearch } from './environment.ts';
-import { findPython } from './python.ts';
+import type { EnvironmentTools } from './environment.ts';
 import { type CheckSyntax, checkSyntax } from './syntax.ts';
 
 /**
@@ -13,6 +12,7 @@ export async function openScriptCheck(tools: EnvironmentTools, signal?: AbortSig
   const memory = join(tools.home.cache, 'script-check-python');
   const remembered = await readFile(memory, 'utf8').catch(() => undefined);
   if (remembered !== undefined && (await exists(remembered))) return checkSyntax(remembered, tools.environment);
+  const [{ pythonSearch }, { findPython }] = await Promise.all([import('./environment.ts'), import('./python.ts')]);
   const found = await findPython(pythonSearch(tools, signal));
   if (found === undefined) return undefined;
   await writeFileAtomic(memory, found.path);

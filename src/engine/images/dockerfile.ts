@@ -2,16 +2,15 @@ import { stringify } from 'yaml';
 import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
-import type { Model } from '../../contract/model.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import { SERVER_PACKAGE } from '../environments/azureml-packages.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { parsePipLine } from '../environments/requirement.ts';
+import { containerVariables } from './container-variables.ts';
 import { SETUP } from './docker-steps.ts';
 import { namedBaseImage, type PackageRequest } from './image-request.ts';
 import { BUILT_ENVIRONMENT, INSTALL_SCRIPT } from './install-script.ts';
-import { modelDir } from './model-links.ts';
 
 /** First words of every Dockerfile of ours: a folder that begins so may be replaced. */
 export const DOCKERFILE_MARK = '# Written by aksml';
@@ -54,29 +53,6 @@ export function dockerfile(parts: DockerfileParts): string {
     `CMD ${JSON.stringify([python, `/${SETUP}/serve.py`])}`,
   ];
   return `${lines.join('\n')}\n`;
-}
-
-/**
- * The variables of v1's scoring container beside those of its environment's image. The user's own `AZUREML_MODEL_DIR` wins, the other two
- * are overwritten, as v1 did.
- */
-export function containerVariables({
-  models,
-  modelMountPath,
-  variables,
-  code,
-}: {
-  readonly models: readonly Pick<Model, 'name' | 'version'>[];
-  readonly modelMountPath?: string;
-  readonly variables: Readonly<Record<string, string>>;
-  readonly code?: CodeReference;
-}): Record<string, string> {
-  return {
-    ...(models.length === 0 ? {} : { AZUREML_MODEL_DIR: modelDir(models, modelMountPath) }),
-    ...variables,
-    ...(code === undefined ? {} : { AZUREML_ENTRY_SCRIPT: code.entryScript }),
-    ...(code?.sourceDirectory === undefined ? {} : { AZUREML_SOURCE_DIRECTORY: code.sourceDirectory }),
-  };
 }
 
 function base(request: PackageRequest): string[] {

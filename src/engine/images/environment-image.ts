@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises';
-import { APP_ROOT, CONTAINER_USER, SERVER_PORT } from '../../contract/container.ts';
 import { withLock } from '../../home/lock.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import { withoutChannelTokens } from '../environments/conda.ts';
@@ -10,18 +9,12 @@ import { shortHash } from '../environments/store.ts';
 import { sha256 } from '../registry/reference.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { BaseImage } from './base-image.ts';
-import { withBuiltBase } from './built-base.ts';
-import { composeImage, type Foundation, type ImageParts } from './compose.ts';
+import type { Foundation } from './compose.ts';
 import { type DockerSteps, needsBuilder } from './docker-steps.ts';
-import { environmentLayer } from './environment-layer.ts';
-import { byHash, byKey, recall, remember, takeFromGlobal } from './environment-record.ts';
-import { layerWorkshop } from './environment-workshop.ts';
-import { type BaseRequest, findBase, findSteps, prepareBase } from './image-base.ts';
-import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
+import { byHash, byKey, recall, takeFromGlobal } from './environment-record.ts';
+import { type BaseRequest, findBase, findSteps } from './image-base.ts';
 import type { ImageTools } from './image-request.ts';
-import { BUILT_ENVIRONMENT } from './install-script.ts';
-import { type Compression, type Layer, type LayerEntry, storeSmallLayer } from './layer.ts';
-import { ENVIRONMENT_FOLDER, ENVIRONMENT_PYTHON } from './venv-entries.ts';
+import type { Compression } from './layer.ts';
 
 /** An environment as an image, all of whose content is in {@link ENVIRONMENT_IMAGES} of a registry. */
 export interface EnvironmentImage extends Foundation {
@@ -61,7 +54,7 @@ export interface FoundEnvironment {
 
 /** Changes when the same parts would make another image. */
 const FORMAT = 1;
-const LAUNCHER_FOLDER = 'opt/aksml';
+export const LAUNCHER_FOLDER = 'opt/aksml';
 export const LAUNCHER = `${LAUNCHER_FOLDER}/serve.py`;
 export const CONTAINER_HOME = 'home/aksml';
 
@@ -91,7 +84,11 @@ export async function environmentImage(
     if (image) return { image, foundIn: registry.location };
     return places.global && takeFromGlobal(tools.home, places.global, registry, key, options.signal);
   };
-  const build = (base: BaseImage) => buildOn(base, tools, registry, request, { launcher, key }, options);
+  const build = async (base: BaseImage) => {
+    // Most deployments find their environment: what installs one is loaded by the others alone.
+    const { buildOn } = await import('./environment-build.ts');
+    return buildOn(base, tools, registry, request, { launcher, key }, options);
+  };
   const found = await lookUp();
   if (found) return found;
   return withLock(
@@ -121,6 +118,7 @@ async function onGround<T>(
   use: (base: BaseImage) => Promise<T>,
 ): Promise<T> {
   if (ground.kind === 'image') return use(ground.base);
+  const { withBuiltBase } = await import('./built-base.ts');
   return withBuiltBase(tools, { definition, plan, steps: ground.steps }, options, use);
 }
 
@@ -145,114 +143,20 @@ function contentOf({ dockerfile, fetched }: DockerSteps): unknown {
 }
 
 /** What decides which packages are installed. The user's own index settings do not: they are no part of the environment. */
-function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
+export function packagesOf({ requirements, indexes }: EnvironmentPlan): unknown {
   return {
     requirements: requirements.map(withoutCredentials),
     indexes: JSON.parse(withoutCredentials(JSON.stringify(indexes))) as unknown,
   };
 }
 
-interface Ingredients {
-  readonly launcher: readonly LauncherFile[];
-  readonly key: string;
-}
-
-async function buildOn(
-  base: BaseImage,
-  tools: ImageTools,
-  registry: Registry,
-  request: EnvironmentImageRequest,
-  { launcher, key }: Ingredients,
-  options: RunOptions,
-): Promise<EnvironmentImage> {
-  const { plan, compression } = request;
-  const lock = (request.rebuild ?? request.recorded)?.lock;
-  const workshop = layerWorkshop(tools, plan, registry, options);
-  const refresh = request.refresh ?? false;
-  const python = await prepareBase(base, plan, workshop, { compression, refresh });
-  const target = python?.target;
-  const packages =
-    target &&
-    (await environmentLayer(workshop, {
-      target,
-      identity: packagesOf(plan),
-      preReleases: plan.indexes.preReleases,
-      compression,
-      refresh,
-      ...(lock === undefined ? {} : { lock }),
-    }));
-  const runtime = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, runtimeEntries(launcher), options.signal);
-  const added = [
-    ...(python?.layer ? [{ ...python.layer, title: `Python ${python.target.minor}` }] : []),
-    ...(packages ? [{ ...packages, title: `packages for Python ${target.minor}` }] : []),
-    { ...runtime, title: 'scoring server launcher' },
-  ];
-  const composed = composeImage({
-    base,
-    layers: added,
-    variables: { AML_APP_ROOT: APP_ROOT, ...(request.keepsStart ? {} : { HOME: `/${CONTAINER_HOME}` }) },
-    pathFolders: target === undefined ? [] : [`/${ENVIRONMENT_FOLDER}/bin`],
-    ...(request.keepsStart ? {} : { start: serverStart(plan) }),
-    labels: {
-      ...(packages === undefined ? {} : { 'dev.aksml.environment': packages.diffId }),
-      'org.opencontainers.image.base.digest': base.digest,
-    },
-  });
-  const layers: Layer[] = [...base.layers, ...added];
-  return remember(registry, key, {
-    composed,
-    layers: layers.map(({ descriptor, diffId }) => ({ descriptor, diffId })),
-    record: {
-      hash: shortHash(composed.config.toString()),
-      pythonVersion: target?.minor ?? '',
-      lock: packages?.lock ?? [],
-      baseDigest: base.digest,
-      ...(base.reference === undefined ? {} : { baseReference: base.reference }),
-    },
-  });
-}
-
-function serverStart(plan: EnvironmentPlan): ImageParts['start'] {
-  return {
-    User: String(CONTAINER_USER),
-    ExposedPorts: { [`${SERVER_PORT}/tcp`]: {} },
-    Entrypoint: [interpreterOf(plan), `/${LAUNCHER}`],
-    WorkingDir: APP_ROOT,
-    StopSignal: 'SIGTERM',
-  };
-}
-
-function interpreterOf({ installer, interpreterPath }: EnvironmentPlan): string {
-  switch (installer) {
-    case 'none':
-      return interpreterPath;
-    case 'uv':
-      return ENVIRONMENT_PYTHON;
-    case 'conda':
-      return `${BUILT_ENVIRONMENT}/bin/python`;
-    default:
-      return installer satisfies never;
-  }
-}
-
-interface LauncherFile {
+export interface LauncherFile {
   readonly name: string;
   readonly content: Uint8Array;
 }
 
 function launcherFiles(): Promise<LauncherFile[]> {
   return Promise.all(SERVER_FILES.map(async (name) => ({ name, content: await readFile(runtimeFile(name)) })));
-}
-
-function runtimeEntries(launcher: readonly LauncherFile[]): LayerEntry[] {
-  const owner = CONTAINER_USER;
-  return [
-    ...launcher.map(({ name, content }): LayerEntry => {
-      return { kind: 'file', path: `${LAUNCHER_FOLDER}/${name}`, executable: false, content };
-    }),
-    { kind: 'folder', path: APP_ROOT.slice(1), owner },
-    { kind: 'folder', path: CONTAINER_HOME, owner, mode: 0o777 },
-  ];
 }
 
 /** For people. */

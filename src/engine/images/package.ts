@@ -7,7 +7,7 @@ import type { Registry } from '../registry/registry.ts';
 import { SNAPSHOTS, takeSnapshot } from '../snapshot/snapshot.ts';
 import { assembleImage, type DeploymentParts } from './assemble.ts';
 import type { ImageParts } from './compose.ts';
-import { containerVariables } from './dockerfile.ts';
+import { containerVariables } from './container-variables.ts';
 import {
   describeEnvironment,
   type EnvironmentImage,
