@@ -32,6 +32,9 @@ export interface PodLogLine {
 /** Lines that came together, none of them twice. */
 export type PodLogBatch = readonly PodLogLine[];
 
+/** What a kubelet answers instead of the log of a container that it has thrown away. */
+const NO_LOG = 'unable to retrieve container logs for ';
+
 const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 5_000;
 /** In a row, where the log is not followed. */
@@ -178,7 +181,7 @@ async function* connect(
     for (const text of texts) {
       const space = text.indexOf(' ');
       const time = space === -1 ? text : text.slice(0, space);
-      if (!position.isNew(time)) continue;
+      if (text.startsWith(NO_LOG) || !position.isNew(time)) continue;
       batch.push({ time, milliseconds: position.milliseconds, line: space === -1 ? '' : text.slice(space + 1) });
     }
     if (batch.length > 0) yield batch;

@@ -106,6 +106,13 @@ const tells: readonly {
     says: /ValueError: no model/,
   },
   {
+    when: 'it crashes so often that its node has thrown the log away',
+    facts: facts([clusterPod('a', 'new', crashed)], { logs: new Map([['uid-of-a', { lines: [] }]]) }),
+    state: 'Failed',
+    code: 'DeploymentCrashLoopBackOff',
+    says: /ValueError: no/,
+  },
+  {
     when: 'its container has just ended and the log may not be complete',
     facts: facts([clusterPod('a', 'new', crashed)], { logs: new Map([['uid-of-a', { settlesIn: 1000 }]]) }),
     state: 'Transitioning',

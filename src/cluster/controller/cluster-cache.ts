@@ -1,7 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
 import { Informer, type InformerChange } from '../../kube/informer.ts';
 import type { KubeClient } from '../../kube/kube.ts';
-import { type KubeObject, keyOf } from '../../kube/object.ts';
+import type { KubeObject } from '../../kube/object.ts';
 import {
   DEPLOYMENTS,
   ENDPOINTS,
@@ -48,10 +48,7 @@ export class ClusterCache {
     this.endpoints = new Informer(kube, ENDPOINTS, {
       keep: withoutManagers,
       groupOf: ({ metadata }) => metadata.name,
-      onChange: (change) => {
-        listener.onEndpoint(change);
-        listener.onChange(keyOf(change.object.metadata));
-      },
+      onChange: (change) => listener.onEndpoint(change),
       onError: (error) => listener.onError(ENDPOINTS, undefined, error),
     });
     for (const namespace of namespaces) {

@@ -199,7 +199,12 @@ export class Controller {
   }
 
   #lookAtAll(): void {
-    for (const endpoint of this.#cache.endpoints.list()) this.#queue?.add(keyOf(endpoint.metadata));
+    for (const endpoint of this.#cache.endpoints.list()) this.#lookAt(endpoint);
+  }
+
+  /** At once where somebody waits for what was asked for. */
+  #lookAt({ metadata, status }: StoredEndpoint): void {
+    this.#queue?.add(keyOf(metadata), status?.observedGeneration === metadata.generation ? 'soon' : 'now');
   }
 
   /** What the routers need of the leader. */
@@ -213,10 +218,15 @@ export class Controller {
   #onEndpoint(change: InformerChange<StoredEndpoint>): void {
     this.#history.note(change);
     const { object } = change;
-    if (change.type !== 'deleted') return;
+    const key = keyOf(object.metadata);
+    this.#publisher.changed(key);
+    if (change.type !== 'deleted') {
+      this.#lookAt(object);
+      return;
+    }
     this.#reconciler.forget(object);
     this.#load.forget(object);
-    this.#queue?.forget(keyOf(object.metadata));
+    this.#queue?.forget(key);
     for (const pod of this.#cache.belongingTo(PODS, object.metadata.namespace ?? '', object.metadata.name)) {
       this.#diagnosis.forget(pod.metadata.uid ?? '');
     }

@@ -34,7 +34,8 @@ export function causeOfPod(pod: Pod, log?: readonly string[]): Cause | undefined
 }
 
 function causeOfEnd(pod: Pod, ended: Terminated, log: readonly string[] | undefined): Cause {
-  const lines = log ?? (ended.message ?? '').split('\n').filter((line) => line !== '');
+  // A node throws the log of a run away once a later one has ended; the end of it stays in the status.
+  const lines = log?.length ? log : (ended.message ?? '').split('\n').filter((line) => line !== '');
   const tail = lines.slice(-MAX_TAIL).map((line) => line.slice(0, MAX_LINE));
   if (ended.reason === 'OOMKilled') {
     const limit = pod.spec?.containers.find(({ name }) => name === SCORING_CONTAINER)?.resources?.limits?.['memory'];

@@ -58,8 +58,9 @@ export class PodDiagnosis {
       const lines: string[] = [];
       const limit = AbortSignal.any([signal, AbortSignal.timeout(LOG_MS)]);
       for await (const batch of readPodLog(this.#kube, query, limit)) lines.push(...batch.map(({ line }) => line));
-      this.#logs.set(uid, { ...known, read: true, lines });
-      return { lines };
+      const found = lines.length > 0 ? lines : (known.lines ?? []);
+      this.#logs.set(uid, { ...known, read: true, lines: found });
+      return { lines: found };
     } catch (error) {
       // The end of it is in the pod's status too.
       if (!signal.aborted) this.#onError(error);

@@ -178,8 +178,8 @@ export class Reconciler {
       for (const { wanted, seen } of changes) await writer.ensure(wanted, seen, endpoint, signal);
       for (const leftover of leftovers) await writer.remove(leftover, signal);
     };
-    // The status, which says that a specification was acted upon, waits for both.
-    const outcomes = await Promise.allSettled([this.#record(endpoint, signal), makeSo()]);
+    // What somebody waits for is asked for first. The status, which says that a specification was acted upon, waits for both.
+    const outcomes = await Promise.allSettled([makeSo(), this.#record(endpoint, signal)]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
