@@ -18,7 +18,7 @@ const SETTLE_MS = 10;
  * From one beginning to the next of the same key, unless it is urgent: pods tell of each small step of theirs, and every look at them may be
  * a write. The first change after a silence does not wait for it.
  */
-const PACE_MS = 100;
+const PACE_MS = 200;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 30_000;
 
