@@ -48,11 +48,14 @@ export function registryConformance(
     assert.ok(content.equals(await buffer(await registry.getBlob('models/a', blob.digest))));
   });
 
-  it('does not take known content again', async ({ registry }) => {
+  it('does not take known content again, and lets go of its source', async ({ registry, again }) => {
     const content = Buffer.from('known');
     const expected = await registry.putBlob('models/a', content, { mediaType: MEDIA_TYPE.layer });
     const stored = await registry.putBlob('models/a', mustNotBeRead(), { mediaType: MEDIA_TYPE.layer, expected });
     assert.equal(stored.digest, expected.digest);
+    const source = await again.getBlob('models/a', expected.digest);
+    await registry.putBlob('models/a', source, { mediaType: MEDIA_TYPE.layer, expected });
+    assert.ok(source.destroyed);
   });
 
   it('refuses content that is not what was announced, and keeps nothing', async ({ registry }) => {

@@ -269,6 +269,16 @@ test('a chunk that is lost is sent again from where the registry stands; a commi
   assert.match(seen.findLast(({ method }) => method === 'PUT')?.url ?? '', /\?_state=x%3D&digest=sha256%3A/);
 });
 
+test('content that is let go before it is read lets go of its connection', async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const { registry } = scripted(
+    'r.example',
+    () => new Response(new ReadableStream({ cancel: () => cancelled.resolve() })),
+  );
+  (await registry.getBlob('a', DIGEST)).destroy();
+  await cancelled.promise;
+});
+
 test('a registry that knows referrers is asked for them, and gets no list of them under a tag', async () => {
   const mediaType = 'application/vnd.oci.image.manifest.v1+json';
   const subject = { mediaType, digest: DIGEST, size: 7 } as const;

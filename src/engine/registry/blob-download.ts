@@ -19,7 +19,9 @@ const ATTEMPTS = 6;
 /** A blob, checked against its digest while it is read. A dropped connection is taken up where it broke. */
 export async function downloadBlob(options: DownloadOptions): Promise<Readable> {
   const first = await options.open(0);
-  return Readable.from(readVerified(options, first), { objectMode: false });
+  const content = Readable.from(readVerified(options, first), { objectMode: false });
+  // Ended before it was read, it has not come to reading the answer either.
+  return content.once('close', () => void first.body?.cancel().catch(() => undefined));
 }
 
 async function* readVerified(options: DownloadOptions, first: Answer): AsyncGenerator<Uint8Array> {

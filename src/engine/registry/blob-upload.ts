@@ -64,6 +64,11 @@ export function isRepeatable(content: Content): boolean {
   return !('next' in content) && !(content instanceof Readable);
 }
 
+/** A stream that nobody reads would keep its file or its connection open. One that was read has ended. */
+export function close(content: Content | Uint8Array): void {
+  if (content instanceof Readable) content.destroy();
+}
+
 class BlobUpload {
   readonly #ports: UploadPorts;
   readonly #options: UploadOptions;

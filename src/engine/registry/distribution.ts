@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
 import type { Answer } from '../../http/fetch.ts';
 import { downloadBlob } from './blob-download.ts';
-import { type UploadPorts, uploadBlob } from './blob-upload.ts';
+import { close, type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
 import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts';
 import { backOff } from './http.ts';
@@ -85,20 +85,24 @@ export class DistributionRegistry implements Registry {
       readonly signal?: AbortSignal;
     },
   ): Promise<Descriptor> {
-    const expected = options.expected ?? (content instanceof Uint8Array ? describe(content) : undefined);
-    if (expected && (await this.hasBlob(repository, expected.digest, options.signal))) {
-      options.onBytes?.(expected.size);
-      return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
+    try {
+      const expected = options.expected ?? (content instanceof Uint8Array ? describe(content) : undefined);
+      if (expected && (await this.hasBlob(repository, expected.digest, options.signal))) {
+        options.onBytes?.(expected.size);
+        return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
+      }
+      const chunks = content instanceof Uint8Array ? [content] : content;
+      const sent = await uploadBlob(this.#uploadPorts(repository), chunks, {
+        start: this.#client.url(repository, 'blobs/uploads/'),
+        chunkBytes: this.#chunkBytes,
+        ...(expected === undefined ? {} : { expected }),
+        ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
+        ...optionalSignal(options.signal),
+      });
+      return { mediaType: options.mediaType, ...sent };
+    } finally {
+      close(content);
     }
-    const chunks = content instanceof Uint8Array ? [content] : content;
-    const sent = await uploadBlob(this.#uploadPorts(repository), chunks, {
-      start: this.#client.url(repository, 'blobs/uploads/'),
-      chunkBytes: this.#chunkBytes,
-      ...(expected === undefined ? {} : { expected }),
-      ...(options.onBytes === undefined ? {} : { onBytes: options.onBytes }),
-      ...optionalSignal(options.signal),
-    });
-    return { mediaType: options.mediaType, ...sent };
   }
 
   async getBlob(repository: string, digest: string, signal?: AbortSignal): Promise<Readable> {

@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { writeHashed } from './blob-file.ts';
+import { close } from './blob-upload.ts';
 import {
   type IndexEntry,
   isTagged,
@@ -74,21 +75,23 @@ class Layout implements Registry {
     content: AsyncIterable<Uint8Array> | Uint8Array,
     options: PutBlobOptions,
   ): Promise<Descriptor> {
-    options.signal?.throwIfAborted();
-    checkRepository(repository);
-    const expected =
-      content instanceof Uint8Array && options.expected === undefined
-        ? { digest: sha256(content), size: content.byteLength }
-        : options.expected;
-    if (expected && (await this.#keep(expected.digest, expected.size))) {
-      return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
-    }
     try {
+      options.signal?.throwIfAborted();
+      checkRepository(repository);
+      const expected =
+        content instanceof Uint8Array && options.expected === undefined
+          ? { digest: sha256(content), size: content.byteLength }
+          : options.expected;
+      if (expected && (await this.#keep(expected.digest, expected.size))) {
+        return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
+      }
       await this.#make();
       const chunks = content instanceof Uint8Array ? [content] : content;
       return await this.#store(chunks, { ...options, ...(expected === undefined ? {} : { expected }) });
     } catch (error) {
       throw asStorageError(error, 'Storing content', this.location);
+    } finally {
+      close(content);
     }
   }
 
@@ -97,7 +100,9 @@ class Layout implements Registry {
     checkRepository(repository);
     try {
       const file = await open(this.#pathOf(digest), 'r');
-      const source = file.createReadStream({ highWaterMark: READ_CHUNK, signal });
+      // The stream takes its buffer at once: a thousand small blobs would be a gigabyte of them.
+      const highWaterMark = Math.min(READ_CHUNK, (await file.stat()).size + 1);
+      const source = file.createReadStream({ highWaterMark, signal });
       const verifier = this.#verifier(digest);
       pipeline(source, verifier, () => {});
       return verifier;
