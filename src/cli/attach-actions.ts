@@ -56,7 +56,7 @@ export async function attachKubernetes(context: CommandContext, options: AttachC
   return showComputeTarget(context, name);
 }
 
-function frontEndOptions({ serviceType, loadBalancerType, loadBalancerSubnet, routers }: FrontEndOptions) {
+export function frontEndOptions({ serviceType, loadBalancerType, loadBalancerSubnet, routers }: FrontEndOptions) {
   return { serviceType, loadBalancerType, loadBalancerSubnet, routers };
 }
 

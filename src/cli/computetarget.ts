@@ -16,7 +16,7 @@ const NAME = {
   }),
 };
 
-const REACHED = {
+const FRONT_END = {
   serviceType: choice(['LoadBalancer', 'NodePort', 'ClusterIP'], {
     help: 'How the front end is reached: at an address of its own, at a port of every node, or in the cluster alone. Default: LoadBalancer.',
   }),
@@ -24,10 +24,6 @@ const REACHED = {
     help: 'On AKS: whether the load balancer has a public address, or one of the virtual network. Default: PublicIp.',
   }),
   loadBalancerSubnet: text({ placeholder: 'SUBNET', help: 'On AKS: where an internal load balancer has its address.' }),
-};
-
-const FRONT_END = {
-  ...REACHED,
   routers: integer({ help: 'Routers of the front end. Default: 3 for FastProd, 1 for DevTest.' }),
 };
 
@@ -148,10 +144,10 @@ export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
   ...(['aks', 'kubernetes'] as const).map((kind) =>
     command({
       name: `update ${kind}`,
-      summary: 'Change how the services of a cluster are reached: certificate, load balancer',
+      summary: 'Change how the services of a cluster are reached: certificate, load balancer, number of routers',
       description:
         'A certificate takes effect at once and without a lost connection; to renew it, run the same command with the new files.',
-      options: { ...NAME, ...REACHED, ...TLS },
+      options: { ...NAME, ...FRONT_END, ...TLS },
       examples: [
         {
           line: `aksml computetarget update ${kind} -n prod --ssl-cert-file cert.pem --ssl-key-file key.pem --ssl-cname score.example.com`,
@@ -162,6 +158,7 @@ export const COMPUTE_TARGET_COMMANDS: readonly Command[] = [
           what: "HTTPS with a certificate of Let's Encrypt, which is renewed by itself",
         },
         { line: `aksml computetarget update ${kind} -n prod --ssl-disable`, what: 'Plain HTTP again' },
+        { line: `aksml computetarget update ${kind} -n prod --routers 5`, what: 'More, or fewer, routers' },
       ],
       run: async (context, options) => (await updating()).updateComputeTarget(context, options),
     }),

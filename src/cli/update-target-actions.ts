@@ -2,13 +2,13 @@ import { resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
 import { readCertificate } from '../session/certificate-files.ts';
 import type { TlsChange } from '../session/update-target.ts';
-import type { FrontEndOptions } from './attach-actions.ts';
+import { type FrontEndOptions, frontEndOptions } from './attach-actions.ts';
 import { showComputeTarget } from './computetarget-actions.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
 import type { Result } from './result.ts';
 
-export interface UpdateTargetOptions extends Omit<FrontEndOptions, 'routers'> {
+export interface UpdateTargetOptions extends FrontEndOptions {
   readonly name: string;
   readonly sslCertFile: string | undefined;
   readonly sslKeyFile: string | undefined;
@@ -24,10 +24,10 @@ export interface UpdateTargetOptions extends Omit<FrontEndOptions, 'routers'> {
 }
 
 export async function updateComputeTarget(context: CommandContext, options: UpdateTargetOptions): Promise<Result> {
-  const { name, serviceType, loadBalancerType, loadBalancerSubnet, allowInsecureConnections } = options;
+  const { name, allowInsecureConnections } = options;
   const tls = await tlsChange(context.host.cwd, options);
   const session = await context.session();
-  const changes = defined({ serviceType, loadBalancerType, loadBalancerSubnet, allowInsecureConnections, tls });
+  const changes = defined({ ...frontEndOptions(options), allowInsecureConnections, tls });
   await session.update({ name, ...changes }, context.run);
   return showComputeTarget(context, name);
 }

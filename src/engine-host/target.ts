@@ -60,18 +60,19 @@ export const TARGET: HandlersOf<'target'> = {
     host.forgetSessions();
     return attachedView(host, params, name, signal);
   },
-  'target.update': async ({ target, tls, allowInsecureConnections, ...scope }, { host, signal, emit }) => {
-    const session = await host.session(scope);
+  'target.update': async ({ target, tls, allowInsecureConnections, ...params }, { host, signal, emit }) => {
+    const session = await host.session(params);
     await session.update(
       {
         name: target,
+        ...frontEndWish(params),
         ...(tls === undefined ? {} : { tls: await tlsChange(tls) }),
         ...(allowInsecureConnections === undefined ? {} : { allowInsecureConnections }),
       },
       { signal, onProgress: (event) => void emit(event) },
     );
     host.forgetSessions();
-    return attachedView(host, scope, target, signal);
+    return attachedView(host, params, target, signal);
   },
   'target.saveCredentials': async ({ target, file, ...scope }, { host, signal }) => {
     const { credentialsOf } = await import('../session/credentials.ts');
@@ -99,7 +100,6 @@ export const TARGET: HandlersOf<'target'> = {
 
 function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
   const { folder, name, kubeconfig, context, namespaces, purpose, registry, controllerImage } = params;
-  const { serviceType, loadBalancerType, loadBalancerSubnet, routers } = params;
   return {
     name,
     cwd: folder,
@@ -109,6 +109,17 @@ function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
     ...(purpose === undefined ? {} : { purpose }),
     ...(registry === undefined ? {} : { registry }),
     ...(controllerImage === undefined ? {} : { controllerImage }),
+    ...frontEndWish(params),
+  };
+}
+
+type FrontEndWish = Pick<
+  ParamsOf<'target.update'>,
+  'serviceType' | 'loadBalancerType' | 'loadBalancerSubnet' | 'routers'
+>;
+
+function frontEndWish({ serviceType, loadBalancerType, loadBalancerSubnet, routers }: FrontEndWish) {
+  return {
     ...(serviceType === undefined ? {} : { serviceType }),
     ...(loadBalancerType === undefined ? {} : { loadBalancerType }),
     ...(loadBalancerSubnet === undefined ? {} : { loadBalancerSubnet }),

@@ -33,8 +33,7 @@ export function frontEndRecord(request: FrontEndRequest, known: FrontEndRecord |
   };
 }
 
-/** @throws AksmlError `frontEnd.invalid` */
-export function serviceRecord(request: FrontEndRequest, known: FrontEndService): FrontEndService {
+function serviceRecord(request: FrontEndRequest, known: FrontEndService): FrontEndService {
   const { loadBalancerType, loadBalancerSubnet } = request;
   const type = request.serviceType ?? (loadBalancerType === undefined ? known.type : 'LoadBalancer');
   const internal = loadBalancerType === undefined ? known.internal : loadBalancerType === 'InternalLoadBalancer';

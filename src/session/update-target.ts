@@ -1,7 +1,7 @@
 import type { GivenCertificate } from '../cluster/certificate-secret.ts';
 import { checkCertificate, putCertificate, removeCertificate } from '../cluster/install/certificate.ts';
 import { installObjects } from '../cluster/install/install.ts';
-import { requireRights } from '../cluster/install/rights.ts';
+import { INSTALLER, requireRights } from '../cluster/install/rights.ts';
 import type { Manifest } from '../cluster/manifests.ts';
 import { clusterManifests } from '../cluster/manifests.ts';
 import { ACME_CERTIFICATE_SECRET, CERTIFICATE_SECRET, FRONT_END_NAME, SYSTEM_NAMESPACE } from '../cluster/names.ts';
@@ -11,15 +11,14 @@ import type { Problem } from '../contract/problem.ts';
 import { findComputeRecord, putComputeRecord } from '../engine/compute/compute.ts';
 import { readConnection } from '../engine/compute/connection.ts';
 import { type RunOptions, runStage } from '../engine/endpoints/stages.ts';
-import type { KubeClient } from '../kube/kube.ts';
-import { CONFIG_MAPS, NODES, SECRETS, SERVICES } from '../kube/resource.ts';
+import type { AccessQuestion, KubeClient } from '../kube/kube.ts';
+import { CONFIG_MAPS, DEPLOYMENTS, NODES, POD_DISRUPTION_BUDGETS, SECRETS, SERVICES } from '../kube/resource.ts';
 import type { AttachHost } from './attach.ts';
 import { connectCluster } from './clusters.ts';
-import { clusterSettings, type FrontEndRequest, serviceRecord } from './front-end.ts';
+import { clusterSettings, type FrontEndRequest, frontEndRecord } from './front-end.ts';
 
 /** What of an attached cluster's front end is to be different. */
-export interface UpdateRequest
-  extends Pick<FrontEndRequest, 'serviceType' | 'loadBalancerType' | 'loadBalancerSubnet'> {
+export interface UpdateRequest extends Omit<FrontEndRequest, 'frontEndImage'> {
   readonly name: string;
   readonly tls?: TlsChange;
   readonly allowInsecureConnections?: boolean;
@@ -63,8 +62,8 @@ export async function updateCluster(
     return await runStage('apply', `Changing the front end of ${known.name}`, options, async () => {
       const record = await changed(kube, known, request, host.clock(), signal);
       for (const problem of problemsOf(request, host.clock())) options.onProgress?.({ type: 'problem', problem });
-      await requireRights(kube, NEEDED, signal);
-      await apply(kube, host, record, request.tls, signal);
+      await requireRights(kube, neededFor(request), signal);
+      await apply(kube, host, record, request, signal);
       await putComputeRecord(host.workspace, record, signal);
       return { value: record, reused: false, detail: '' };
     });
@@ -73,9 +72,12 @@ export async function updateCluster(
   }
 }
 
-const NEEDED = [SERVICES, CONFIG_MAPS, SECRETS].flatMap((resource) =>
-  ['get', 'create', 'patch', 'delete'].map((verb) => ({ verb, resource, namespace: SYSTEM_NAMESPACE })),
-);
+function neededFor({ routers }: UpdateRequest): readonly AccessQuestion[] {
+  const sizing = routers === undefined ? [] : [DEPLOYMENTS, POD_DISRUPTION_BUDGETS];
+  return [SERVICES, CONFIG_MAPS, SECRETS, ...sizing].flatMap((resource) =>
+    ['get', 'create', 'patch', 'delete'].map((verb) => ({ verb, resource, namespace: SYSTEM_NAMESPACE })),
+  );
+}
 
 function problemsOf({ tls }: UpdateRequest, now: Date): readonly Problem[] {
   return tls?.kind === 'files' ? checkCertificate(tls.certificate, tls.hosts, now) : [];
@@ -90,9 +92,9 @@ async function changed(
 ): Promise<ComputeTargetRecord> {
   const before: FrontEndRecord = known.frontEnd ?? { service: { type: 'LoadBalancer', internal: false } };
   const dnsLabel = request.tls?.kind === 'auto' ? request.tls.dnsLabel : undefined;
-  const service = serviceRecord(request, before.service);
+  const { service, ...front } = frontEndRecord(request, before);
   if (dnsLabel !== undefined) refuseOtherLabel(before.service.dnsLabel, dnsLabel, request.tls);
-  const { tls: present, ...rest } = before;
+  const { tls: present, ...rest } = front;
   const hosts = dnsLabel === undefined ? [] : [`${dnsLabel}.${await regionOf(kube, signal)}.cloudapp.azure.com`];
   const tls = withPolicy(tlsRecord(request.tls, present, hosts, now), request.allowInsecureConnections);
   return {
@@ -163,15 +165,32 @@ async function apply(
   kube: KubeClient,
   { version }: AttachHost,
   record: ComputeTargetRecord,
-  change: TlsChange | undefined,
+  { tls: change, routers }: UpdateRequest,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (change?.kind === 'files') await putCertificate(kube, change.certificate, change.hosts, signal);
   const manifests = clusterManifests({ ...clusterSettings(record, version), image: 'unknown' });
   await installObjects(kube, manifests.filter(isReachability), () => undefined, signal);
+  if (routers !== undefined) await putRouters(kube, manifests, routers, signal);
   const obsolete =
     change === undefined ? [] : [CERTIFICATE_SECRET, ACME_CERTIFICATE_SECRET].filter((name) => name !== keptBy(change));
   for (const name of obsolete) await removeCertificate(kube, name, signal);
+}
+
+/** Their Deployment is changed in nothing else: a newer aksml may have installed it. */
+async function putRouters(
+  kube: KubeClient,
+  manifests: readonly Manifest[],
+  routers: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const name = { namespace: SYSTEM_NAMESPACE, name: FRONT_END_NAME };
+  const aborting = signal === undefined ? {} : { signal };
+  await kube.patch(DEPLOYMENTS, name, { spec: { replicas: routers } }, { fieldManager: INSTALLER, ...aborting });
+  const budgets = manifests.filter(({ resource }) => resource.plural === POD_DISRUPTION_BUDGETS.plural);
+  const own = budgets.filter(({ object }) => object.metadata.name === FRONT_END_NAME);
+  await installObjects(kube, own, () => undefined, signal);
+  if (own.length === 0) await kube.remove(POD_DISRUPTION_BUDGETS, name, aborting);
 }
 
 function keptBy({ kind }: TlsChange): string | undefined {

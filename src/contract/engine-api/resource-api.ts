@@ -54,7 +54,7 @@ export const WORKSPACE_METHODS = {
   ),
 };
 
-/** How the front end is reached; default: by a load balancer with a public address, and as many routers as the purpose asks for. */
+/** How the front end is reached; at first by a load balancer with a public address, and as many routers as the purpose asks for. */
 export const FRONT_END_WISH = {
   serviceType: v.optional(v.picklist(['LoadBalancer', 'NodePort', 'ClusterIP'])),
   loadBalancerType: v.optional(v.picklist(['PublicIp', 'InternalLoadBalancer'])),
@@ -102,9 +102,9 @@ export const TARGET_METHODS = {
     'again',
   ),
   'target.attach': operation(inWorkspace({ ...attachment, ...confirmed }), TARGET, PROGRESS, 'again'),
-  /** Changes how the front end is reached: its certificate, and whether plain HTTP is answered, too. */
+  /** Changes how the front end is reached, and by how many routers. What is not said stays. */
   'target.update': operation(
-    onTarget({ tls: v.optional(TLS_CHANGE), allowInsecureConnections: v.optional(v.boolean()) }),
+    onTarget({ ...FRONT_END_WISH, tls: v.optional(TLS_CHANGE), allowInsecureConnections: v.optional(v.boolean()) }),
     TARGET,
     PROGRESS,
     'again',

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as vscode from 'vscode';
-import type { ParamsOf, TargetScope } from '../../contract/engine-api.ts';
+import type { ParamsOf, TargetScope, TargetView } from '../../contract/engine-api.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { busily, runOperation } from '../operation.ts';
@@ -10,17 +10,25 @@ import { confirm, folderOf, given, nodeOfKind } from './pick.ts';
 
 const t = vscode.l10n.t;
 
+export interface Cluster {
+  readonly scope: TargetScope;
+  readonly view: TargetView;
+}
+
 /** The cluster that a command is about: that of its node, else a chosen one. @throws AksmlError `computeTarget.none` | `cancelled` */
-async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: string): Promise<TargetScope> {
-  if (node?.kind === 'target') return { ...node.workspace.scope, target: node.target.listing.name };
+export async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: string): Promise<Cluster> {
+  if (node?.kind === 'target') {
+    const { workspace, target } = node;
+    return { scope: { ...workspace.scope, target: target.listing.name }, view: target };
+  }
   const { workspaces } = await window.tree.settled();
   const clusters = workspaces.flatMap(({ targets, view, scope }) =>
     (targets.value ?? [])
       .filter(({ listing }) => listing.kind !== 'local')
-      .map(({ listing: { name } }) => ({
-        label: name,
+      .map((cluster) => ({
+        label: cluster.listing.name,
         description: view?.name ?? '',
-        scope: { ...scope, target: name },
+        cluster: { scope: { ...scope, target: cluster.listing.name }, view: cluster },
       })),
   );
   if (clusters.length === 0) {
@@ -29,12 +37,12 @@ async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: st
       remedy: t('Attach one first.'),
     });
   }
-  return given(await vscode.window.showQuickPick(clusters, { title })).scope;
+  return given(await vscode.window.showQuickPick(clusters, { title })).cluster;
 }
 
 /** The engine asks before it does anything. */
 export async function detachCluster(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const scope = await clusterOf(window, on, t('Detach Cluster'));
+  const { scope } = await clusterOf(window, on, t('Detach Cluster'));
   const { left } = await runOperation(window, t('Detaching {0}', scope.target), 'target.detach', scope);
   if (left.length > 0) {
     void vscode.window.showInformationMessage(
@@ -47,7 +55,7 @@ type TlsChange = NonNullable<ParamsOf<'target.update'>['tls']>;
 
 /** How requests reach a cluster by HTTPS: with a certificate of one's own, or one that is got and renewed by itself. */
 export async function changeHttps(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const scope = await clusterOf(window, on, t('HTTPS'));
+  const { scope } = await clusterOf(window, on, t('HTTPS'));
   const title = t('HTTPS of {0}', scope.target);
   const ways = [
     { label: t('Own certificate…'), description: t('a PEM file and its key'), way: 'files' as const },
@@ -95,7 +103,7 @@ async function chooseFile(title: string): Promise<string> {
 
 /** For other tools, readable by nobody else. */
 export async function saveKubeconfig(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const scope = await clusterOf(window, on, t('Save Kubeconfig'));
+  const { scope } = await clusterOf(window, on, t('Save Kubeconfig'));
   const chosen = given(
     await vscode.window.showSaveDialog({
       title: t('Kubeconfig of {0}: it holds your credentials', scope.target),

@@ -25,6 +25,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.cluster.attach': async () => (await form()).openAttach,
   'aksml.cluster.detach': async () => (await cluster()).detachCluster,
   'aksml.cluster.secure': async () => (await cluster()).changeHttps,
+  'aksml.cluster.changeFrontEnd': async () => (await import('./front-end.ts')).changeFrontEnd,
   'aksml.cluster.saveKubeconfig': async () => (await cluster()).saveKubeconfig,
   'aksml.cluster.openPortal': async () => (await cluster()).openPortal,
   'aksml.target.use': async () => (await cluster()).useTarget,

@@ -63,6 +63,13 @@ const CLUSTER_COMMANDS: readonly CommandContribution[] = [
     menus: [onNode('target', '2_change@1', 'cluster')],
   },
   {
+    id: 'aksml.cluster.changeFrontEnd',
+    title: 'Change Front End…',
+    icon: 'settings-gear',
+    enablement: TRUSTED,
+    menus: [onNode('target', '2_change@2', 'cluster')],
+  },
+  {
     id: 'aksml.cluster.saveKubeconfig',
     title: 'Save Kubeconfig…',
     enablement: TRUSTED,

@@ -186,6 +186,16 @@ function suite(where: Cluster): void {
     assert.equal(disabled.code, 0, disabled.stderr);
     await answers(scoring(address, keyed), primaryKey);
 
+    const budgeted = async () =>
+      (await world.kubectl('get', 'pdb', '-n', 'aksml-system', '-o', 'name')).includes('aksml-fe');
+    for (const routers of [2, 1]) {
+      const resized = await world.aksml(...update, '--routers', String(routers));
+      assert.equal(resized.code, 0, resized.stderr);
+      await eventually(`${routers} routers work`, async () => (await routerAddresses(world)).length === routers);
+      assert.equal(await budgeted(), routers > 1);
+      await answers(scoring(address, keyed), primaryKey);
+    }
+
     const left = await session.detach(
       { name: 'west', deleteEndpoints: true, force: false },
       { confirm: async () => undefined },
