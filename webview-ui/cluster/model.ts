@@ -17,6 +17,7 @@ export const CLUSTER_DRAFT = v.object({
   context: v.string(),
   namespace: v.string(),
   registry: v.string(),
+  image: v.string(),
   reach: v.picklist(REACHES),
   subnet: v.string(),
   routers: v.string(),
@@ -56,6 +57,7 @@ const EMPTY: ClusterDraft = {
   context: '',
   namespace: '',
   registry: '',
+  image: '',
   reach: 'public',
   subnet: '',
   routers: '',
@@ -110,7 +112,7 @@ export function draftProblem({ draft, taken }: Pick<ClusterState, 'draft' | 'tak
 }
 
 export function wishOf(draft: ClusterDraft): ClusterWish {
-  const { name, purpose, kubeconfig, context, namespace, registry, routers } = draft;
+  const { name, purpose, kubeconfig, context, namespace, registry, image, routers } = draft;
   return {
     name,
     purpose,
@@ -118,6 +120,7 @@ export function wishOf(draft: ClusterDraft): ClusterWish {
     ...(context.trim() === '' ? {} : { context: context.trim() }),
     ...(namespace === '' ? {} : { namespace }),
     ...(registry.trim() === '' ? {} : { registry: registry.trim() }),
+    ...(image.trim() === '' ? {} : { controllerImage: image.trim() }),
     ...reachOf(draft),
     ...(routers.trim() === '' ? {} : { routers: Number(routers) }),
   };

@@ -127,6 +127,12 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
       <Field label={l10n.t('Context')} help={l10n.t('Of the kubeconfig; its current one where none is named.')}>
         <Context contexts={state.contexts} value={draft.context} onChange={(context) => change({ context })} />
       </Field>
+      <Field
+        label={l10n.t('Image')}
+        help={l10n.t('Of what is installed in the cluster; else it is composed and pushed to the registry.')}
+      >
+        <TextField label={l10n.t('Image')} value={draft.image} onInput={(image) => change({ image })} />
+      </Field>
       <FrontEnd draft={draft} wrong={wrong('routers')} onChange={change} />
     </section>
   );

@@ -14,6 +14,8 @@ export const CLUSTER_WISH = v.object({
   namespace: v.optional(v.string()),
   /** `HOST/PREFIX`; absent: the workspace's own. */
   registry: v.optional(v.string()),
+  /** Of what runs in the cluster; absent: composed and pushed to that registry. */
+  controllerImage: v.optional(v.string()),
   purpose: v.picklist(['FastProd', 'DevTest']),
   ...FRONT_END_WISH,
 });
