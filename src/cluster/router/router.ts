@@ -93,7 +93,8 @@ export class Router {
     this.#process = new HaproxyProcess(settings.haproxy, settings.folder, settings.log);
     this.#certificates = new Certificates(settings.folder, settings.log);
     this.#maps = new MapState(settings.folder);
-    this.#api = new RuntimeApi(join(settings.folder, SOCKETS.admin));
+    // What is ordered in turn must not keep one that has died from being started again.
+    this.#api = new RuntimeApi(join(settings.folder, SOCKETS.admin), () => this.#process.running);
     this.backends = new Backends({ api: this.#api, log: settings.log, inTurn: (work) => this.#inTurn(work) });
   }
 

@@ -10,9 +10,12 @@ const POLL_MS = 10;
 /** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
 export class RuntimeApi {
   readonly #socket: string;
+  readonly #isRunning: () => boolean;
 
-  constructor(socket: string) {
+  /** `isRunning`: whether there is a process that may take connections in a moment, where it takes none now. */
+  constructor(socket: string, isRunning = () => true) {
     this.#socket = socket;
+    this.#isRunning = isRunning;
   }
 
   /**
@@ -42,7 +45,7 @@ export class RuntimeApi {
       try {
         return await this.#askOnce(commands);
       } catch (error) {
-        if (!isRefusal(error) || Date.now() > end) {
+        if (!isRefusal(error) || !this.#isRunning() || Date.now() > end) {
           throw new AksmlError('router.haproxyUnreachable', 'HAProxy does not answer on its run-time socket.', {
             cause: error,
           });
