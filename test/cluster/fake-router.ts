@@ -53,6 +53,34 @@ export async function startFakeRouter(
       server.close(() => resolve());
     });
   t.after(die);
+  await announceRouter({ kube, namespace, cluster }, name, port);
+  return {
+    name,
+    say(...loads) {
+      versions = loads.map((load) => ({
+        busy: 0,
+        queued: 0,
+        arrived: 0,
+        completed: 0,
+        failed: 0,
+        latency: [],
+        ...load,
+      }));
+    },
+    die,
+    async leave() {
+      await die();
+      await kube.remove(PODS, { name, namespace }, { gracePeriodSeconds: 0 });
+    },
+  };
+}
+
+/** A pod that says that a ready router is at this port of the machine that the test runs on. */
+export async function announceRouter(
+  { kube, namespace, cluster }: Pick<ControllerWorld, 'kube' | 'namespace' | 'cluster'>,
+  name: string,
+  port: number,
+): Promise<void> {
   await kube.create(
     PODS,
     {
@@ -80,23 +108,4 @@ export async function startFakeRouter(
     conditions: [{ type: 'Ready', status: 'True' }],
   };
   await kube.patch(PODS, { name, namespace }, { status }, { fieldManager: 'test', subresource: 'status' });
-  return {
-    name,
-    say(...loads) {
-      versions = loads.map((load) => ({
-        busy: 0,
-        queued: 0,
-        arrived: 0,
-        completed: 0,
-        failed: 0,
-        latency: [],
-        ...load,
-      }));
-    },
-    die,
-    async leave() {
-      await die();
-      await kube.remove(PODS, { name, namespace }, { gracePeriodSeconds: 0 });
-    },
-  };
 }

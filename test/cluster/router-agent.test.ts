@@ -1,19 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Cluster } from '../../scripts/cluster/cluster.ts';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
-import { type AgentLogEntry, RouterAgent } from '../../src/cluster/router/agent.ts';
 import type { RouterLoad } from '../../src/cluster/router/routing-table.ts';
 import { SECRETS, SERVICE_ACCOUNTS } from '../../src/kube/resource.ts';
 import { countersOf } from '../../src/serving/metrics.ts';
 import { call } from '../conformance/http-client.ts';
-import { freePorts } from '../router/test-router.ts';
-import { type ControllerWorld, openControllerWorld, pythonVersion } from './controller-world.ts';
-import { routerClient } from './router-client.ts';
+import { openControllerWorld, pythonVersion } from './controller-world.ts';
+import { startAgent } from './running-agent.ts';
 import { eventually, testCluster } from './world.ts';
 
 const cluster = await testCluster();
@@ -21,61 +16,6 @@ const haproxy = await haproxyProgram();
 if ('skip' in cluster) test('a router of a cluster', { skip: cluster.skip }, () => {});
 else if (typeof haproxy !== 'string') test('a router of a cluster', { skip: haproxy.skip }, () => {});
 else agentSuite(cluster, haproxy);
-
-interface RunningAgent {
-  /** Of the endpoint's scoring route. */
-  url(endpoint: string): string;
-  /** Of the agent itself. */
-  readonly own: string;
-  readonly log: AgentLogEntry[];
-  /** Asks it to leave; resolves when it has ended. */
-  stop(): Promise<void>;
-}
-
-async function startAgent(
-  t: { after(work: () => Promise<void>): void },
-  { kube, namespace }: ControllerWorld,
-  program: string,
-  leavingMs = 0,
-): Promise<RunningAgent> {
-  const folder = await mkdtemp(join(tmpdir(), 'aksml-agent-'));
-  const [http = 0, https = 0, hop = 0, own = 0, logPort = 0] = await freePorts(5, '127.0.0.1');
-  const log: AgentLogEntry[] = [];
-  const agent = new RouterAgent({
-    kube: await routerClient(t, kube, namespace),
-    namespaces: [namespace],
-    systemNamespace: namespace,
-    name: 'router',
-    podAddress: '127.0.0.1',
-    haproxy: program,
-    folder,
-    spool: join(folder, 'spool'),
-    mostSpooled: 2 ** 30,
-    address: '127.0.0.1',
-    ports: { http, https, hop, agent: own },
-    logPort,
-    threads: 1,
-    maxConnections: 1000,
-    leavingMs,
-    log: (entry) => log.push(entry),
-  });
-  const stop = new AbortController();
-  const ended = agent.run(stop.signal);
-  const running: RunningAgent = {
-    url: (endpoint) => `http://127.0.0.1:${http}/api/v1/endpoint/${endpoint}/score`,
-    own: `http://127.0.0.1:${own}`,
-    log,
-    stop: async () => {
-      stop.abort();
-      await ended;
-    },
-  };
-  t.after(async () => {
-    await running.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
-  return running;
-}
 
 function agentSuite(cluster: Cluster, program: string): void {
   test('a router serves an endpoint with its keys and its tokens, tells its load, and answers everything before it ends', async (t) => {

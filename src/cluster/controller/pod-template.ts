@@ -87,15 +87,27 @@ function podSpec({ metadata }: Endpoint, version: VersionSpec): PodSpec {
     ...(version.imagePullSecret === undefined ? {} : { imagePullSecrets: [{ name: version.imagePullSecret }] }),
     ...(version.nodeSelector === undefined ? {} : { nodeSelector: version.nodeSelector }),
     ...(version.tolerations === undefined ? {} : { tolerations: version.tolerations }),
-    topologySpreadConstraints: ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((topologyKey) => ({
-      maxSkew: 1,
-      topologyKey,
-      // Rather an uneven spread than a replica less.
-      whenUnsatisfiable: 'ScheduleAnyway',
-      labelSelector: { matchLabels: podLabels(metadata.name, version.name) },
-      matchLabelKeys: ['pod-template-hash'],
-    })),
+    ...spread(podLabels(metadata.name, version.name)),
     containers: [scoringContainer(metadata.name, version)],
+  };
+}
+
+/**
+ * Over zones and nodes, where there are some: rather unevenly than with a replica less. Two spread constraints would do neither where nodes have no
+ * zone, because the scheduler leaves out nodes that do not have the labels of all of them.
+ */
+function spread(labels: Readonly<Record<string, string>>): Pick<PodSpec, 'affinity' | 'topologySpreadConstraints'> {
+  const alike = { labelSelector: { matchLabels: labels }, matchLabelKeys: ['pod-template-hash'] };
+  const elsewhere = { topologyKey: 'topology.kubernetes.io/zone', ...alike };
+  return {
+    affinity: {
+      podAntiAffinity: {
+        preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100, podAffinityTerm: elsewhere }],
+      },
+    },
+    topologySpreadConstraints: [
+      { maxSkew: 1, topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway', ...alike },
+    ],
   };
 }
 

@@ -52,6 +52,8 @@ export function spreadOverNodes(labels: Readonly<Record<string, string>>): PodSp
       topologyKey: 'kubernetes.io/hostname',
       whenUnsatisfiable: 'ScheduleAnyway',
       labelSelector: { matchLabels: labels },
+      // Those that an update replaces do not count: where they were is free again when it ends.
+      matchLabelKeys: ['pod-template-hash'],
     },
   ];
 }
