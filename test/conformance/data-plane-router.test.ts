@@ -26,7 +26,7 @@ else
         await router.configure({ endpoints: endpoints.map(routed), routers: [] });
       },
       url: (endpoint) => `http://127.0.0.1:${settings.port}/api/v1/service/${endpoint}`,
-      drained: (ids) => router.backends.drained(ids),
+      drained: (ids) => router.drained(ids),
       close: async () => {
         verifier.close();
         await remove();

@@ -95,6 +95,30 @@ describe('a router on its own', { skip: typeof program === 'string' ? false : pr
     assert.equal(other.seen.length, 0);
   });
 
+  test('a replica is drained when what came before a reload is answered, too', async (t) => {
+    const { world, real } = await open(t);
+    const hold = new Hold();
+    real.answer = hold.answer;
+    const configure = (maxQueueWaitMs: number, replicas: FakeReplica[]) =>
+      world.router.configure({
+        endpoints: [routedEndpoint('svc', [routedVersion('main', replicas, { maxQueueWaitMs })])],
+        routers: [],
+      });
+    await configure(500, [real]);
+    const reply = score(world);
+    await until(() => hold.waiting.length === 1, 'it is at the replica');
+    await configure(123, []);
+    let isDrained = false;
+    const drained = world.router.drained([real.id]).then(() => {
+      isDrained = true;
+    });
+    for (let round = 0; round < 3; round += 1) await world.router.drained(['another']);
+    assert.equal(isDrained, false);
+    hold.releaseAll();
+    await drained;
+    assert.equal((await reply).status, 200);
+  });
+
   test('who waits for a version by its name is told when it is there no more', async (t) => {
     const { world, real, other } = await open(t);
     const hold = new Hold();

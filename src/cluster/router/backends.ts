@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aversion, type ReplicaRecord, WEIGHTS } from './aversion.ts';
 import { addCommands, canQueue, isTwin, queueIn, serverLine, usedConnections } from './haproxy-commands.ts';
-import { type Server, serverPrefix } from './router-servers.ts';
+import type { Server } from './router-servers.ts';
 import type { RuntimeApi } from './runtime-api.ts';
 
 export interface BackendsOptions {
@@ -63,16 +63,6 @@ export class Backends {
   async busy(): Promise<ReadonlyMap<string, number>> {
     const [text = ''] = await this.#api.run(['show servers conn']);
     return usedConnections(text);
-  }
-
-  async drained(replicas: readonly string[]): Promise<void> {
-    const prefixes = replicas.map((id) => `/${serverPrefix(id)}`);
-    for (;;) {
-      const busy = await this.busy();
-      const left = [...busy].some(([path, used]) => used > 0 && prefixes.some((prefix) => path.includes(prefix)));
-      if (!left) return;
-      await sleep(POLL_MS);
-    }
   }
 
   /** Replicas that are new, or ready again. A held backend's twin must have them first. */

@@ -23,7 +23,7 @@ import { MapState } from './map-state.ts';
 import { Owners } from './owners.ts';
 import { MOST_PEERS, Peers } from './peers.ts';
 import { type Need, needOf, Pool, roomFor } from './pool.ts';
-import { type Server, type ServersByBackend, serversOf } from './router-servers.ts';
+import { type Server, type ServersByBackend, serverPrefix, serversOf } from './router-servers.ts';
 import { type RouterSettings as AdministratorSettings, DEFAULT_ROUTER_SETTINGS } from './router-settings.ts';
 import type { RoutedEndpoint, RoutedVersion, RoutingTable } from './routing-table.ts';
 import { RuntimeApi } from './runtime-api.ts';
@@ -155,6 +155,14 @@ export class Router {
   async shun(records: ReadonlyMap<string, ReadonlyMap<string, ReplicaRecord>>): Promise<void> {
     const queues = [...records].filter(([backend]) => canQueue(backend));
     await Promise.all(queues.map(([backend, servers]) => this.backends.shun(backend, servers)));
+  }
+
+  /** Resolves once nothing is under way to these replicas, in workers of before a reload neither. */
+  async drained(replicas: readonly string[]): Promise<void> {
+    const prefixes = replicas.map((id) => `/${serverPrefix(id)}`);
+    const isBusy = ([path, used]: readonly [string, number]) =>
+      used > 0 && prefixes.some((prefix) => path.includes(prefix));
+    while ([...(await this.#busyEverywhere())].some(isBusy)) await sleep(POLL_MS);
   }
 
   /** Answers what it has, takes nothing new, and ends. */
