@@ -1,6 +1,7 @@
 import type { DeploymentPlan } from '../contract/deployment.ts';
 import { AksmlError } from '../contract/error.ts';
 import * as deployment from '../engine/endpoints/deploy.ts';
+import type { Engine } from '../engine/engine.ts';
 import type { CommandContext } from './context.ts';
 import { defined } from './defined.ts';
 import {
@@ -34,15 +35,16 @@ type DeployOptions = DeploymentOptions &
 
 export async function deployModels(context: CommandContext, given: DeployOptions): Promise<Result> {
   const options = await withProfile(context, given);
-  // Opened while Python checks the script; what goes wrong is told below, after the configuration's problems.
-  context.session().catch(() => {});
+  const ahead = lookAhead(context, options);
   const v2 = await v2Description(context, options);
   const configuration = v2?.configuration ?? (await configurationOf(context, options));
   const named = configuration.deployment?.computeTargetName;
-  const engine = await context.engine(options.computeTarget ?? (await knownTarget(context, named)));
+  const begun = await ahead;
+  const engine = begun?.engine ?? (await context.engine(options.computeTarget ?? (await knownTarget(context, named))));
   const request: deployment.DeployRequest = {
     name: options.name,
-    models: [...((await modelReferences(context, engine, options)) ?? []), ...(v2?.models ?? [])],
+    models: begun?.models ?? [...((await modelReferences(context, engine, options)) ?? []), ...(v2?.models ?? [])],
+    ...(begun === undefined ? {} : { surroundings: begun.surroundings }),
     configuration,
     overwrite: options.overwrite === true,
     wait: options.noWait !== true,
@@ -62,6 +64,32 @@ export async function deployModels(context: CommandContext, given: DeployOptions
       ? `Score a request: aksml ${group} run -n ${options.name} -d @input.json`
       : `See how it goes: aksml ${group} show -n ${options.name}`;
   return endpointResult(engine, endpoint, note);
+}
+
+interface Ahead {
+  readonly engine: Engine;
+  readonly models: readonly string[];
+  readonly surroundings: Promise<deployment.Surroundings>;
+}
+
+/**
+ * Begins to look around where the compute target is named by an option: the configuration is read, and Python checks the script, meanwhile.
+ * What goes wrong is told later, after the problems of the configuration.
+ */
+function lookAhead(context: CommandContext, options: DeployOptions): Promise<Ahead> | undefined {
+  const { computeTarget, v2Deployment } = options;
+  const early = computeTarget === undefined || v2Deployment !== undefined ? undefined : begin(computeTarget);
+  (early ?? context.session()).catch(() => {});
+  return early;
+
+  async function begin(target: string): Promise<Ahead> {
+    const engine = await context.engine(target);
+    const models = (await modelReferences(context, engine, options)) ?? [];
+    const { cwd, signal } = context.host;
+    const surroundings = deployment.lookAround(engine, { name: options.name, models, cwd }, signal);
+    surroundings.catch(() => {});
+    return { engine, models, surroundings };
+  }
 }
 
 async function v2Description(context: CommandContext, options: DeployOptions): Promise<V2Description | undefined> {

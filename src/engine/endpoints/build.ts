@@ -5,7 +5,7 @@ import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
-import { createRevision, type StoredRevision } from '../revisions/revisions.ts';
+import { createRevision, findNewestRevision, type StoredRevision } from '../revisions/revisions.ts';
 import { gitProperties } from './git.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
 import type { SplitVariables } from './secrets.ts';
@@ -74,8 +74,10 @@ export interface BuiltVersion {
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */
 export async function buildVersion(engine: Engine, request: BuildRequest, options: RunOptions): Promise<BuiltVersion> {
   const git = gitFacts(engine, request.source);
+  const newest = findNewestRevision(engine, request.endpoint, request.version, options.signal);
+  newest.catch(() => {});
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
-    createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal);
+    createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal, newest);
   const make =
     engine.target.kind === 'local'
       ? (await import('./bundle-build.ts')).makeBundle

@@ -6,7 +6,7 @@ import type { Model } from '../../contract/model.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
-import { clusterFacts } from './cluster-facts.ts';
+import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
@@ -30,6 +30,30 @@ export interface DeployRequest {
   readonly build: BuildOptions;
   /** The folder that relative model paths start from. */
   readonly cwd: string;
+  /** What {@link lookAround} found, where that was begun before the configuration was known. */
+  readonly surroundings?: Promise<Surroundings>;
+}
+
+/** What a deployment meets, whatever its configuration says. */
+export interface Surroundings {
+  readonly current: Endpoint | undefined;
+  readonly resolved: ResolvedModels;
+  /** Undefined for this machine. */
+  readonly cluster: ClusterFacts | undefined;
+}
+
+/** Reads only. @throws what keeps the compute target or the registry from being reached */
+export async function lookAround(
+  engine: Engine,
+  { name, models, cwd }: Pick<DeployRequest, 'name' | 'models' | 'cwd'>,
+  signal?: AbortSignal,
+): Promise<Surroundings> {
+  const [current, resolved, cluster] = await Promise.all([
+    findEndpoint(engine, name, signal),
+    resolveModels(engine, models, cwd),
+    clusterFacts(engine, signal),
+  ]);
+  return { current, resolved, cluster };
 }
 
 interface Prepared {
@@ -164,11 +188,7 @@ export function secretVariables(
 async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
   const { configuration, name } = request;
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
-  const [current, resolved, cluster] = await Promise.all([
-    findEndpoint(engine, name, signal),
-    resolveModels(engine, request.models, request.cwd),
-    clusterFacts(engine, signal),
-  ]);
+  const { current, resolved, cluster } = await (request.surroundings ?? lookAround(engine, request, signal));
   const models = resolved.registered;
   const [onlyModel] = models;
   const configured = effectiveSettings(

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 
 /**
  * Git facts of a folder in v1's property names (`azureml.git.*`, `mlflow.source.git.*`), overridable by `AZUREML_GIT_*` as v1 allowed.
@@ -8,12 +10,10 @@ export async function gitProperties(
   folder: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Record<string, string>> {
-  const [repository, branch, commit, status] = await Promise.all([
-    git(folder, ['ls-remote', '--get-url']),
-    git(folder, ['symbolic-ref', '--short', '--quiet', 'HEAD']),
-    git(folder, ['rev-parse', 'HEAD']),
-    git(folder, ['status', '--porcelain', '--untracked-files=no', '.']),
-  ]);
+  const isInside = environment['GIT_DIR'] !== undefined || (await isInRepository(resolve(folder)));
+  const [repository, { branch, commit, dirty } = {}] = isInside
+    ? await Promise.all([git(folder, ['ls-remote', '--get-url']), stateOf(folder)])
+    : [];
   const facts = {
     repository_uri:
       environment['AZUREML_GIT_REPOSITORY_URI'] ?? (commit === undefined ? undefined : withoutCredentials(repository)),
@@ -21,12 +21,43 @@ export async function gitProperties(
     commit: environment['AZUREML_GIT_COMMIT'] ?? commit,
     dirty:
       environment['AZUREML_GIT_DIRTY'] ??
-      (commit === undefined || status === undefined ? undefined : status === '' ? 'False' : 'True'),
+      (commit === undefined || dirty === undefined ? undefined : dirty ? 'True' : 'False'),
     build_id: environment['AZUREML_GIT_BUILD_ID'],
     build_uri: environment['AZUREML_GIT_BUILD_URI'],
   };
   const mlflow = { repoURL: facts.repository_uri, branch: facts.branch, commit: facts.commit };
   return Object.fromEntries([...prefixed('azureml.git', facts), ...prefixed('mlflow.source.git', mlflow)]);
+}
+
+/** Git is a process, and most folders need none. */
+async function isInRepository(folder: string): Promise<boolean> {
+  const found = await stat(join(folder, '.git')).then(
+    () => true,
+    () => false,
+  );
+  const parent = dirname(folder);
+  return found || (parent !== folder && isInRepository(parent));
+}
+
+interface GitState {
+  readonly branch?: string;
+  readonly commit?: string;
+  /** Undefined where git cannot tell. */
+  readonly dirty?: boolean;
+}
+
+/** Of HEAD, with whether tracked files below the folder were changed. */
+async function stateOf(folder: string): Promise<GitState> {
+  const status = await git(folder, ['status', '--porcelain=v2', '--branch', '--untracked-files=no', '.']);
+  const lines = status?.split('\n') ?? [];
+  const header = (name: string) => lines.find((line) => line.startsWith(`# ${name} `))?.slice(name.length + 3);
+  const commit = header('branch.oid');
+  const branch = header('branch.head');
+  return {
+    ...(commit === undefined || commit === '(initial)' ? {} : { commit }),
+    ...(branch === undefined || branch === '(detached)' ? {} : { branch }),
+    ...(status === undefined ? {} : { dirty: lines.some((line) => line !== '' && !line.startsWith('#')) }),
+  };
 }
 
 function prefixed(prefix: string, facts: Readonly<Record<string, string | undefined>>): [string, string][] {

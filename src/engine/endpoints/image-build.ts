@@ -5,7 +5,6 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Engine, ImageStore } from '../engine.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { type AssembledImage, assembleImage, type DeploymentParts } from '../images/assemble.ts';
-import { fetchBase } from '../images/base-cache.ts';
 import type { Foundation, ImageParts } from '../images/compose.ts';
 import { containerVariables } from '../images/container-variables.ts';
 import { needsBuilder } from '../images/docker-steps.ts';
@@ -16,6 +15,7 @@ import {
   type FoundEnvironment,
 } from '../images/environment-image.ts';
 import { findBase } from '../images/image-base.ts';
+import { type FindModelLayer, findModelLayers } from '../images/image-models.ts';
 import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositories.ts';
 import { planForImage } from '../images/image-request.ts';
 import { type Attachment, type PushedImage, pushImage } from '../images/push.ts';
@@ -82,6 +82,7 @@ interface ImageJob {
   readonly allVariables: Readonly<Record<string, string>>;
   readonly split: SplitVariables;
   readonly code?: PackedCode;
+  readonly findModel?: FindModelLayer;
 }
 
 /** What models and code are put on. */
@@ -99,8 +100,9 @@ interface Ground {
 /** When somebody has removed content from the registry that a record still names, the environment is built once more. */
 async function makeWhole(job: ImageJob, options: RunOptions, record: Recorder): Promise<RecordedVersion> {
   const { engine, recipe, request } = job;
+  const findModel = findModelLayers(engine, request.models, options.signal);
   const [code, ground] = await together(packCode(engine, recipe, request.build, options), prepareGround(job, options));
-  const whole: ImageJob = { ...job, ...(code === undefined ? {} : { code }) };
+  const whole: ImageJob = { ...job, findModel, ...(code === undefined ? {} : { code }) };
   try {
     return await makeOn(whole, ground, options, record);
   } catch (error) {
@@ -171,8 +173,10 @@ async function containerGround(
   const named = container.image ?? definition.docker.baseImage;
   if (named === undefined) throw noImage();
   const base = await findBase(engine, { definition, base: named }, plan, options.signal);
-  if (!base.place)
+  if (!base.place) {
+    const { fetchBase } = await import('../images/base-cache.ts');
     await fetchBase(base, store.registry, options.signal === undefined ? {} : { signal: options.signal });
+  }
   const { host, repository } = base.place ? parseImageReference(named) : { host: '', repository: '' };
   return {
     foundation: base,
@@ -214,6 +218,7 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
       foundation: ground.foundation,
       place: ground.place,
       models: request.models,
+      ...(job.findModel === undefined ? {} : { findModel: job.findModel }),
       ...mountPathOf(job),
       variables: ground.container ? containerSettings(job) : serverSettings(job),
       labels: { 'dev.aksml.endpoint': request.endpoint },

@@ -5,7 +5,7 @@ import type { RunOptions } from '../endpoints/stages.ts';
 import type { Place } from '../registry/copy.ts';
 import type { Descriptor, Registry } from '../registry/registry.ts';
 import { type ComposedImage, composeImage, type Foundation, type ImageParts } from './compose.ts';
-import { type PackedModels, packModels } from './image-models.ts';
+import { type FindModelLayer, type PackedModels, packModels } from './image-models.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import type { PackageStore } from './image-request.ts';
 import { type LayerEntry, type PlacedLayer, storeSmallLayer } from './layer.ts';
@@ -17,6 +17,7 @@ export interface DeploymentParts extends Pick<ImageParts, 'start' | 'variables' 
   /** Where the layers of the foundation are. */
   readonly place: Place;
   readonly models: readonly Model[];
+  readonly findModel?: FindModelLayer;
   /** See `CustomContainer`. */
   readonly modelMountPath?: string;
   readonly code?: { readonly reference: CodeReference; readonly layer: Descriptor; readonly place: Place };
@@ -45,7 +46,8 @@ export async function assembleImage(
   const { foundation, place, code } = parts;
   const room = MAX_LAYERS - foundation.layers.length - OWN_LAYERS;
   const mountPath = parts.modelMountPath === undefined ? {} : { mountPath: parts.modelMountPath };
-  const models = await packModels(store, parts.models, registry, { room, ...mountPath }, options);
+  const find = parts.findModel === undefined ? {} : { find: parts.findModel };
+  const models = await packModels(store, parts.models, registry, { room, ...mountPath, ...find }, options);
   const added: PlacedLayer[] = [
     ...models.layers,
     ...(code ? [{ descriptor: code.layer, diffId: code.layer.digest, title: 'code', ...code.place }] : []),

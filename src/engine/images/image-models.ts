@@ -1,7 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { type RunOptions, runStage } from '../endpoints/stages.ts';
-import { modelLayer } from '../models/materialize.ts';
+import { type ModelLayer, modelLayer } from '../models/materialize.ts';
 import { inParallel } from '../models/parallel.ts';
 import { modelRepository } from '../models/record.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -19,12 +19,26 @@ export interface PackedModels {
   readonly links: readonly ModelLink[];
 }
 
+/** How a model's layer is found. */
+export type FindModelLayer = (model: Model) => Promise<ModelLayer>;
+
+/** Begins to look for the layers of the first models: they are known when their turn comes. */
+export function findModelLayers(store: PackageStore, models: readonly Model[], signal?: AbortSignal): FindModelLayer {
+  const begun = new Map(models.slice(0, RECORDS_AT_ONCE).map((model) => [model, modelLayer(store, model, signal)]));
+  for (const finding of begun.values()) finding.catch(() => {});
+  return (model) => begun.get(model) ?? modelLayer(store, model, signal);
+}
+
 /** The models' layers, in at most `room` of them, and the links that give each its place. Shared layers are made in `buckets`. */
 export async function packModels(
   store: PackageStore,
   models: readonly Model[],
   buckets: Registry,
-  { room, mountPath }: { readonly room: number; readonly mountPath?: string },
+  {
+    room,
+    mountPath,
+    find = (model) => modelLayer(store, model, options.signal),
+  }: { readonly room: number; readonly mountPath?: string; readonly find?: FindModelLayer },
   options: RunOptions,
 ): Promise<PackedModels> {
   if (models.length === 0) return { layers: [], links: [] };
@@ -32,7 +46,7 @@ export async function packModels(
   const names = models.map(({ id }) => id).join(', ');
   return runStage('models', `Packing ${models.length === 1 ? names : `${models.length} models`}`, options, async () => {
     const found = await inParallel(models, RECORDS_AT_ONCE, async (model) => {
-      const { layer, files } = await modelLayer(store, model, options.signal);
+      const { layer, files } = await find(model);
       const stored: StoredModelLayer = { repository: modelRepository(model.name), layer };
       const linked: LinkedModel = { ...model, files: files.map(({ path }) => path) };
       refuseWhiteouts(linked.files, model.id);

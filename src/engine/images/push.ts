@@ -38,20 +38,23 @@ export async function pushImage(
   const { registry, repository, tag } = to;
   const { attachments = [], signal } = options;
   const aborting = signal === undefined ? {} : { signal };
+  const { digest } = image.descriptor;
+  const looking = isThere(to, digest, signal);
   // Every way to the registry costs the same: what depends on nothing goes at once.
-  const [reused, arrivals, , documents] = await together(
-    isThere(to, image.descriptor.digest, signal),
+  const sending = together(
+    looking,
     sendLayers(layers, to, options),
-    registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, ...aborting }),
-    inParallel(attachments, LAYERS_AT_ONCE, (attachment) => sendAttachment(to, attachment, signal)),
+    registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, isNew: true, ...aborting }),
+    inParallel(attachments, LAYERS_AT_ONCE, async (attachment) => {
+      const document = await sendAttachment(to, attachment, signal);
+      // Before what they are about, so that an image that is there has them all.
+      if (!(await looking)) await registry.putReferrer(repository, { ...document, subject: image.descriptor }, signal);
+    }),
   );
-  if (!reused) {
-    // Before what they are about, so that an image that is there has them all.
-    for (const document of documents) {
-      await registry.putReferrer(repository, { ...document, subject: image.descriptor }, signal);
-    }
-  }
-  await registry.putManifest(repository, image.manifest, { tag, ...aborting });
+  const [[reused, arrivals]] = await together(
+    sending,
+    registry.putManifest(repository, image.manifest, { tag, after: sending, ...aborting }),
+  );
   if (reused) return { reused, sentBytes: 0, reusedLayers: layers.length };
   const sent = arrivals.filter(({ arrival }) => arrival === 'sent');
   return {
@@ -90,7 +93,7 @@ async function sendAttachment(
 ): Promise<Manifest> {
   const [config, document] = await together(
     registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal }),
-    registry.putBlob(repository, content, { mediaType, signal }),
+    registry.putBlob(repository, content, { mediaType, isNew: true, signal }),
   );
   return {
     schemaVersion: 2,

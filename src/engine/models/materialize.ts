@@ -9,7 +9,7 @@ import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
 import type { Descriptor } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { findModel, type ModelOptions, type ModelStore } from './catalog.ts';
-import { modelRepository, type StoredModel } from './record.ts';
+import { modelRepository, type StoredModel, storedAs } from './record.ts';
 import { type ListedFile, parseListing } from './tree.ts';
 import { treeFolder, unpackTree } from './tree-layer.ts';
 
@@ -57,7 +57,7 @@ export interface ModelLayer {
 }
 
 export async function modelLayer(store: ModelStore, model: Model, signal?: AbortSignal): Promise<ModelLayer> {
-  const record = await findModel(store, model.id);
+  const record = storedAs(model) ?? (await findModel(store, model.id));
   return {
     layer: record.layer,
     folder: treeFolder(model.treeDigest),

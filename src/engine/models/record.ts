@@ -45,6 +45,14 @@ export interface StoredModel {
   readonly listing: Descriptor;
 }
 
+/** Those whose records were read in this process. */
+const STORED = new WeakMap<Model, StoredModel>();
+
+/** The record that a model was read from: it need not be read again. */
+export function storedAs(model: Model): StoredModel | undefined {
+  return STORED.get(model);
+}
+
 export function modelRepository(name: string): string {
   return `${MODEL_REPOSITORIES}${encodeName(name)}`;
 }
@@ -100,7 +108,9 @@ export function readRecord(manifest: Manifest, config: Uint8Array): StoredModel 
       remedy: 'Use the version of aksml that registered it, or register it again.',
     });
   }
-  return { model: { ...immutable, ...metadata }, manifest, layer, listing };
+  const stored: StoredModel = { model: { ...immutable, ...metadata }, manifest, layer, listing };
+  STORED.set(stored.model, stored);
+  return stored;
 }
 
 function metadataOf(model: Model): string {

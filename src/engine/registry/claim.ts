@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { type Manifest, MEDIA_TYPE, type Registry } from './registry.ts';
+import { type Manifest, type ManifestOptions, MEDIA_TYPE, type Registry } from './registry.ts';
 
 type ClaimedRegistry = Pick<Registry, 'putBlob' | 'putManifest' | 'deleteManifest' | 'listTags'>;
 
@@ -21,11 +21,11 @@ export async function putIfAbsent(
   registry: ClaimedRegistry,
   repository: string,
   manifest: Manifest,
-  tag: string,
-  signal?: AbortSignal,
+  options: ManifestOptions & { readonly tag: string },
 ): Promise<boolean> {
+  const { signal } = options;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await tryOnce(registry, repository, manifest, tag, signal);
+    const outcome = await tryOnce(registry, repository, manifest, options);
     if (outcome !== 'contended') return outcome === 'won';
     if (attempt === ATTEMPTS) return false;
     await sleep(Math.random() * LONGEST_WAIT_MS, undefined, signal === undefined ? {} : { signal });
@@ -36,8 +36,7 @@ async function tryOnce(
   registry: ClaimedRegistry,
   repository: string,
   manifest: Manifest,
-  tag: string,
-  signal: AbortSignal | undefined,
+  { tag, after, signal }: ManifestOptions & { readonly tag: string },
 ): Promise<'won' | 'exists' | 'contended'> {
   const aborting = signal === undefined ? {} : { signal };
   const prefix = `${tag}.claim-`;
@@ -48,6 +47,7 @@ async function tryOnce(
     const tags = await registry.listTags(repository, signal);
     if (tags.includes(tag)) return 'exists';
     if (tags.some((other) => other.startsWith(prefix) && other !== own)) return 'contended';
+    await after;
     await registry.putManifest(repository, manifest, { tag, ...aborting });
     return 'won';
   } finally {

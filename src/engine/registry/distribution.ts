@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
 import type { Answer } from '../../http/fetch.ts';
+import { together } from '../models/parallel.ts';
 import { downloadBlob } from './blob-download.ts';
 import { close, type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
@@ -14,6 +15,7 @@ import {
   type Descriptor,
   type ImageIndex,
   type Manifest,
+  type ManifestOptions,
   MEDIA_TYPE,
   type OnBytes,
   type Registry,
@@ -81,13 +83,14 @@ export class DistributionRegistry implements Registry {
     options: {
       readonly mediaType: string;
       readonly expected?: { readonly digest: string; readonly size: number };
+      readonly isNew?: boolean;
       readonly onBytes?: OnBytes;
       readonly signal?: AbortSignal;
     },
   ): Promise<Descriptor> {
     try {
       const expected = options.expected ?? (content instanceof Uint8Array ? describe(content) : undefined);
-      if (expected && (await this.hasBlob(repository, expected.digest, options.signal))) {
+      if (expected && !options.isNew && (await this.hasBlob(repository, expected.digest, options.signal))) {
         options.onBytes?.(expected.size);
         return { mediaType: options.mediaType, digest: expected.digest, size: expected.size };
       }
@@ -188,24 +191,26 @@ export class DistributionRegistry implements Registry {
   async putManifest(
     repository: string,
     manifest: Manifest,
-    options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+    options: ManifestOptions,
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }> {
     const bytes = Buffer.from(JSON.stringify(manifest));
     if (bytes.length > MAX_MANIFEST_BYTES) throw this.#client.failures.manifestTooLarge(repository, options.tag);
     const artifact = manifest.artifactType === undefined ? {} : { artifactType: manifest.artifactType };
     const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
-    const { tag, signal } = options;
+    const { tag, after, signal } = options;
     if (tag !== undefined && options.ifAbsent) {
-      if (await this.#hasTag(repository, tag, signal)) return { descriptor, written: false };
+      const [isTaken] = await together(this.#hasTag(repository, tag, signal), this.#note(repository, signal));
+      if (isTaken) return { descriptor, written: false };
       const claimed = {
         putBlob: this.putBlob.bind(this),
         putManifest: this.putManifest.bind(this),
         deleteManifest: this.deleteManifest.bind(this),
         listTags: this.#client.listTags.bind(this.#client),
       };
-      return { descriptor, written: await putIfAbsent(claimed, repository, manifest, tag, signal) };
+      return { descriptor, written: await putIfAbsent(claimed, repository, manifest, { ...options, tag }) };
     }
-    if (tag !== undefined) await this.#note(repository, signal);
+    if (tag !== undefined) await together(this.#note(repository, signal), after);
+    else await after;
     const reference = tag ?? descriptor.digest;
     const response = await this.#sendManifest(repository, reference, manifest.mediaType, bytes, signal);
     if (!response.ok) throw await this.#client.failures.of(response, `writing ${repository}:${reference}`);

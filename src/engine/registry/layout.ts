@@ -19,7 +19,7 @@ import {
 } from './layout-index.ts';
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
-import type { Arrival, Descriptor, Manifest, Registry } from './registry.ts';
+import type { Arrival, Descriptor, Manifest, ManifestOptions, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
 
 const READ_CHUNK = 1 << 20;
@@ -135,9 +135,10 @@ class Layout implements Registry {
   async putManifest(
     repository: string,
     manifest: Manifest,
-    options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+    options: ManifestOptions,
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }> {
     const { tag, signal } = options;
+    await options.after;
     if (tag !== undefined) checkTag(tag);
     const content = Buffer.from(JSON.stringify(manifest));
     if (content.byteLength > LARGEST_MANIFEST) {

@@ -44,6 +44,14 @@ export const MEDIA_TYPE = {
 /** How a blob came to be where it is wanted: it was there, it was taken over within the registry, or its bytes were sent. */
 export type Arrival = 'present' | 'mounted' | 'sent';
 
+export interface ManifestOptions {
+  readonly tag?: string;
+  readonly ifAbsent?: boolean;
+  /** What the manifest names may still be on its way: it is written after that. */
+  readonly after?: Promise<unknown>;
+  readonly signal?: AbortSignal;
+}
+
 /** Bytes transferred so far. */
 export type OnBytes = (bytes: number) => void;
 
@@ -68,6 +76,8 @@ export interface Registry {
     options: {
       readonly mediaType: string;
       readonly expected?: { readonly digest: string; readonly size: number };
+      /** The content has just been made: looking for it first would be in vain. */
+      readonly isNew?: boolean;
       readonly onBytes?: OnBytes;
       readonly signal?: AbortSignal;
     },
@@ -90,7 +100,7 @@ export interface Registry {
   putManifest(
     repository: string,
     manifest: Manifest,
-    options: { readonly tag?: string; readonly ifAbsent?: boolean; readonly signal?: AbortSignal },
+    options: ManifestOptions,
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }>;
   /** Stores a manifest that names another as its subject, without a tag. */
   putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor>;

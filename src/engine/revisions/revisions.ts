@@ -4,8 +4,8 @@ import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference, Revision, RevisionChange } from '../../contract/revision.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { together } from '../models/parallel.ts';
-import { encodeName, isDigest } from '../registry/reference.ts';
-import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import { encodeName, isDigest, sha256 } from '../registry/reference.ts';
+import { type Descriptor, type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
 
 export interface RevisionStore {
@@ -23,6 +23,7 @@ const CONFIG = 'application/vnd.aksml.revision.config.v1+json';
 const REPOSITORIES = 'revisions/';
 const TAG = /^r([1-9]\d*)$/;
 const AT_ONCE = 8;
+const EMPTY = Buffer.from('{}');
 
 /**
  * Stores a deploy as the next revision of its version. One that differs from the newest in nothing but who, when, and the state of git
@@ -34,6 +35,8 @@ export async function createRevision(
   draft: Omit<Revision, 'number'>,
   codeLayer?: Descriptor,
   signal?: AbortSignal,
+  /** Begun before; the answer may have become old meanwhile. */
+  finding?: Promise<StoredRevision | undefined>,
 ): Promise<StoredRevision & { readonly reused: boolean }> {
   const repository = repositoryOf(draft.endpoint, draft.version);
   const { environment } = draft;
@@ -47,15 +50,30 @@ export async function createRevision(
   };
   const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
   const find = () => findNewest(store.registry, repository, signal);
-  let [newest] = await together(find(), layer && takeOver(store.registry, repository, layer, signal));
+  const taking = layer && takeOver(store.registry, repository, layer, signal);
+  taking?.catch(() => {});
+  let newest = await (finding ?? find());
   for (let tried = 0; ; newest = await find()) {
-    if (newest && deploysTheSame(newest.revision, open)) return { ...newest, reused: true };
+    if (newest && deploysTheSame(newest.revision, open)) {
+      await taking;
+      return { ...newest, reused: true };
+    }
     // A number that somebody began to take and did not finish is left out.
     tried = Math.max(tried, newest?.revision.number ?? 0) + 1;
     const revision: Revision = { ...open, number: tried };
-    const digest = await claim(store.registry, repository, revision, layer, signal);
+    const digest = await claim(store.registry, repository, revision, layer, taking, signal);
     if (digest !== undefined) return { revision, digest, reused: false };
   }
+}
+
+/** The newest revision of a version, for {@link createRevision}. */
+export function findNewestRevision(
+  store: RevisionStore,
+  endpoint: string,
+  version: string,
+  signal?: AbortSignal,
+): Promise<StoredRevision | undefined> {
+  return findNewest(store.registry, repositoryOf(endpoint, version), signal);
 }
 
 /** All revisions of an endpoint, or of one version of it: the newest first. */
@@ -132,28 +150,29 @@ async function claim(
   repository: string,
   revision: Revision,
   layer: Descriptor | undefined,
+  taking: Promise<void> | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const aborting = signal === undefined ? {} : { signal };
   const content = Buffer.from(JSON.stringify(revision));
-  const config = await registry.putBlob(repository, content, { mediaType: CONFIG, ...aborting });
-  const layers = layer
-    ? [layer]
-    : [await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting })];
-  const manifest = {
+  const config: Descriptor = { mediaType: CONFIG, digest: sha256(content), size: content.length };
+  const storing = together(
+    registry.putBlob(repository, content, { mediaType: CONFIG, isNew: true, ...aborting }),
+    layer ? taking : registry.putBlob(repository, EMPTY, { mediaType: MEDIA_TYPE.empty, ...aborting }),
+  );
+  const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPE.manifest,
     artifactType: ARTIFACT,
     config,
-    layers,
+    layers: [layer ?? { mediaType: MEDIA_TYPE.empty, digest: sha256(EMPTY), size: EMPTY.length }],
     annotations: { 'org.opencontainers.image.created': revision.createdTime },
-  } as const;
+  };
   const tag = `r${revision.number}`;
-  const { descriptor, written } = await registry.putManifest(repository, manifest, {
-    tag,
-    ifAbsent: true,
-    ...aborting,
-  });
+  const [{ descriptor, written }] = await together(
+    registry.putManifest(repository, manifest, { tag, ifAbsent: true, after: storing, ...aborting }),
+    storing,
+  );
   return written ? descriptor.digest : undefined;
 }
 
