@@ -11,7 +11,7 @@ export interface ComputeTarget {
   readonly record?: ComputeTargetRecord;
 
   /** @throws what keeps it from being reached */
-  status(signal?: AbortSignal): Promise<ComputeTargetStatus>;
+  status(signal?: AbortSignal, of?: StatusScope): Promise<ComputeTargetStatus>;
 
   listEndpoints(signal?: AbortSignal): Promise<Endpoint[]>;
   /** @throws AksmlError `service.notFound` | `service.damaged` when what is known of it cannot be read */
@@ -103,6 +103,9 @@ export type EndpointChange =
   | { readonly type: 'synced' }
   | { readonly type: 'deleted'; readonly name: string };
 
+/** All there is to tell of a compute target, or what bears upon whether replicas run there: neither its version nor its front end. */
+export type StatusScope = 'all' | 'replicas';
+
 export interface LogQuery {
   readonly version?: string;
   readonly replica?: string;
@@ -115,6 +118,8 @@ export interface LogQuery {
   /** Only lines that contain this text. */
   readonly grep?: string;
   readonly follow?: boolean;
+  /** Leaves out replicas of a cluster that are being ended already. */
+  readonly living?: boolean;
 }
 
 export interface LogLine {

@@ -46,6 +46,7 @@ function podQuery({ namespace, name }: { readonly namespace: string; readonly na
 }
 
 function wanted({ metadata }: Pod, query: LogQuery): boolean {
+  if (query.living && metadata.deletionTimestamp !== undefined) return false;
   return query.replica === undefined || metadata.name === query.replica;
 }
 

@@ -13,24 +13,49 @@ const GPU = 'nvidia.com/gpu';
 /** What the cluster has, and how aksml's own parts in it are. What one may not look at is left out. @throws what keeps it from being reached */
 export async function clusterStatus(kube: KubeClient, signal?: AbortSignal): Promise<ComputeTargetStatus> {
   const own = { namespace: SYSTEM_NAMESPACE, name: FRONT_END_NAME };
-  const [kubernetesVersion, nodes, pods, controller, frontEnd, service] = await Promise.all([
+  const [kubernetesVersion, looked, frontEnd, service] = await Promise.all([
     kube.version(signal),
-    ifAllowed(kube.list(NODES, {}, signal)),
-    ifAllowed(kube.list(PODS, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' }, signal)),
-    ifAllowed(componentHealth(kube, CONTROLLER_NAME, signal)),
+    lookAtReplicas(kube, signal),
     ifAllowed(componentHealth(kube, FRONT_END_NAME, signal)),
     ifAllowed(kube.find(SERVICES, own, signal)),
   ]);
-  const portal = portalAddress(nodes?.items ?? [], kube.server);
+  const nodes = looked.nodes?.items ?? [];
+  const portal = portalAddress(nodes, kube.server);
   return {
-    reachable: true,
+    ...replicaFacts(looked),
     kubernetesVersion,
     ...(portal === undefined ? {} : { portal }),
-    ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
-    ...(controller === undefined ? {} : { controller }),
     ...(frontEnd === undefined
       ? {}
-      : { frontEnd: { ...frontEnd, addresses: service ? frontEndAddresses(service, nodes?.items ?? []) : [] } }),
+      : { frontEnd: { ...frontEnd, addresses: service ? frontEndAddresses(service, nodes) : [] } }),
+  };
+}
+
+/** Of that what bears upon replicas, for which less is asked. */
+export async function replicasStatus(kube: KubeClient, signal?: AbortSignal): Promise<ComputeTargetStatus> {
+  return replicaFacts(await lookAtReplicas(kube, signal));
+}
+
+interface Looked {
+  readonly nodes: { readonly items: readonly KubeNode[] } | undefined;
+  readonly pods: { readonly items: readonly Pod[] } | undefined;
+  readonly controller: ComponentHealth | undefined;
+}
+
+async function lookAtReplicas(kube: KubeClient, signal: AbortSignal | undefined): Promise<Looked> {
+  const [nodes, pods, controller] = await Promise.all([
+    ifAllowed(kube.list(NODES, {}, signal)),
+    ifAllowed(kube.list(PODS, { fieldSelector: 'status.phase!=Succeeded,status.phase!=Failed' }, signal)),
+    ifAllowed(componentHealth(kube, CONTROLLER_NAME, signal)),
+  ]);
+  return { nodes, pods, controller };
+}
+
+function replicaFacts({ nodes, pods, controller }: Looked): ComputeTargetStatus {
+  return {
+    reachable: true,
+    ...(nodes === undefined ? {} : nodeFacts(nodes.items, pods?.items)),
+    ...(controller === undefined ? {} : { controller }),
   };
 }
 

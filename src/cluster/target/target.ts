@@ -8,6 +8,7 @@ import type {
   Keys,
   LogLine,
   LogQuery,
+  StatusScope,
   StoredVariables,
 } from '../../contract/compute-target.ts';
 import type { Endpoint } from '../../contract/endpoint.ts';
@@ -27,7 +28,7 @@ import { type PullCredentialSource, withPullSecret } from './pull-secret.ts';
 import { requestEndpoint } from './request.ts';
 import { readRouterCounters } from './routers.ts';
 import { EndpointSecretObjects } from './secrets.ts';
-import { clusterStatus } from './status.ts';
+import { clusterStatus, replicasStatus } from './status.ts';
 
 export interface ClusterTargetOptions {
   readonly kube: KubeClient;
@@ -49,6 +50,8 @@ class ClusterTarget implements ComputeTarget {
   readonly #kube: KubeClient;
   readonly #objects: EndpointObjects;
   readonly #secrets: EndpointSecretObjects;
+  /** By name, as last read. */
+  readonly #read = new Map<string, StoredEndpoint>();
 
   constructor(options: ClusterTargetOptions) {
     const { kube, record } = options;
@@ -61,8 +64,8 @@ class ClusterTarget implements ComputeTarget {
     this.#secrets = new EndpointSecretObjects(kube);
   }
 
-  status(signal?: AbortSignal): Promise<ComputeTargetStatus> {
-    return clusterStatus(this.#kube, signal);
+  status(signal?: AbortSignal, of: StatusScope = 'all'): Promise<ComputeTargetStatus> {
+    return of === 'all' ? clusterStatus(this.#kube, signal) : replicasStatus(this.#kube, signal);
   }
 
   async listEndpoints(signal?: AbortSignal): Promise<Endpoint[]> {
@@ -70,12 +73,14 @@ class ClusterTarget implements ComputeTarget {
   }
 
   async getEndpoint(name: string, signal?: AbortSignal): Promise<Endpoint> {
-    return published(await this.#objects.get(name, signal));
+    const found = await this.#objects.get(name, signal);
+    this.#read.set(name, found);
+    return published(found);
   }
 
   async applyEndpoint(endpoint: Endpoint, secrets: EndpointSecrets = {}, signal?: AbortSignal): Promise<Endpoint> {
     const { name, resourceVersion } = endpoint.metadata;
-    const found = await this.#objects.find(name, signal);
+    const found = this.#alreadyRead(endpoint, secrets) ?? (await this.#objects.find(name, signal));
     if (resourceVersion === undefined && found) throw exists(name, this.name);
     const current = resourceVersion === undefined ? undefined : this.#requireCurrent(endpoint, found);
     const namespace = current?.metadata.namespace ?? endpoint.metadata.namespace ?? this.record.namespace;
@@ -88,6 +93,14 @@ class ClusterTarget implements ComputeTarget {
       : await this.#objects.create(asNew(wanted, namespace), signal);
     await this.#secrets.settle(stored, current, signal);
     return published(stored);
+  }
+
+  /** What the change was made from: if that is old, the API server says so. Secrets are for what is there now alone. */
+  #alreadyRead({ metadata }: Endpoint, secrets: EndpointSecrets): StoredEndpoint | undefined {
+    const read = this.#read.get(metadata.name);
+    this.#read.delete(metadata.name);
+    const isMadeFromIt = read !== undefined && metadata.resourceVersion === versionOf(read.metadata);
+    return isMadeFromIt && Object.keys(secrets).length === 0 ? read : undefined;
   }
 
   /** A specification that no controller has seen is kept for the history before it is replaced: nobody else would know of it. */

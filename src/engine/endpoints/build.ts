@@ -71,6 +71,17 @@ export interface BuiltVersion {
   readonly secretVariables: SecretVariables;
 }
 
+/** Loads what {@link buildVersion} needs while something else is waited for. */
+export function preloadBuild(engine: Engine): void {
+  loadMaker(engine).catch(() => {});
+}
+
+async function loadMaker({ target }: Engine) {
+  return target.kind === 'local'
+    ? (await import('./bundle-build.ts')).makeBundle
+    : (await import('./image-build.ts')).makeDeploymentImage;
+}
+
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */
 export async function buildVersion(engine: Engine, request: BuildRequest, options: RunOptions): Promise<BuiltVersion> {
   const git = gitFacts(engine, request.source);
@@ -78,10 +89,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   newest.catch(() => {});
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
     createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal, newest);
-  const make =
-    engine.target.kind === 'local'
-      ? (await import('./bundle-build.ts')).makeBundle
-      : (await import('./image-build.ts')).makeDeploymentImage;
+  const make = await loadMaker(engine);
   const { made, recorded } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
   const definition = recipe.definition ?? EMPTY_ENVIRONMENT;

@@ -13,7 +13,7 @@ export interface ClusterFacts {
 /** Undefined for this machine. @throws what keeps the cluster from being reached */
 export async function clusterFacts({ target }: Engine, signal?: AbortSignal): Promise<ClusterFacts | undefined> {
   if (target.record === undefined) return undefined;
-  return { record: target.record, status: await target.status(signal) };
+  return { record: target.record, status: await target.status(signal, 'replicas') };
 }
 
 type ClusterCheck = (facts: PreflightFacts, cluster: ClusterFacts) => Problem | readonly Problem[] | undefined;

@@ -5,7 +5,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
-import { type BuildOptions, type BuiltVersion, buildVersion } from './build.ts';
+import { type BuildOptions, type BuiltVersion, buildVersion, preloadBuild } from './build.ts';
 import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
@@ -48,6 +48,7 @@ export async function lookAround(
   { name, models, cwd }: Pick<DeployRequest, 'name' | 'models' | 'cwd'>,
   signal?: AbortSignal,
 ): Promise<Surroundings> {
+  preloadBuild(engine);
   const [current, resolved, cluster] = await Promise.all([
     findEndpoint(engine, name, signal),
     resolveModels(engine, models, cwd),

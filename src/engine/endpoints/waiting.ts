@@ -39,7 +39,7 @@ export async function tellWhenNobodyWorks(
     if (performance.now() - lastHeard() < quiet) continue;
     quiet = Math.min(LONGEST_QUIET_MS, 2 * quiet);
     // A cluster that is away is told of by others.
-    const controller = (await target.status(signal).catch(() => undefined))?.controller;
+    const controller = (await target.status(signal, 'replicas').catch(() => undefined))?.controller;
     const state = controller?.state ?? 'Healthy';
     if (state !== 'Healthy' && state !== told) {
       const cause = controller?.message === undefined ? '' : ` (${controller.message})`;

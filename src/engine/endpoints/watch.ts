@@ -88,7 +88,7 @@ async function streamLog(
   signal: AbortSignal,
 ): Promise<void> {
   if (onProgress === undefined) return;
-  const query = { version, follow: true, since: engine.clock().toISOString() };
+  const query = { version, follow: true, living: true, since: engine.clock().toISOString() };
   try {
     for await (const { replica, line } of engine.target.readLogs(name, query, signal)) {
       onProgress({ type: 'log', stage: 'watch', source: replica, line });
