@@ -1,4 +1,5 @@
 import { homedir, userInfo } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { ComputeTargetListing, ComputeTargetRecord, ComputeTargetStatus } from '../contract/compute-record.ts';
 import type { ComputeTarget } from '../contract/compute-target.ts';
 import type { Endpoint } from '../contract/endpoint.ts';
@@ -6,6 +7,7 @@ import { AksmlError } from '../contract/error.ts';
 import type { Problem } from '../contract/problem.ts';
 import { findComputeRecord, listComputeRecords } from '../engine/compute/compute.ts';
 import { readConnection } from '../engine/compute/connection.ts';
+import { keepKnownRecord, readKnownRecord } from '../engine/compute/known-record.ts';
 import { listEverywhere, locateEndpoint, type TargetSource, untilAborted } from '../engine/endpoints/locate.ts';
 import type { RunOptions } from '../engine/endpoints/stages.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -117,14 +119,20 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   };
   const connect = async (name: string): Promise<ComputeTarget> => {
     if (name === local.name) return local;
-    // The largest part of the program is read while the registry answers.
-    const loading = import('./clusters.ts');
-    loading.catch(() => undefined);
+    const asBefore = await readKnownRecord(home, workspace.registry.location, name);
+    // Most records are what they were: the cluster is asked, or at least the program loaded, while the registry answers.
+    const guessed = asBefore && openAs(asBefore);
+    (guessed ?? import('./clusters.ts')).catch(() => undefined);
     const record = await findComputeRecord(workspace, name);
     if (record === undefined) throw notFound(name, await listTargets());
+    if (guessed !== undefined && isDeepStrictEqual(record, asBefore)) return guessed;
+    await keepKnownRecord(home, workspace.registry.location, record);
+    return openAs(record);
+  };
+  const openAs = async (record: ComputeTargetRecord): Promise<ComputeTarget> => {
     const connection = await readConnection(home, record.clusterId);
-    if (connection === undefined) throw notConnected(name);
-    const { openCluster } = await loading;
+    if (connection === undefined) throw notConnected(record.name);
+    const { openCluster } = await import('./clusters.ts');
     return openCluster(access, record, connection, credentials);
   };
   const opened = new Map<string, Promise<ComputeTarget>>();

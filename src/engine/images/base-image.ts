@@ -46,8 +46,16 @@ interface RawManifest {
 
 const DEEPEST_INDEX = 3;
 
+/** What a digest names: as it was read before, or as `read` has it. */
+export type RecallDocument = (digest: string, read: () => Promise<Uint8Array>) => Promise<Uint8Array>;
+
 /** Reads manifest and configuration, of an index those for the platform. @throws AksmlError `image.wrongPlatform` | `image.unreadable` */
-export async function readBaseImage(source: ImageSource, platform: Platform, signal?: AbortSignal): Promise<BaseImage> {
+export async function readBaseImage(
+  source: ImageSource,
+  platform: Platform,
+  signal?: AbortSignal,
+  recall: RecallDocument = (_, read) => read(),
+): Promise<BaseImage> {
   let bytes = await source.manifest(undefined, signal);
   let manifest = parse(bytes, source);
   for (let depth = 0; isIndex(manifest); depth += 1) {
@@ -57,9 +65,11 @@ export async function readBaseImage(source: ImageSource, platform: Platform, sig
   }
   const { config: configDescriptor, layers } = manifest;
   if (!configDescriptor || !layers) throw unreadable(source, 'its manifest is of an unknown type');
-  const configBytes = await buffer(await source.blob(configDescriptor.digest, signal));
+  const configBytes = await recall(configDescriptor.digest, async () =>
+    buffer(await source.blob(configDescriptor.digest, signal)),
+  );
   if (sha256(configBytes) !== configDescriptor.digest) throw unreadable(source, 'its configuration is damaged');
-  const config: unknown = JSON.parse(configBytes.toString('utf8'));
+  const config: unknown = JSON.parse(Buffer.from(configBytes).toString('utf8'));
   if (!isImageConfig(config)) throw unreadable(source, 'it is an artifact, not a container image');
   if (config.os !== platform.os || config.architecture !== platform.architecture) {
     throw wrongPlatform(source, platform, `${config.os}/${config.architecture}`);

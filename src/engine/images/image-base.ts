@@ -3,8 +3,9 @@ import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { wantedMinor } from '../environments/python-version.ts';
 import { type CredentialSource, type Credentials, dockerCredentials } from '../registry/credentials.ts';
+import { recallDocument } from '../registry/documents.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
-import { type BaseImage, readBaseImage } from './base-image.ts';
+import { type BaseImage, type RecallDocument, readBaseImage } from './base-image.ts';
 import { pinContext } from './context-pin.ts';
 import { type DockerSteps, imagesOf, stepsDockerfile, withImages } from './docker-steps.ts';
 import { type ImageTools, namedBaseImage } from './image-request.ts';
@@ -44,7 +45,8 @@ export async function findBase(
     credentials: credentialsFor(store, definition),
   });
   const { os, architecture } = definition.docker.platform;
-  return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal);
+  const recall: RecallDocument = (digest, read) => recallDocument(store.home, digest, read);
+  return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal, recall);
 }
 
 /** The environment's Docker steps, with every image that they begin from named by its digest of now. @throws AksmlError `image.*` */
