@@ -118,7 +118,7 @@ export interface LogQuery {
   /** Only lines that contain this text. */
   readonly grep?: string;
   readonly follow?: boolean;
-  /** Leaves out replicas of a cluster that are being ended already. */
+  /** To follow what is printed from now on: of a cluster's replicas, those that are being ended and runs that have ended are left out. */
   readonly living?: boolean;
 }
 

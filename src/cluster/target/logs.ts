@@ -33,9 +33,11 @@ export async function* readEndpointLogs(
   signal: AbortSignal,
 ): AsyncGenerator<LogLine, void, undefined> {
   const sources = new Sources(query.since);
-  const pods = (await kube.list(PODS, podQuery(endpoint, query), signal)).items.filter((pod) => wanted(pod, query));
-  const present = pods.flatMap((pod) => sources.of(pod));
-  yield* lastOf(history(kube, present, query, signal), query);
+  if (!query.living) {
+    const pods = (await kube.list(PODS, podQuery(endpoint, query), signal)).items.filter((pod) => wanted(pod, query));
+    const present = pods.flatMap((pod) => sources.of(pod));
+    yield* lastOf(history(kube, present, query, signal), query);
+  }
   if (!query.follow) return;
   for await (const lines of live(kube, endpoint, sources, query, signal)) yield* lines.map(told);
 }
