@@ -123,7 +123,7 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     // Most records are what they were: the cluster is asked, or at least the program loaded, while the registry answers.
     const guessed = asBefore && openAs(asBefore);
     (guessed ?? import('./clusters.ts')).catch(() => undefined);
-    const record = await findComputeRecord(workspace, name);
+    const record = await findComputeRecord({ registry: workspace.registry, home }, name);
     if (record === undefined) throw notFound(name, await listTargets());
     if (guessed !== undefined && isDeepStrictEqual(record, asBefore)) return guessed;
     await keepKnownRecord(home, workspace.registry.location, record);

@@ -2,11 +2,15 @@ import { buffer } from 'node:stream/consumers';
 import type { ComputeTargetRecord } from '../../contract/compute-record.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { COMPUTE_NAME, followsRule } from '../../contract/names.ts';
+import type { Home } from '../../home/home.ts';
+import { recallDocument } from '../registry/documents.ts';
 import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 
 /** Where a workspace's compute targets are recorded: in its registry, so that everybody who works in the workspace sees them. */
 export interface ComputeStore {
   readonly registry: Registry;
+  /** Where a record that was read before is kept. */
+  readonly home?: Home;
 }
 
 const REPOSITORY = 'compute-targets';
@@ -73,15 +77,17 @@ function tagOf(name: string): string {
 }
 
 async function read(
-  { registry }: ComputeStore,
+  { registry, home }: ComputeStore,
   tag: string,
   signal: AbortSignal | undefined,
 ): Promise<ComputeTargetRecord | undefined> {
   try {
     const { manifest } = await registry.getManifest(REPOSITORY, tag, signal);
     if (manifest.artifactType !== ARTIFACT) return undefined;
-    const content = await buffer(await registry.getBlob(REPOSITORY, manifest.config.digest, signal));
-    return JSON.parse(content.toString('utf8')) as ComputeTargetRecord;
+    const { digest } = manifest.config;
+    const get = async () => buffer(await registry.getBlob(REPOSITORY, digest, signal));
+    const content = home === undefined ? await get() : await recallDocument(home, digest, get);
+    return JSON.parse(Buffer.from(content).toString('utf8')) as ComputeTargetRecord;
   } catch (error) {
     if (AksmlError.is(error, 'registry.notFound')) return undefined;
     throw error;

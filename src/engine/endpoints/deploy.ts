@@ -48,12 +48,14 @@ export async function lookAround(
   { name, models, cwd }: Pick<DeployRequest, 'name' | 'models' | 'cwd'>,
   signal?: AbortSignal,
 ): Promise<Surroundings> {
-  preloadBuild(engine);
-  const [current, resolved, cluster] = await Promise.all([
+  const asking = Promise.all([
     findEndpoint(engine, name, signal),
     resolveModels(engine, models, cwd),
     clusterFacts(engine, signal),
   ]);
+  // Once the questions are on their way.
+  setImmediate(() => preloadBuild(engine));
+  const [current, resolved, cluster] = await asking;
   return { current, resolved, cluster };
 }
 
