@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { writeProject } from '../local/world.ts';
+import { ANSWER, writeProject } from '../local/world.ts';
 import { findChromium } from './chromium.ts';
 import { packTestExtension, TOOL_CALLER } from './test-extension.ts';
 import { openVsCode, step } from './world.ts';
@@ -100,10 +100,53 @@ test('a configuration is judged as it is written, and mended with what is offere
     await page.getByRole('treeitem', { name: /computeType is missing. Rename "ComputeType"/ }).waitFor();
   });
 
-  await step(t, world, 'language models are offered the tools, which answer from the workspace', async () => {
+  const callTool = async (tool: string, input: object) => {
     await workbench.command('Tool Caller: Call');
-    const said = workbench.notification(/aksml_deploy \| aksml_list \| aksml_plan \| aksml_troubleshoot/);
-    await said.filter({ hasText: /local/ }).waitFor();
+    const asked = page.getByPlaceholder('aksml_deploy aksml_list aksml_plan aksml_troubleshoot');
+    await asked.fill(`${tool} ${JSON.stringify(input)}`);
+    await page.keyboard.press('Enter');
+  };
+  const toolSays = (text: string) =>
+    page.locator('.editor-group-container.active .view-line', { hasText: text }).first().waitFor();
+  const deployment = {
+    name: 'tooled',
+    models: [join(world.project, 'model')],
+    inferenceConfigFile: 'inferenceconfig.json',
+    deploymentConfigFile: 'deploymentconfig.json',
+  };
+  const endpoints = async () => (await world.aksml('service', 'list', '-o', 'json')).json<readonly unknown[]>();
+
+  await step(t, world, 'language models are offered the tools, which answer from the workspace', async () => {
+    await callTool('aksml_list', { kind: 'targets' });
+    await toolSays('local: local, reachable');
+    await callTool('aksml_plan', deployment);
+    await toolSays('The deployment would be refused:');
+    await toolSays('computeType is missing');
+  });
+
+  await step(t, world, 'what a language model wants to deploy is deployed when the person agrees', async () => {
+    await world.write('deploymentconfig.json', JSON.stringify({ computeType: 'aks', numReplicas: 1 }));
+    await world.write(
+      'source/score.py',
+      ANSWER(1).replace('def init():', 'def init():\n    raise ValueError("broken")'),
+    );
+    await callTool('aksml_deploy', deployment);
+    await workbench.answer(/Would create the service tooled on local/, 'Cancel');
+    await toolSays('Failed: Canceled');
+    assert.deepEqual(await endpoints(), []);
+    await callTool('aksml_deploy', deployment);
+    await workbench.answer(/Would create the service tooled on local/, 'Yes');
+    await toolSays('Failed: tooled');
+  });
+
+  await step(t, world, 'and a language model finds out why that failed, and deploys what was mended', async () => {
+    await callTool('aksml_troubleshoot', { name: 'tooled' });
+    await toolSays('What to do: Correct init()');
+    await toolSays('ValueError: broken');
+    await world.write('source/score.py', ANSWER(1));
+    await callTool('aksml_deploy', { ...deployment, overwrite: true });
+    await workbench.answer(/Would \w+ the service tooled on local/, 'Yes');
+    await toolSays('tooled: Healthy, scoring URI http');
   });
 
   await step(t, world, 'what a deployment leaves out is grey in the Explorer', async () => {

@@ -55,7 +55,7 @@ exports.activate = (context) => context.subscriptions.push(
 `,
 };
 
-/** In place of a language model: calls the tools that VS Code offers to those. */
+/** In place of a language model: calls the tools that VS Code offers to those, and shows what they answer. */
 export const TOOL_CALLER: TestExtension = {
   publisher: 'test',
   name: 'tool-caller',
@@ -64,14 +64,14 @@ export const TOOL_CALLER: TestExtension = {
     contributes: { commands: [{ command: 'toolCaller.call', title: 'Tool Caller: Call' }] },
   },
   code: `const vscode = require('vscode');
-const call = async (name, input) => {
-  const { content } = await vscode.lm.invokeTool(name, { input, toolInvocationToken: undefined });
-  return content.map(({ value }) => value).join('');
-};
 exports.activate = (context) => context.subscriptions.push(vscode.commands.registerCommand('toolCaller.call', async () => {
-  const offered = vscode.lm.tools.map(({ name }) => name).filter((name) => name.startsWith('aksml_')).sort();
-  const said = [await call('aksml_list', { kind: 'targets' }), await call('aksml_list', { kind: 'endpoints' })];
-  await vscode.window.showInformationMessage([...offered, ...said].join(' | '));
+  const offered = vscode.lm.tools.map(({ name }) => name).filter((name) => name.startsWith('aksml_')).sort().join(' ');
+  const [, name, input] = /^(\\S+) (.*)$/.exec(await vscode.window.showInputBox({ placeHolder: offered }));
+  const said = await vscode.lm.invokeTool(name, { input: JSON.parse(input), toolInvocationToken: undefined }).then(
+    ({ content }) => content.map(({ value }) => value).join(''),
+    (error) => 'Failed: ' + error.message,
+  );
+  await vscode.window.showTextDocument(await vscode.workspace.openTextDocument({ content: said }));
 }));
 `,
 };
