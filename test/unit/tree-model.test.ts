@@ -5,7 +5,7 @@ import type { Endpoint, EndpointState, VersionSpec, VersionStatus } from '../../
 import type { RevisionView, TargetView } from '../../src/contract/engine-api.ts';
 import type { Model } from '../../src/contract/model.ts';
 import { changedNodes, nodesAbout, rootChanged, topmost } from '../../src/extension/tree/changes.ts';
-import { childrenOf, endpointNodeId, nodeOf, PAGE, parentOf } from '../../src/extension/tree/nodes.ts';
+import { childrenOf, endpointNodeId, modelOfNode, nodeOf, PAGE, parentOf } from '../../src/extension/tree/nodes.ts';
 import { present } from '../../src/extension/tree/present.ts';
 import {
   EMPTY,
@@ -176,6 +176,11 @@ describe('the tree', () => {
       endpoints(present_(endpoint('shop', { models: ['iris:2'] })), SYNCED),
     );
     const [iris] = childrenOf(state, group('models'));
+    assert.equal(
+      modelOfNode(nodeOf(state, iris ?? ''))?.id,
+      'iris:2',
+      'what is deployed of a name is its newest version',
+    );
     assert.deepEqual(labels(state, iris), ['version 2', 'version 1']);
     const node = nodeOf(state, childrenOf(state, iris)[0] ?? '');
     assert.equal(node && present(node, t).description, 'ScikitLearn · 2.0 KB · stage=test · in shop');

@@ -5,6 +5,7 @@ import type { Model } from '../../contract/model.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
 import { showError } from '../show-error.ts';
+import { modelOfNode } from '../tree/nodes.ts';
 import type { WorkspaceState } from '../tree/state.ts';
 import { askLabels, chooseFolder, confirm, given, nodeOfKind } from './pick.ts';
 
@@ -16,7 +17,8 @@ interface ModelOfWorkspace {
 }
 
 async function modelOf({ tree }: AksmlWindow, { node }: CommandTarget): Promise<ModelOfWorkspace> {
-  if (node?.kind === 'model') return node;
+  const model = modelOfNode(node);
+  if (node !== undefined && model !== undefined) return { model, workspace: node.workspace };
   const { workspaces } = await tree.settled();
   const all = workspaces.flatMap((workspace) =>
     (workspace.models.value ?? []).map((model) => ({

@@ -14,6 +14,8 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
       onNode('group.endpoints', '1_open@1'),
       onNode('model', 'inline@1'),
       onNode('model', '1_open@1'),
+      onNode('modelName', 'inline@1'),
+      onNode('modelName', '1_open@1'),
       onNode('target', 'inline@2'),
     ],
   },

@@ -5,6 +5,7 @@ import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { endpointOf, folderOf, given, scopeOfEndpoint } from '../commands/pick.ts';
 import { configurationKind } from '../languages/documents.ts';
 import { defaultTarget } from '../scopes.ts';
+import { modelOfNode } from '../tree/nodes.ts';
 import { CLUSTER } from './cluster-form.ts';
 import { DEPLOY } from './deploy-form.ts';
 import { ENDPOINT } from './endpoint-form.ts';
@@ -36,11 +37,12 @@ export function openDeploy(window: AksmlWindow, on: CommandTarget): void {
       : node?.kind === 'target'
         ? node.target.listing.name
         : defaultTarget(folder.uri);
+  const model = modelOfNode(node);
   showForm(window, DEPLOY, {
     ...scope,
     target,
     ...(uri === undefined ? {} : isConfiguration ? { configuration: uri.fsPath } : { modelPath: uri.fsPath }),
-    ...(node?.kind === 'model' ? { modelId: node.model.id } : {}),
+    ...(model === undefined ? {} : { modelId: model.id }),
     ...(wish.success && wish.output.model !== undefined ? { modelId: wish.output.model } : {}),
     ...(node && 'endpoint' in node ? { name: node.endpoint.metadata.name } : {}),
     ...(wish.success && wish.output.newVersion ? { newVersion: true } : {}),

@@ -142,6 +142,13 @@ function targetNode(base: InWorkspace, name: string): TreeNode | undefined {
   return target && { kind: 'target', target, ...base };
 }
 
+/** The model that a node stands for: of a name, the newest version. */
+export function modelOfNode(node: TreeNode | undefined): Model | undefined {
+  if (node?.kind === 'model') return node.model;
+  if (node?.kind !== 'modelName') return undefined;
+  return node.models.reduce((newest, model) => (model.version > newest.version ? model : newest));
+}
+
 function modelNode(base: InWorkspace, name: string, version: string | undefined): TreeNode | undefined {
   const { models } = base.workspace;
   const named = (models.value ?? []).filter((model) => model.name === name);
