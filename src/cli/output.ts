@@ -84,6 +84,8 @@ function colorJson(json: string, sink: Sink): string {
 
 /** As `az`: one line an item, values between tabs, names left out. */
 function toTsv(value: unknown): string {
+  // A text alone may be a file that a shell writes, with lines that count.
+  if (typeof value === 'string') return `${value.replace(/\n$/, '').split('\n').map(tsvCell).join('\n')}\n`;
   const items = Array.isArray(value) ? value : [value];
   return items.map((item) => `${tsvLine(item)}\n`).join('');
 }

@@ -78,6 +78,8 @@ test('output: a query picks what scripts need, in az style', async () => {
   assert.equal(await output(LISTING, 'tsv', '[].name'), 'a\nb\n');
   assert.equal(await output(LISTING, 'tsv', "[?name=='b'].version | [0]"), '2\n');
   assert.equal(await output(LISTING, 'json', '[0].{n: name}'), '{\n  "n": "a"\n}\n');
+  const file = 'kind: Config\nusers:\n  - name: me\n';
+  assert.equal(await output({ kind: 'value', value: { file } }, 'tsv', 'file'), file);
   await assert.rejects(
     output(LISTING, 'json', '[?'),
     (error) => AksmlError.is(error, 'query.invalid') && error.fault === 'input',
