@@ -42,7 +42,17 @@ export const SLOWEST_REQUEST_S = 30;
 /** Traffic is split into so many parts: percentiles have four decimals. */
 export const PARTS = 1_000_000;
 
-export const MAPS = ['endpoints', 'keys', 'versions', 'routes', 'cors', 'addresses', 'hop', 'challenges'] as const;
+export const MAPS = [
+  'usual',
+  'endpoints',
+  'keys',
+  'versions',
+  'routes',
+  'cors',
+  'addresses',
+  'hop',
+  'challenges',
+] as const;
 export type MapName = (typeof MAPS)[number];
 
 export function mapPath(folder: string, name: MapName): string {
@@ -53,6 +63,7 @@ export const SOCKETS = {
   admin: 'admin.sock',
   master: 'master.sock',
   self: 'self.sock',
+  elsewhere: 'elsewhere.sock',
   hold: 'hold.sock',
   activator: 'activator.sock',
   tokens: 'tokens.sock',
@@ -173,7 +184,8 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       option redispatch 1
       http-reuse always
       http-request set-timeout server var(txn.target),field(5,:)
-      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found } { srv_name -m str elsewhere }
+      ${PASSING_ON}
+      http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
       http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
       http-response allow if { status lt 500 }
       http-response set-var(txn.limit_ms) var(txn.target),field(4,:)
@@ -189,6 +201,7 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       option redispatch 1
       retry-on conn-failure 503
       http-send-name-header x-aksml-replica
+      ${REQUEST_ID}
       http-request set-timeout server var(txn.target),field(4,:)
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found } { srv_name -m str elsewhere }
       http-response set-status 503 if { status 599 }
@@ -218,22 +231,55 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
 export const LOG_PARTS = 1024;
 const LOG_FORMAT = [
   '  log-format "%b %s %ST %Tw %Ta %tsc"',
-  `  http-request set-log-level silent if { rand(${LOG_PARTS}),sub(proc.share) -m int ge 0 }`,
+  `  http-request set-var(txn.dice) rand(${PARTS})`,
+  `  http-request set-log-level silent if { var(txn.dice),mod(${LOG_PARTS}),sub(proc.share) -m int ge 0 }`,
 ].join('\n');
 
-/** Names of headers that ask for more than the usual: requests without them, to endpoints that want no more, take the short way. */
+/** Names of headers that ask for more than the usual. */
 const UNUSUAL =
   '(^|,)(x-aksml-|x-request-id|x-ms-|te(,|$)|proxy-|http2-settings|upgrade|azureml-model-deployment|aksml-session|transfer-encoding|expect)';
 
-/** Ids are made when absent, and cleaned when odd. */
-const REQUEST_IDS = lines`
+/**
+ * Nearly all requests ask a service that wants nothing special for a score, and ask for nothing special themselves. Each rule costs, if only to
+ * find that it does not apply: so these are told from the others by a single look into a map of whole paths, and go no further.
+ *
+ * An entry is `A|NAME|B|T|B`: how it is authenticated (`K`, `T`, `N`), the endpoint, the default version's backend and name, the threshold below
+ * which it gets a request, and the other version; of endpoints with tokens, from the sixth field on, whose they must be.
+ */
+function usualRequests(folder: string): string {
+  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const usual = (auth: string, proof: string) =>
+    `http-request allow if { var(txn.usual) -m beg ${auth} } !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} } ${proof}`;
+  return lines`
       http-request set-var(txn.id) uuid()
-      http-request set-var(txn.id) req.fhdr(x-request-id) if { var(txn.unusual) -m bool } { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
-      http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
-      http-request set-var(txn.given_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40) if { var(txn.unusual) -m bool }
-      http-request set-var(txn.ms_id) var(txn.client_id) if { var(txn.client_id) -m len gt 0 }
-      http-request set-var(txn.ms_id) var(txn.given_id) if { var(txn.given_id) -m len gt 0 }
-      http-request set-header x-request-id %[var(txn.id)]`;
+      http-request set-var(txn.usual) path,${map('usual')}
+      http-request set-var(txn.name) var(txn.usual),field(2,|)
+      http-request set-var(txn.target) var(txn.usual),field(3,|)
+      http-request set-var(txn.target) var(txn.usual),field(5,|) if { var(txn.usual),field(4,|),sub(txn.dice) -m int le 0 }
+      http-request unset-var(txn.usual) if { req.ver 2.0 } !METH_GET !{ req.hdr(content-length) -m found }
+      ${usual('K', `{ http_auth_bearer,sha2(256),hex,concat(:,txn.name),${map('keys')} -m found }`)}
+      ${usual('N', '')}
+      http-request set-var(txn.subject) var(txn.usual),field(6,|,0) if { var(txn.usual) -m beg T }
+      http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if { var(txn.usual) -m beg T }
+      ${usual('T', FRESH)}
+      http-request unset-var(txn.usual)`;
+}
+
+/** Of a token that was found good: until then. */
+const FRESH = '{ date,sub(txn.expiry) -m int lt 0 }';
+
+/** To be set where a request is sent on: until then it has what the client said. */
+const REQUEST_ID = 'http-request set-header x-request-id %[var(txn.id)] if { var(txn.id) -m found }';
+
+/** What is done to a usual request where it is sent on, and to others before. */
+const PASSING_ON = lines`
+      http-request set-path /score if { var(txn.usual) -m found }
+      http-request del-header authorization
+      ${REQUEST_ID}
+      http-request wait-for-body time ${SLOWEST_REQUEST_S}s if { var(txn.usual) -m found }`;
+
+/** Where a request that leaves a queue carries its route: a field of the PROXY protocol that is free for such use. */
+const ROUTE_TLV = '0xE1';
 
 /** Removes what belongs to a connection or to aksml alone. */
 const CLEAN_REQUEST = lines`
@@ -253,10 +299,11 @@ const RESPONSE_HEADERS = lines`
       http-response del-header x-aksml- -m beg
       http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
-      http-after-response set-header x-request-id %[var(txn.id)]
-      http-after-response set-header x-ms-request-id %[var(txn.id)]
+      http-after-response set-header x-request-id %[var(txn.id)] unless { res.hdr(x-request-id) -m found }
+      http-after-response set-header x-ms-request-id %[var(txn.id)] unless { res.hdr(x-ms-request-id) -m found }
+      http-after-response set-header azureml-model-deployment %[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
-      http-after-response allow if { var(txn.short) -m bool }
+      http-after-response allow if { var(txn.usual) -m found }
       http-after-response set-header x-ms-request-id %[var(txn.ms_id)] if { var(txn.ms_id) -m found }
       http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }
       http-after-response set-header access-control-allow-origin %[var(txn.origin)] if { var(txn.origin) -m found }
@@ -273,10 +320,8 @@ const NO_SUCH_VERSION = refuse(
 );
 
 /**
- * An endpoint's entry in the map is `flags|owner|limit|B|T|B|T…`: letters (see `route-maps.ts`), `-` or the peer backend of its owner, the
+ * An endpoint's entry in the map `endpoints` is `flags|owner|limit|B|T|B|T…`: letters (see `route-maps.ts`), `-` or the peer backend of its owner, the
  * largest body in bytes, and of each version its backend and name `B`, then the cumulative threshold `T` below which it gets a request.
- *
- * Each rule costs, if only to find that it does not apply: so what every request needs comes first, and the usual ones go no further.
  */
 function publicFrontend(settings: HaproxySettings): string {
   const { folder, address, port, tls } = settings;
@@ -288,15 +333,16 @@ function publicFrontend(settings: HaproxySettings): string {
     ...(tls === undefined
       ? []
       : [`  bind ${address}:${tls.port} ssl crt-list ${join(folder, CERTIFICATE_LIST)} alpn h2,http/1.1`]),
-    `  http-request return status 200 content-type text/plain lf-string "%[path,field(4,/),${map('challenges')}]" if { path_beg /.well-known/acme-challenge/ } { path,field(4,/),${map('challenges')} -m found }`,
-    ...(tls?.redirects
-      ? ['  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq] unless { ssl_fc }']
-      : []),
     RESPONSE_HEADERS,
+    ...(tls?.redirects
+      ? [challenges(folder), REDIRECT, usualRequests(folder)]
+      : [usualRequests(folder), challenges(folder)]),
     lines`
-      http-request set-var(txn.unusual) bool(true) if { req.hdr_names -m reg ${UNUSUAL} } or { req.hdr(connection) -m found } !{ req.fhdr(connection) -i keep-alive close }`,
-    REQUEST_IDS,
-    lines`
+      http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
+      http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40)
+      http-request set-var(txn.given_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40)
+      http-request set-var(txn.ms_id) var(txn.client_id) if { var(txn.client_id) -m len gt 0 }
+      http-request set-var(txn.ms_id) var(txn.given_id) if { var(txn.given_id) -m len gt 0 }
       http-request set-var(txn.name) path,field(5,/)
       http-request set-var(txn.entry) var(txn.name),${map('endpoints')} if { path_beg /api/v1/service/ /api/v1/endpoint/ }
       http-request set-var(txn.flags) var(txn.entry),field(1,|)
@@ -304,23 +350,11 @@ function publicFrontend(settings: HaproxySettings): string {
       http-request set-var(txn.owner) var(txn.entry),field(2,|)
       http-request set-var(txn.limit) var(txn.entry),field(3,|)
       http-request set-var(txn.target) var(txn.entry),field(4,|)`,
-    authentication(folder, 'K', 'T'),
-    splitting('S', 'L'),
     lines`
-      http-request set-var(txn.version) var(txn.target),field(2,:)
-      http-request set-var(txn.backend) var(txn.target),field(1,:)
-      http-request set-var(txn.rest) path,field(6,/,0)
-      ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { var(txn.flags) -m beg K T N } { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
-      http-request set-var(txn.short) bool(true) if { var(txn.flags) -m beg K T N } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } { req.fhdr(content-length) -m int le ${BUFFERED_BODY} }
-      http-request set-var(txn.short) bool(true) if METH_GET !{ var(txn.short) -m bool } { var(txn.flags) -m beg K T N } !{ var(txn.unusual) -m bool } { var(txn.target),field(3,:) -m str hot } { var(txn.rest) -m len gt 0 } { var(txn.backend) -m beg b } !{ req.hdr(content-length) -m found }
-      http-request set-path /%[var(txn.rest)] if { var(txn.short) -m bool }
-      http-request del-header authorization if { var(txn.short) -m bool }
-      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)] if { var(txn.short) -m bool }
-      http-request wait-for-body time ${SLOWEST_REQUEST_S}s if { var(txn.short) -m bool }
-      http-request allow if { var(txn.short) -m bool }`,
+      http-request set-var(txn.rest) path,field(6,/,0)`,
     CLEAN_REQUEST,
     restrictions(folder),
-    authentication(folder, 'k', 't'),
+    authentication(folder),
     lines`
       http-request del-header authorization
       http-request return status 200 content-type "text/html; charset=utf-8" string Healthy if !{ var(txn.rest) -m len gt 0 } METH_GET { var(txn.flags) -m sub h }
@@ -328,7 +362,7 @@ function publicFrontend(settings: HaproxySettings): string {
       ${refuse(413, 'The request body is larger than the limit of %[var(txn.limit)] bytes.')} if { req.fhdr(content-length),sub(txn.limit) -m int gt 0 }
       http-request set-var(txn.session) req.cook(aksml-session) if { var(txn.flags) -m sub y }
       http-request set-var(txn.session) req.fhdr(aksml-session) if { var(txn.flags) -m sub y } { req.hdr(aksml-session) -m found }`,
-    splitting('s', 'l'),
+    SPLITTING,
     lines`
       http-request set-var(txn.asked) req.fhdr(azureml-model-deployment) if { req.hdr(azureml-model-deployment) -m found }
       http-request set-var(txn.target) var(txn.name),concat(/,txn.asked),${map('versions')} if { var(txn.asked) -m found }
@@ -341,11 +375,18 @@ function publicFrontend(settings: HaproxySettings): string {
       http-request set-path %[var(txn.route),field(1,|)] if { var(txn.route) -m found } { path /score }
       http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.version)]`,
     holding(folder),
-    lines`
-      use_backend %[var(txn.backend)] if { var(txn.short) -m bool } !{ var(txn.owner) -m beg p }`,
     SENDING,
   ].join('\n');
 }
+
+/** What an ACME server asks, over plain HTTP, to see whose a host's name is. */
+function challenges(folder: string): string {
+  const answer = `path,field(4,/),map_str(${mapPath(folder, 'challenges')})`;
+  return `  http-request return status 200 content-type text/plain lf-string "%[${answer}]" if { path_beg /.well-known/acme-challenge/ } { ${answer} -m found }`;
+}
+
+const REDIRECT =
+  '  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[pathq] unless { ssl_fc }';
 
 /** Addresses, rates, and browsers' questions before a request, for endpoints that have to do with them. */
 function restrictions(folder: string): string {
@@ -366,40 +407,33 @@ function restrictions(folder: string): string {
       http-request return status 200 if METH_OPTIONS { var(txn.flags) -m sub c } { req.hdr(origin) -m found } { req.hdr(access-control-request-method) -m found }`;
 }
 
-/** For endpoints whose flags have one of these letters. A token is looked at once, and then remembered until it ends. */
-function authentication(folder: string, key: string, token: string): string {
+/** A token is looked at once, and then remembered until it ends. */
+function authentication(folder: string): string {
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
   const unauthorized = `http-request return status 401 ${TEXT} string "The key or token is missing or not valid. Send it as: Authorization: Bearer KEY-OR-TOKEN" ${NOSNIFF} hdr www-authenticate Bearer`;
-  const forTokens = `{ var(txn.flags) -m beg ${token} }`;
-  const fresh = '{ date,sub(txn.expiry) -m int lt 0 }';
+  const forTokens = '{ var(txn.flags) -m beg t }';
   return lines`
-      http-request set-var(txn.digest) http_auth_bearer,sha2(256),hex if { var(txn.flags) -m beg ${key} }
-      ${unauthorized} if { var(txn.flags) -m beg ${key} } !{ var(txn.name),concat(:,txn.digest),${map('keys')} -m found }
+      ${unauthorized} if { var(txn.flags) -m beg k } !{ http_auth_bearer,sha2(256),hex,concat(:,txn.name),${map('keys')} -m found }
       http-request set-var(txn.token) http_auth_bearer if ${forTokens}
       http-request set-var(txn.subject) var(txn.name),${map('keys')} if ${forTokens}
-      http-request set-var(txn.seen) var(txn.subject),concat(:,txn.token),sha2(256) if ${forTokens}
+      http-request set-var(txn.seen) var(txn.token),concat(:,txn.subject),sha2(256) if ${forTokens}
       http-request set-var(txn.expiry) var(txn.seen),table_gpt0(tokens) if ${forTokens}
-      http-request lua.verify_token if ${forTokens} !${fresh}
-      ${unauthorized} if ${forTokens} !${fresh}
+      http-request lua.verify_token if ${forTokens} !${FRESH}
+      ${unauthorized} if ${forTokens} !${FRESH}
       http-request track-sc0 var(txn.seen) table tokens if { var(txn.verified) -m found } ${forTokens}
       http-request sc-set-gpt0(0) var(txn.expiry) if { var(txn.verified) -m found } ${forTokens}`;
 }
 
-/** Chooses among the versions of an endpoint whose flags have the first letter; with the second there are more than two. */
-function splitting(flag: string, many: string): string {
-  const split = `{ var(txn.flags) -m sub ${flag} }`;
-  const more = `{ var(txn.flags) -m sub ${many} }`;
-  const part = (nth: number) => {
-    const before = `var(txn.entry),field(${2 * nth + 1},|),sub(txn.dice)`;
-    const target = `var(txn.entry),field(${2 * nth + 2},|)`;
-    const isThere = nth === 2 ? split : `${more} { ${target} -m len gt 0 }`;
-    return `http-request set-var(txn.target) ${target} if ${isThere} { ${before} -m int le 0 }`;
-  };
-  return lines`
-      http-request set-var(txn.dice) rand(${PARTS}) if ${split}
-      http-request set-var(txn.dice) var(txn.session),xxh32,mod(${PARTS}) if ${split} { var(txn.session) -m found }
-      ${[2, 3, 4, 5, 6].map(part).join('\n')}`;
-}
+/** Chooses among the versions of an endpoint that has several with a share. */
+const SPLITTING = lines`
+      http-request set-var(txn.dice) var(txn.session),xxh32,mod(${PARTS}) if { var(txn.session) -m found }
+      ${[2, 3, 4, 5, 6]
+        .map((nth) => {
+          const target = `var(txn.entry),field(${2 * nth + 2},|)`;
+          const isReached = `{ var(txn.entry),field(${2 * nth + 1},|),sub(txn.dice) -m int le 0 }`;
+          return `http-request set-var(txn.target) ${target} if { var(txn.flags) -m sub s } { ${target} -m len gt 0 } ${isReached}`;
+        })
+        .join('\n')}`;
 
 /** What waits, is copied, or is too large for a buffer, goes by way of the activator. */
 function holding(folder: string): string {
@@ -424,6 +458,7 @@ const SENDING = lines`
       http-request del-header expect unless { req.hdr(x-aksml-hold) -m found }
       http-request set-var(txn.backend) var(txn.target),field(1,:)
       http-request set-header x-aksml-twin %[var(txn.backend),regsub(^h,t)] if { var(txn.backend) -m beg h }
+      use_backend %[var(txn.target),field(1,:)] if { var(txn.usual) -m found }
       use_backend activator if { req.hdr(x-aksml-hold) -m found } { nbsrv(activator) gt 0 }
       http-request set-var(txn.owner) var(txn.owner),regsub(^p,g) if { var(txn.owner) -m beg p } { req.hdr(content-type) -m beg application/grpc }
       use_backend %[var(txn.owner)] if { var(txn.owner) -m beg p g }
@@ -432,7 +467,7 @@ const SENDING = lines`
 /**
  * Requests that a router has looked at already: those of other routers, which know the secret, and over a socket that only this router's own
  * programs can reach those that the activator passes on and those that leave a queue because their endpoint has another owner, or their version
- * no replicas, by now. They say where they go by `x-aksml-route: ENDPOINT/VERSION`.
+ * no replicas, by now. They say where they go by `x-aksml-route: ENDPOINT/VERSION`, or in {@link ROUTE_TLV}.
  */
 function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
@@ -441,9 +476,17 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
     LOG_FORMAT,
     `  bind ${address}:${hopPort} name hop`,
     `  bind unix@${join(folder, SOCKETS.self)} mode 600 name self`,
+    `  bind unix@${join(folder, SOCKETS.elsewhere)} mode 600 name elsewhere accept-proxy`,
     lines`
-      http-request return status 404 unless { so_name -m str self } or { req.hdr(x-aksml-hop),${map('hop')} -m str in }
+      http-request return status 404 unless { so_name -m str self elsewhere } or { req.hdr(x-aksml-hop),${map('hop')} -m str in usual }
       http-request set-var(txn.route) req.fhdr(x-aksml-route)
+      http-request set-var(txn.target) var(txn.route),${map('versions')}
+      http-request set-var(txn.name) var(txn.route),field(1,/)
+      http-request set-var(txn.usual) bool(true) if { req.hdr(x-aksml-hop),${map('hop')} -m str usual } { var(txn.target) -m sub :hot: } { var(txn.target) -m beg b }
+      http-request del-header x-aksml-hop if { var(txn.usual) -m found }
+      http-request allow if { var(txn.usual) -m found }
+      http-request unset-var(txn.target)
+      http-request set-var(txn.route) fc_pp_tlv(${ROUTE_TLV}) if { so_name -m str elsewhere }
       http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.route),field(1,/)]" ${NOSNIFF} hdr retry-after 1 if { req.hdr_cnt(x-aksml-turn) gt 4 }
       http-request add-header x-aksml-turn 1
       http-request set-var(txn.passed) req.fhdr(x-aksml-version) if { req.hdr(x-aksml-pass) -m found }
@@ -470,7 +513,7 @@ function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
       http-request set-header x-aksml-limit %[var(txn.entry),field(3,|)] if { var(txn.cold) -m bool }
       http-request set-header x-aksml-endpoint %[var(txn.name)] if { var(txn.cold) -m bool }
       http-request set-header x-aksml-version %[var(txn.version)] if { var(txn.cold) -m bool }
-      http-after-response set-header x-aksml-version %[var(txn.version)] unless { res.hdr(x-aksml-version) -m found }`,
+      http-after-response set-header x-aksml-version %[var(txn.target),field(2,:)] unless { res.hdr(x-aksml-version) -m found }`,
     SENDING,
   ].join('\n');
 }
@@ -491,6 +534,7 @@ function holdFrontend({ folder }: HaproxySettings): string {
 function activatorBackend({ folder }: HaproxySettings): string {
   return lines`
     backend activator from passing
+      ${REQUEST_ID}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
       server activator unix@${join(folder, SOCKETS.activator)}`;
 }
@@ -505,10 +549,10 @@ const TABLES = lines`
 
 function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueClass): string[] {
   const { plain, held } = poolNames(queueClass);
-  const self = `unix@${join(folder, SOCKETS.self)}`;
+  const self = `unix@${join(folder, SOCKETS.elsewhere)}`;
   const queue = `  timeout queue ${queueClass.queueMs}`;
   // With a limit: HAProxy gives what waits only to servers that have one.
-  const elsewhere = `  server elsewhere ${self} maxconn 100000 pool-max-conn 0 disabled`;
+  const elsewhere = `  server elsewhere ${self} maxconn 100000 pool-max-conn 0 send-proxy-v2 set-proxy-v2-tlv-fmt(${ROUTE_TLV}) %[var(txn.name)]/%[var(txn.target),field(2,:)] disabled`;
   const present = (name: string) => (servers.get(name) ?? []).map((line) => `  ${line}`);
   return [
     ...plain.map((name) => [`backend ${name} from version`, queue, elsewhere, ...present(name)].join('\n')),
@@ -528,7 +572,10 @@ function peerBackend({ folder, servers }: HaproxySettings, name: string): string
       retries 2
       option redispatch 1
       http-reuse always
-      http-request set-header x-aksml-hop %[str(out),map_str(${mapPath(folder, 'hop')})]
+      http-request set-header x-aksml-hop %[str(out),map_str(${mapPath(folder, 'hop')})] unless { var(txn.usual) -m found }
+      http-request set-header x-aksml-hop %[str(out-usual),map_str(${mapPath(folder, 'hop')})] if { var(txn.usual) -m found }
+      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.target),field(2,:)]
+      ${PASSING_ON}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
       server itself unix@${join(folder, SOCKETS.self)} pool-max-conn 0 backup`;
   return [backend, ...(servers.get(name) ?? []).map((line) => `  ${line}`)].join('\n');

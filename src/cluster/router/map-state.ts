@@ -76,12 +76,13 @@ function closed(part: Part, backends: ReadonlySet<string>): Part {
     value.replace(/([^|:]+):([^|:]+):hot:/g, (target, backend: string, version: string) =>
       backends.has(backend) ? `${backend}:${version}:cold:` : target,
     );
-  const concerned: readonly MapName[] = ['endpoints', 'versions'];
+  const usual = (value: string) => cold(value) === value;
   const entries = new Map(
-    [...part.entries].map(([name, map]) => [
-      name,
-      concerned.includes(name) ? new Map([...map].map(([key, value]) => [key, cold(value)])) : map,
-    ]),
+    [...part.entries].map(([name, map]) => {
+      if (name === 'usual') return [name, new Map([...map].filter(([, value]) => usual(value)))];
+      const concerned: readonly MapName[] = ['endpoints', 'versions'];
+      return [name, concerned.includes(name) ? new Map([...map].map(([key, value]) => [key, cold(value)])) : map];
+    }),
   );
   return { ...part, endpoint: undefined, entries };
 }

@@ -1,5 +1,5 @@
 import { effectiveShares } from '../../serving/traffic.ts';
-import { type MapName, PARTS } from './haproxy-config.ts';
+import { BUFFERED_BODY, type MapName, PARTS } from './haproxy-config.ts';
 import type { RoutedAuth, RoutedEndpoint, RoutedVersion } from './routing-table.ts';
 
 export type MapEntries = ReadonlyMap<MapName, ReadonlyMap<string, string>>;
@@ -28,7 +28,14 @@ export function endpointEntries(endpoint: RoutedEndpoint, { backendOf, ownerFiel
   const target = (version: RoutedVersion) => targetOf(version, backendOf(name, version.name));
   const split = trafficSplit(endpoint).map(({ version, below }) => `${target(version)}|${below}`);
   const head = [flagsOf(endpoint, split.length), ownerField(name), endpoint.maxBodyBytes];
+  const usual = usualEntry(endpoint, { backendOf, ownerField });
   return new Map<MapName, ReadonlyMap<string, string>>([
+    [
+      'usual',
+      new Map(
+        usual === undefined ? [] : ['service', 'endpoint'].map((kind) => [`/api/v1/${kind}/${name}/score`, usual]),
+      ),
+    ],
     ['endpoints', new Map([[name, [...head, ...split].join('|')]])],
     ['keys', keyEntries(name, auth)],
     ['versions', new Map(endpoint.versions.map((version) => [`${name}/${version.name}`, target(version)]))],
@@ -45,8 +52,10 @@ export function commonEntries({ hopSecrets, challenges }: CommonEntries): MapEnt
     [
       'hop',
       new Map([
-        ...(present === undefined ? [] : [['out', safe(present)] as const]),
-        ...hopSecrets.map((secret) => [safe(secret), 'in'] as const),
+        ...(present === undefined
+          ? []
+          : [['out', safe(present)] as const, ['out-usual', usualSecret(present)] as const]),
+        ...hopSecrets.flatMap((secret) => [[safe(secret), 'in'] as const, [usualSecret(secret), 'usual'] as const]),
       ]),
     ],
     ['challenges', new Map([...challenges].map(([token, answer]) => [safe(token), safe(answer)]))],
@@ -54,9 +63,13 @@ export function commonEntries({ hopSecrets, challenges }: CommonEntries): MapEnt
 }
 
 function keyEntries(name: string, auth: RoutedAuth): ReadonlyMap<string, string> {
-  if (auth.mode === 'key') return new Map(auth.keyHashes.map((hash) => [`${name}:${safe(hash).toUpperCase()}`, '1']));
-  if (auth.mode === 'token') return new Map([[name, `${safe(auth.audience)}|${safe(auth.subjectUid)}`]]);
+  if (auth.mode === 'key') return new Map(auth.keyHashes.map((hash) => [`${safe(hash).toUpperCase()}:${name}`, '1']));
+  if (auth.mode === 'token') return new Map([[name, subjectOf(auth)]]);
   return new Map();
+}
+
+function subjectOf({ audience, subjectUid }: Extract<RoutedAuth, { mode: 'token' }>): string {
+  return `${safe(audience)}|${safe(subjectUid)}`;
 }
 
 function routeEntries({ name, versions, mirror }: RoutedEndpoint): ReadonlyMap<string, string> {
@@ -80,22 +93,51 @@ function addressEntries({ name, allowedAddresses, requestsPerSecond }: RoutedEnd
   return entries;
 }
 
-/**
- * `k` keys, `t` tokens, `n` no authentication; `s` split, `l` among more than two; `h` healthy; and what few endpoints want: `c` CORS, `o` own routes, `y` sticky,
- * `m` mirrored, `a` addresses, `r` rate. Those that want none of it have the first, `s` and `l` as capitals.
- */
+/** By which a router says of a request that it is a usual one. */
+function usualSecret(secret: string): string {
+  return `${safe(secret)}~usual`;
+}
+
+/** What `usual` says of an endpoint, if its requests are usual ones: see `haproxy-config.ts`. */
+function usualEntry(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): string | undefined {
+  const { name, auth, maxBodyBytes } = endpoint;
+  const split = trafficSplit(endpoint);
+  const isUsual = ({ version }: { version: RoutedVersion }) => isHot(version) && !version.ownServer;
+  if (wishesOf(endpoint) !== '' || split.length > 2 || !split.every(isUsual) || maxBodyBytes < BUFFERED_BODY)
+    return undefined;
+  const owner = ownerField(name);
+  const [first, second] = split.map(({ version }) =>
+    targetOf(version, owner === '-' ? backendOf(name, version.name) : owner),
+  );
+  return [
+    AUTH_LETTER[auth.mode].toUpperCase(),
+    name,
+    first,
+    split[0]?.below,
+    second ?? '',
+    ...(auth.mode === 'token' ? [subjectOf(auth)] : []),
+  ].join('|');
+}
+
+const AUTH_LETTER = { key: 'k', token: 't', none: 'n' } as const;
+
+/** `k` keys, `t` tokens, `n` no authentication; `s` split; `h` healthy; and what few endpoints want. */
 function flagsOf(endpoint: RoutedEndpoint, parts: number): string {
-  const { auth, versions, corsAllowedOrigins, sticky, mirror, allowedAddresses, requestsPerSecond } = endpoint;
-  const unusual = [
+  const { auth, versions } = endpoint;
+  return `${AUTH_LETTER[auth.mode]}${parts > 1 ? 's' : ''}${versions.some(isHot) ? 'h' : ''}${wishesOf(endpoint)}`;
+}
+
+/** `c` CORS, `o` own routes, `y` sticky, `m` mirrored, `a` addresses, `r` rate. */
+function wishesOf(endpoint: RoutedEndpoint): string {
+  const { versions, corsAllowedOrigins, sticky, mirror, allowedAddresses, requestsPerSecond } = endpoint;
+  return [
     corsAllowedOrigins.length > 0 ? 'c' : '',
     versions.some(hasOwnRoutes) ? 'o' : '',
-    sticky && parts > 1 ? 'y' : '',
+    sticky && trafficSplit(endpoint).length > 1 ? 'y' : '',
     mirror ? 'm' : '',
     allowedAddresses ? 'a' : '',
     requestsPerSecond === undefined ? '' : 'r',
   ].join('');
-  const usual = `${{ key: 'k', token: 't', none: 'n' }[auth.mode]}${parts > 1 ? 's' : ''}${parts > 2 ? 'l' : ''}`;
-  return `${unusual === '' ? usual.toUpperCase() : usual}${versions.some(isHot) ? 'h' : ''}${unusual}`;
 }
 
 /** The default version first, then all that have a share, each with the part of {@link PARTS} below which it gets a request. */

@@ -345,7 +345,9 @@ export class Router {
    */
   async #reload(): Promise<void> {
     this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
-    const gate = await Gate.shut(join(this.#settings.folder, SOCKETS.self));
+    const gates = await Promise.all(
+      [SOCKETS.self, SOCKETS.elsewhere].map((socket) => Gate.shut(join(this.#settings.folder, socket))),
+    );
     try {
       await this.backends.setStates('ready', 'drain');
       await this.#certificates.write(this.#secrets.certificates);
@@ -360,7 +362,7 @@ export class Router {
       await this.backends.setStates('maint', 'ready');
       throw error;
     } finally {
-      await gate.open();
+      await Promise.all(gates.map((gate) => gate.open()));
     }
     this.#assign();
     void this.#giveSlots().catch((error: unknown) => this.#settings.log(String(error)));
