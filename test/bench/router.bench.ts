@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
-import { SOCKETS } from '../../src/cluster/router/haproxy-config.ts';
+import { SOCKETS } from '../../src/cluster/router/haproxy-names.ts';
 import { ownerOf } from '../../src/cluster/router/owners.ts';
+import { RequestLog } from '../../src/cluster/router/request-log.ts';
+import type { Router } from '../../src/cluster/router/router.ts';
 import type { RoutedEndpoint, RouterPeer, RoutingTable } from '../../src/cluster/router/routing-table.ts';
 import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
@@ -21,6 +23,8 @@ const ROUNDS = 5;
 const SECONDS = 4;
 const CONNECTIONS = 64;
 const RATES = [1000, 2000, 5000];
+const REPLICA_HEADERS =
+  'hdr x-request-id %[req.fhdr(x-request-id)] hdr x-ms-request-id %[req.fhdr(x-request-id)] hdr x-ms-run-function-failed False hdr x-ms-server-version azmlinfsrv';
 const KEY = 'key-of-the-benchmark';
 
 const program = await haproxyProgram();
@@ -30,12 +34,15 @@ const folder = await mkdtemp(join(tmpdir(), 'aksml-router-bench-'));
 const [upstream = 0, plain = 0, node = 0] = await freePorts(3, '127.0.0.1');
 const children: ChildProcess[] = [];
 const routers: TestRouter[] = [];
+/** What ends the counting of requests, which an agent does. */
+const told: (() => void)[] = [];
 
 try {
   await startHaproxy('upstream', [
     'frontend upstream',
     `  bind 127.0.0.1:${upstream}`,
-    '  http-request return status 200 content-type application/json string "[0.1, 0.9]"',
+    // With what the scoring server says of itself and of each call.
+    `  http-request return status 200 content-type application/json string "[0.1, 0.9]" ${REPLICA_HEADERS}`,
   ]);
   await startHaproxy('plain', [
     'frontend plain',
@@ -56,8 +63,7 @@ try {
   const table = tableOf();
   for (const { router, settings } of routers) {
     await router.configure(table, { hop: ['secret'], challenges: new Map(), certificates: [] });
-    // As at such rates.
-    await router.tellOf(0.1);
+    told.push(await tellAsAsked(router, settings.logPort));
     await serveTokens(join(settings.folder, SOCKETS.tokens), async () => 4_000_000_000);
   }
   const at = (owner: string, auth: string) =>
@@ -87,8 +93,19 @@ try {
   for (const rate of RATES) await printAdded(rate, at);
 } finally {
   for (const child of children) child.kill();
+  for (const end of told) end();
   await Promise.all(routers.map((router) => router.remove()));
   await rm(folder, { recursive: true, force: true });
+}
+
+/** As an agent does: of so many requests as the rate allows. */
+async function tellAsAsked(router: Router, logPort: number): Promise<() => void> {
+  const log = await RequestLog.listen(logPort);
+  const timer = setInterval(() => void router.tellOf(log.nextShare()), 1000);
+  return () => {
+    clearInterval(timer);
+    log.close();
+  };
 }
 
 /** Milliseconds that the router adds to the direct call, at a constant rate. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
-import { SOCKETS } from '../../src/cluster/router/haproxy-config.ts';
+import { SOCKETS } from '../../src/cluster/router/haproxy-names.ts';
 import type { RoutedEndpoint } from '../../src/cluster/router/routing-table.ts';
 import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { type Authenticator, createAuthenticator } from '../../src/local/gateway-auth.ts';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
 import { Activator } from '../../src/cluster/router/activator.ts';
-import { SOCKETS } from '../../src/cluster/router/haproxy-config.ts';
+import { SOCKETS } from '../../src/cluster/router/haproxy-names.ts';
 import { Router, type RouterSettings } from '../../src/cluster/router/router.ts';
 import type { RoutedEndpoint, RoutedVersion } from '../../src/cluster/router/routing-table.ts';
 import type { FakeReplica } from '../conformance/fake-replica.ts';

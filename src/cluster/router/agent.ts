@@ -7,7 +7,7 @@ import { Activator, type AnotherRouter } from './activator.ts';
 import { startAgentServer } from './agent-server.ts';
 import { fetchClusterKeys } from './cluster-keys.ts';
 import { withWaiting } from './cold-queue.ts';
-import { SOCKETS } from './haproxy-config.ts';
+import { SOCKETS } from './haproxy-names.ts';
 import { LoadSampler } from './load-sampler.ts';
 import { RequestLog } from './request-log.ts';
 import { Router } from './router.ts';

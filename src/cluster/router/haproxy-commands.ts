@@ -1,4 +1,4 @@
-import { MAPS, mapPath } from './haproxy-config.ts';
+import { MAPS, mapPath } from './haproxy-names.ts';
 import type { MapEntries } from './route-maps.ts';
 import { type Server, serverName } from './router-servers.ts';
 import type { RouterPeer } from './routing-table.ts';

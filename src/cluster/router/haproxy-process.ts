@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { SOCKETS } from './haproxy-config.ts';
+import { SOCKETS } from './haproxy-names.ts';
 import { RuntimeApi } from './runtime-api.ts';
 
 const START_MS = 30_000;

@@ -1,5 +1,5 @@
 import { mapCommands } from './haproxy-commands.ts';
-import { MAPS, type MapName } from './haproxy-config.ts';
+import { MAPS, type MapName } from './haproxy-names.ts';
 import { type CommonEntries, commonEntries, endpointEntries, type MapEntries, type MapFacts } from './route-maps.ts';
 import type { RoutedEndpoint } from './routing-table.ts';
 

@@ -1,4 +1,4 @@
-import { peerNames } from './haproxy-config.ts';
+import { peerNames } from './haproxy-names.ts';
 
 /** HAProxy has backends for so many other routers. */
 export const MOST_PEERS = 32;

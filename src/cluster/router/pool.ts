@@ -1,4 +1,5 @@
-import { poolNames, type QueueClass } from './haproxy-config.ts';
+import { poolNames } from './haproxy-names.ts';
+import type { QueueClass } from './haproxy-settings.ts';
 import type { RoutedVersion } from './routing-table.ts';
 
 /** What decides which of the pool's backends a version can have. */

@@ -1,5 +1,5 @@
 import { effectiveShares } from '../../serving/traffic.ts';
-import { BUFFERED_BODY, type MapName, PARTS } from './haproxy-config.ts';
+import { BUFFERED_BODY, type MapName, PARTS } from './haproxy-names.ts';
 import type { RoutedAuth, RoutedEndpoint, RoutedVersion } from './routing-table.ts';
 
 export type MapEntries = ReadonlyMap<MapName, ReadonlyMap<string, string>>;
@@ -98,7 +98,7 @@ function usualSecret(secret: string): string {
   return `${safe(secret)}~usual`;
 }
 
-/** What `usual` says of an endpoint, if its requests are usual ones: see `haproxy-config.ts`. */
+/** What `usual` says of an endpoint, if its requests are usual ones: see `haproxy-rules.ts`. */
 function usualEntry(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): string | undefined {
   const { name, auth, maxBodyBytes } = endpoint;
   const split = trafficSplit(endpoint);

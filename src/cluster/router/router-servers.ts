@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { SOCKETS, twinOf } from './haproxy-config.ts';
+import { SOCKETS, twinOf } from './haproxy-names.ts';
 import type { RoutedReplica, RoutedVersion } from './routing-table.ts';
 
 /** A server of a backend, as it shall be or is. */

@@ -7,16 +7,9 @@ import { Backends } from './backends.ts';
 import { Certificates } from './certificates.ts';
 import { Gate } from './gate.ts';
 import { canQueue, mapText, peerServer, slotCommands, usedConnections } from './haproxy-commands.ts';
-import {
-  grpcPeer,
-  haproxyConfig,
-  LOG_PARTS,
-  MAPS,
-  mapPath,
-  REFUSALS,
-  SLOWEST_REQUEST_S,
-  SOCKETS,
-} from './haproxy-config.ts';
+import { haproxyConfig, REFUSALS } from './haproxy-config.ts';
+import { LOG_PARTS } from './haproxy-frontends.ts';
+import { grpcPeer, MAPS, mapPath, SLOWEST_REQUEST_S, SOCKETS } from './haproxy-names.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
 import { MapState } from './map-state.ts';
