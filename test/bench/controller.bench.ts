@@ -45,7 +45,7 @@ async function bench(): Promise<void> {
     { variables: {}, consent: async () => false, untrustedFolders: [] },
   );
   t.after(() => kube.close());
-  start(kwok, [...stages, '--kubeconfig', plane.kubeconfig, '--node-lease-duration-seconds', '200']);
+  start(kwok, [...stages, '--kubeconfig', plane.kubeconfig]);
   await kube.apply(CUSTOM_RESOURCE_DEFINITIONS, endpointDefinition('0.0.0-bench'), { ...OPTIONS, force: true });
   for (let index = 0; index < NODE_COUNT; index += 1) await kube.create(NODES, node(index), OPTIONS);
 

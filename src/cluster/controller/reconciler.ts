@@ -60,8 +60,8 @@ export class Reconciler {
   readonly #parts: ReconcilerParts;
   /** When the keys of an endpoint were last seen to, by its uid. */
   readonly #keysSeenTo = new Map<string, number>();
-  /** What was said of an endpoint last, by its uid. */
-  readonly #lastStatus = new Map<string, { readonly text: string; readonly resourceVersion: string | undefined }>();
+  /** What was said of an endpoint last, by its uid: the version that it was said of, and that which it made. */
+  readonly #lastStatus = new Map<string, { readonly text: string; readonly of?: string; readonly made?: string }>();
 
   constructor(parts: ReconcilerParts) {
     this.#parts = parts;
@@ -235,10 +235,17 @@ export class Reconciler {
     const text = JSON.stringify(status, (member, value: unknown) => (TIMES.has(member) ? undefined : value));
     const last = this.#lastStatus.get(uid);
     // A custom resource of an older aksml has not kept all of it.
-    if (last?.text === text && last.resourceVersion === resourceVersion) return;
+    if (last?.text === text && last.made === resourceVersion) return;
+    // The watch has not told of what was said: it would be refused, and there is a look when it does.
+    if (last !== undefined && last.of === resourceVersion) return;
     signal.throwIfAborted();
     const written = await this.#parts.writer.writeStatus(endpoint, status, signal);
-    this.#lastStatus.set(uid, { text, resourceVersion: written.metadata.resourceVersion });
+    const made = written.metadata.resourceVersion;
+    this.#lastStatus.set(uid, {
+      text,
+      ...(resourceVersion === undefined ? {} : { of: resourceVersion }),
+      ...(made === undefined ? {} : { made }),
+    });
     this.#parts.onStatus(endpoint, status);
   }
 
