@@ -73,7 +73,9 @@ export async function openControlPlane(
   };
   await startApiServer();
   if (options.controllers) {
-    await start(controllerManager(place, ports, program('kube-controller-manager')));
+    const daemon = controllerManager(place, ports, program('kube-controller-manager'));
+    // Nodes are played here: on a busy machine late signs of life would make all their pods unready.
+    await start({ ...daemon, args: [...daemon.args, '--node-monitor-grace-period=30m'] });
     await start(scheduler(place, ports, program('kube-scheduler')));
     await until('pods may be made', async () => {
       return (await readApi(place, '/api/v1/namespaces/default/serviceaccounts/default')) !== undefined;

@@ -62,6 +62,16 @@ test('what is urgent comes before what was due earlier, and what is due already 
   assert.deepEqual(begun, ['under way', 'urgent', 'c', 'a', 'b']);
 });
 
+test('among many that are urgent one in four is not, so that nothing waits for ever', async (t) => {
+  const { queue, begun, finish, pass } = await openWorld(t, 1);
+  queue.add('under way', 'now');
+  for (const key of ['a', 'b']) queue.add(key);
+  await pass(10);
+  for (const key of ['1', '2', '3', '4', '5', '6']) queue.add(key, 'now');
+  for (let count = 0; count < 9; count += 1) await finish();
+  assert.deepEqual(begun, ['under way', '1', '2', 'a', '3', '4', '5', 'b', '6']);
+});
+
 test('many changes of one key are few pieces of work, of which the first and an urgent one wait for nothing', async (t) => {
   const { queue, begun, finish, pass } = await openWorld(t, 8);
   queue.add('e');

@@ -19,6 +19,8 @@ const SETTLE_MS = 10;
  * a write. The first change after a silence does not wait for it.
  */
 const PACE_MS = 200;
+/** One of so many that are begun is not urgent, if any waits: while thousands are changed at once, the news of others are told. */
+const FAIR_SHARE = 4;
 const FIRST_RETRY_MS = 100;
 const MAX_RETRY_MS = 30_000;
 
@@ -30,7 +32,7 @@ interface Entry {
 
 /**
  * Keys that wait for work: each is worked on once at a time, failures are tried again with back-off, and a change never waits for that. Many
- * changes of a key are few pieces of work; what is urgent waits for nothing but room, and comes first.
+ * changes of a key are few pieces of work; what is urgent waits for nothing but room, and comes before the rest, but for a share of that.
  */
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
@@ -45,6 +47,8 @@ export class WorkQueue {
   readonly #begun = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #inFlight = new Set<Promise<void>>();
+  /** How many urgent ones have been begun in a row. */
+  #urgent = 0;
   #signal: AbortSignal | undefined;
 
   constructor(options: WorkQueueOptions) {
@@ -111,11 +115,12 @@ export class WorkQueue {
 
   #pump(signal: AbortSignal): void {
     while (!signal.aborted && this.#running.size < this.#options.concurrency) {
-      const ready = this.#ready.now.size > 0 ? this.#ready.now : this.#ready.soon;
-      const next = ready.entries().next();
+      const urgency = this.#turn();
+      const next = this.#ready[urgency].entries().next();
       if (next.done) return;
       const [key, since] = next.value;
-      ready.delete(key);
+      this.#ready[urgency].delete(key);
+      this.#urgent = urgency === 'now' ? this.#urgent + 1 : 0;
       const now = this.#now();
       this.#running.add(key);
       this.#begun.set(key, now);
@@ -126,6 +131,12 @@ export class WorkQueue {
       });
       this.#inFlight.add(work);
     }
+  }
+
+  #turn(): Urgency {
+    const { now, soon } = this.#ready;
+    if (now.size === 0) return 'soon';
+    return soon.size > 0 && this.#urgent >= FAIR_SHARE - 1 ? 'soon' : 'now';
   }
 
   async #work(key: string, signal: AbortSignal): Promise<void> {
