@@ -53,6 +53,8 @@ const MIN_SECONDS_SEEN = 30;
 /** The service time is that of the last seconds, once it has been seen this often. */
 const SERVICE_SECONDS = 10;
 const MIN_COMPLETED = 5;
+/** A load that rises is waited for so long that a step is seen whole, whose news may be a little late. */
+const LONGEST_RISE_MS = 1.5 * UP_WINDOW_MS;
 
 /** Adds a sample to what is remembered. */
 export function observe(state: AutoscaleState, sample: LoadSample): AutoscaleState {
@@ -82,8 +84,9 @@ export function observe(state: AutoscaleState, sample: LoadSample): AutoscaleSta
 
 /**
  * How many replicas the version shall have. `replicas` counts those that run or start.
- * Up at once when the load of the last half second is above the target, also between two decisions when all of it was; down only to what the busiest second of the last
- * minute needs, so that a pause never costs replicas; never below what holds the present load. Without samples: hold.
+ * Up at once when the load of the last half second is above the target, also between two decisions when all of it was; while it rises, a moment
+ * later. Down only to what the busiest second of the last minute needs, so that a pause never costs replicas; never below what holds the
+ * present load. Without samples: hold.
  */
 export function decide(
   settings: AutoscaleSettings,
@@ -102,8 +105,14 @@ export function decide(
   const decided: AutoscaleState = isDue ? { ...state, decidedAt: now } : state;
   if (recent.length === 0) return { ...hold, state: decided };
 
-  const present = demand(recent, serviceTime(state.seconds, Math.floor(now / 1000)));
-  const needed = within(settings, replicasAtTarget(settings, present));
+  const service = serviceTime(state.seconds, Math.floor(now / 1000));
+  const needed = within(settings, replicasAtTarget(settings, demand(recent, service)));
+  const isLate =
+    state.decidedAt === undefined || now - state.decidedAt >= settings.refreshPeriodInSeconds * 1000 + LONGEST_RISE_MS;
+  if (needed > bounded && !isLate) {
+    // A step that has not been seen whole would be answered in part, and the rest of it only when the next decision is due.
+    if (within(settings, replicasAtTarget(settings, demand(recent.slice(-2), service))) > needed) return hold;
+  }
   const target = needed > bounded ? needed : Math.max(needed, calmTarget(settings, state, bounded, now));
   const next = target < bounded ? Math.max(target, within(settings, holding(settings, recent))) : target;
   return {

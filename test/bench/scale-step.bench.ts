@@ -20,6 +20,7 @@ const CLIENTS = 8;
 const ROUNDS = 3;
 /** Percent. */
 const TARGETS = [70, 100];
+/** What is normal for one client alone on a quiet machine; on a busy one, half as much again as it was. */
 const NORMAL_MS = 150;
 /** One client alone before the step; and how long it is watched afterwards. */
 const BEFORE_MS = 4000;
@@ -55,6 +56,8 @@ interface Step {
   /** When as many were ready as there are clients. */
   readonly enoughAt: number;
   readonly normalAt: number;
+  /** Milliseconds, of one client. */
+  readonly p95Before: number;
   readonly requests: number;
   readonly lost: number;
 }
@@ -136,12 +139,14 @@ async function watchStep({ kube, namespace }: ControllerWorld, url: string): Pro
   await Promise.all([...clients, watching]);
 
   const since = (at: number) => at - begun;
+  const p95Before = p95(ended, begun);
   const fresh = [...ready].filter(([, at]) => at > begun);
   return {
     asked: asked.filter(({ at }) => at > begun).map(({ at, replicas }) => ({ at: since(at), replicas })),
     starts: fresh.map(([name, at]) => at - (made.get(name) ?? Number.NaN)),
     enoughAt: since(fresh.map(([, at]) => at).sort((a, b) => a - b)[CLIENTS - 2] ?? Number.NaN),
-    normalAt: since(normalAgain(ended, begun)),
+    normalAt: since(normalAgain(ended, begun, Math.max(NORMAL_MS, 1.5 * p95Before))),
+    p95Before,
     requests: ended.length,
     lost: ended.filter(({ ok }) => !ok).length,
   };
@@ -159,26 +164,31 @@ async function client(url: string, signal: AbortSignal, ended: Ended[]): Promise
   }
 }
 
-/** When the p95 of the last second, which the step has spoilt, is back to what it was. */
-function normalAgain(ended: readonly Ended[], step: number): number {
+/** When the p95 of the last second, which the step has spoilt, is back to what is normal. */
+function normalAgain(ended: readonly Ended[], step: number, normalMs: number): number {
   let isSpoilt = false;
   for (const { at } of ended.filter((one) => one.at > step)) {
-    const taken = ended.filter((one) => one.at <= at && one.at > at - 1000).map((one) => one.taken);
-    const p95 = taken.sort((a, b) => a - b)[Math.floor(taken.length * 0.95)] ?? 0;
-    if (p95 > NORMAL_MS) isSpoilt = true;
+    if (p95(ended, at) > normalMs) isSpoilt = true;
     else if (isSpoilt) return at;
   }
   return Number.NaN;
 }
 
+/** Of what ended in the second before. */
+function p95(ended: readonly Ended[], at: number): number {
+  const taken = ended.filter((one) => one.at <= at && one.at > at - 1000).map((one) => one.taken);
+  return taken.sort((a, b) => a - b)[Math.floor(taken.length * 0.95)] ?? 0;
+}
+
 function print(target: number, steps: readonly Step[]): void {
   console.log(`\n1 → ${CLIENTS} clients, target utilization ${target} %: seconds after the step`);
   console.table(
-    steps.map(({ asked, starts, enoughAt, normalAt, requests, lost }) => ({
+    steps.map(({ asked, starts, enoughAt, normalAt, p95Before, requests, lost }) => ({
       'replicas asked for': asked.map(({ at, replicas }) => `${replicas} at ${seconds(at)}`).join(', '),
       'most, of needed': `${Math.max(...asked.map(({ replicas }) => replicas))} of ${replicasFor(CLIENTS, target, 1)}`,
       'a replica starts in (median, most)': `${seconds(median(starts))}, ${seconds(Math.max(...starts))}`,
       [`${CLIENTS} are ready`]: seconds(enoughAt),
+      'p95 before, ms': Math.round(p95Before),
       'p95 is normal': seconds(normalAt),
       '… without the start': seconds(normalAt - Math.max(...starts)),
       requests,
