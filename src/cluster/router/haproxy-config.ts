@@ -189,14 +189,14 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
 }
 
 function peerBackend({ folder, servers }: HaproxySettings, name: string): string {
+  const hop = `map_str(${mapPath(folder, 'hop')})`;
   const backend = lines`
     backend ${name} from passing
       retries 2
       option redispatch 1
       http-reuse always
-      http-request set-header x-aksml-hop %[str(out),map_str(${mapPath(folder, 'hop')})] unless { var(txn.usual) -m found }
-      http-request set-header x-aksml-hop %[str(out-usual),map_str(${mapPath(folder, 'hop')})] if { var(txn.usual) -m found }
-      http-request set-header x-aksml-route %[var(txn.name)]/%[var(txn.target),field(2,:)]
+      http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.name)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
+      http-request set-header x-aksml-hop %[str(out),${hop}] unless { var(txn.usual) -m found }
       ${PASSING_ON}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
       server itself unix@${join(folder, SOCKETS.self)} pool-max-conn 0 backup`;

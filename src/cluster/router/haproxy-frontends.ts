@@ -89,10 +89,12 @@ export function publicFrontend(settings: HaproxySettings): string {
 /**
  * Requests that a router has looked at already: those of other routers, which know the secret, and over a socket that only this router's own
  * programs can reach those that the activator passes on and those that leave a queue because their endpoint has another owner, or their version
- * no replicas, by now. They say where they go by `x-aksml-route: ENDPOINT/VERSION`, or in {@link ROUTE_TLV}.
+ * no replicas, by now. They say where they go by `x-aksml-route: ENDPOINT/VERSION`; what leaves a queue in {@link ROUTE_TLV}, and a usual request by
+ * what follows the secret: `x-aksml-hop: SECRET|ENDPOINT/VERSION`.
  */
 export function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
   const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const secret = `req.fhdr(x-aksml-hop),field(1,|),${map('hop')}`;
   return [
     'frontend inner from front',
     LOG_FORMAT,
@@ -100,13 +102,14 @@ export function innerFrontend({ folder, address, hopPort }: HaproxySettings): st
     `  bind unix@${join(folder, SOCKETS.self)} mode 600 name self`,
     `  bind unix@${join(folder, SOCKETS.elsewhere)} mode 600 name elsewhere accept-proxy`,
     lines`
-      http-request return status 404 unless { so_name -m str self elsewhere } or { req.hdr(x-aksml-hop),${map('hop')} -m str in usual }
-      http-request set-var(txn.route) req.fhdr(x-aksml-route)
+      http-request set-var(txn.route) req.fhdr(x-aksml-hop),field(2,|)
       http-request set-var(txn.target) var(txn.route),${map('versions')}
       http-request set-var(txn.name) var(txn.route),field(1,/)
-      http-request set-var(txn.usual) bool(true) if { req.hdr(x-aksml-hop),${map('hop')} -m str usual } { var(txn.target) -m sub :hot: } { var(txn.target) -m beg b }
+      http-request set-var(txn.usual) bool(true) if { ${secret} -m str usual } { var(txn.target) -m sub :hot: } { var(txn.target) -m beg b }
       http-request del-header x-aksml-hop if { var(txn.usual) -m found }
       http-request allow if { var(txn.usual) -m found }
+      http-request return status 404 unless { so_name -m str self elsewhere } or { ${secret} -m str in usual }
+      http-request set-var(txn.route) req.fhdr(x-aksml-route) if { req.hdr(x-aksml-route) -m found }
       http-request unset-var(txn.target)
       http-request set-var(txn.route) fc_pp_tlv(${ROUTE_TLV}) if { so_name -m str elsewhere }
       http-request return status 503 ${TEXT} lf-string "No ready replicas for service %[var(txn.route),field(1,/)]" ${NOSNIFF} hdr retry-after 1 if { req.hdr_cnt(x-aksml-turn) gt 4 }
@@ -135,7 +138,7 @@ export function innerFrontend({ folder, address, hopPort }: HaproxySettings): st
       http-request set-header x-aksml-limit %[var(txn.entry),field(3,|)] if { var(txn.cold) -m bool }
       http-request set-header x-aksml-endpoint %[var(txn.name)] if { var(txn.cold) -m bool }
       http-request set-header x-aksml-version %[var(txn.version)] if { var(txn.cold) -m bool }
-      http-after-response set-header x-aksml-version %[var(txn.target),field(2,:)] unless { res.hdr(x-aksml-version) -m found }`,
+      http-after-response set-header x-aksml-version %[var(txn.target),field(2,:)] unless { var(txn.usual) -m found } or { res.hdr(x-aksml-version) -m found }`,
     SENDING,
   ].join('\n');
 }
