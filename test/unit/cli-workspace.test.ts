@@ -3,9 +3,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { parse } from 'yaml';
 import { openContext } from '../../src/cli/context.ts';
 import type { Host } from '../../src/cli/host.ts';
 import { runCommandLine } from '../../src/cli/run.ts';
+import { putComputeRecord } from '../../src/engine/compute/compute.ts';
+import { keepConnection } from '../../src/engine/compute/connection.ts';
+import { openLayout } from '../../src/engine/registry/layout.ts';
+import { openHome } from '../../src/home/home.ts';
 
 interface Answer {
   readonly code: number;
@@ -129,4 +134,46 @@ test('workspace list-keys says why there is nothing to list', async (t) => {
   const { code, out, error } = await aksml('workspace', 'list-keys', '-w', 'team');
   assert.deepEqual([code, out], [2, '']);
   assert.match(error, /has no keys.*\n.*service get-keys/);
+});
+
+test('the credentials of a cluster are a kubeconfig of its context alone, as a shell writes it into a file', async (t) => {
+  const { folder, aksml } = await openShell(t);
+  const kubeconfig = join(folder, 'kubeconfig');
+  const [west, east] = ['west', 'east'].map((name) => ({
+    context: { name, context: { cluster: name, user: name, namespace: 'team' } },
+    cluster: { name, cluster: { server: `https://${name}.example` } },
+    user: { name, user: { token: `token-of-${name}` } },
+  }));
+  assert.ok(west && east);
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    'current-context': 'east',
+    contexts: [east.context, west.context],
+    clusters: [east.cluster, west.cluster],
+    users: [east.user, west.user],
+  };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  await aksml('workspace', 'create', '-w', 'team');
+  const home = openHome({ AKSML_HOME: join(folder, 'home') });
+  const record = { name: 'prod', kind: 'kubernetes', purpose: 'DevTest', clusterId: 'one', namespace: 'team' } as const;
+  const attached = { attachedTime: '', attachedBy: '', aksmlVersion: '1.2.3', server: 'https://west.example' };
+  await putComputeRecord({ registry: openLayout(home, join(home.workspaces, 'team')) }, { ...record, ...attached });
+  await keepConnection(home, record.clusterId, { kubeconfig: [kubeconfig], context: 'west' });
+
+  const credentials = (...options: readonly string[]) =>
+    aksml('computetarget', 'get-credentials', '-w', 'team', ...options);
+  const { out, error } = await credentials('-n', 'prod', '--query', 'userKubeConfig', '-o', 'tsv');
+  assert.equal(error, '');
+  assert.deepEqual(parse(out), {
+    ...config,
+    'current-context': 'west',
+    contexts: [west.context],
+    clusters: [west.cluster],
+    users: [west.user],
+  });
+  const { namespace, context } = JSON.parse((await credentials('-n', 'prod', '-o', 'json')).out);
+  assert.deepEqual([namespace, context], ['team', 'west']);
+  assert.match((await credentials('-n', 'local')).error, /this machine, which needs no credentials/);
+  assert.match((await credentials('-n', 'other')).error, /There is no compute target "other"/);
 });
