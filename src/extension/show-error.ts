@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import { AksmlError, type SerializedError } from '../contract/error.ts';
 import type { AksmlWindow } from './aksml-window.ts';
+import type { CommandId } from './contributions/contribution.ts';
 
 const t = vscode.l10n.t;
 
@@ -17,13 +18,28 @@ export async function showError(
   const error = AksmlError.is(thrown) ? thrown.toJSON() : unknownError(thrown);
   output.error(errorText(error));
   const details = t('Show Details');
+  const way = wayOut(error.code);
   const chosen = await vscode.window.showErrorMessage(
     [error.message, error.remedy].filter(Boolean).join(' '),
+    ...(way === undefined ? [] : [way.title]),
     ...(hasDetails(error) ? [details] : []),
     t('Show Output'),
   );
-  if (chosen === details) await showDetails({ documents }, error);
+  if (way !== undefined && chosen === way.title) await vscode.commands.executeCommand(way.command);
+  else if (chosen === details) await showDetails({ documents }, error);
   else if (chosen !== undefined) output.show();
+}
+
+/** The command that does what the remedy says. */
+function wayOut(code: string): { readonly title: string; readonly command: CommandId } | undefined {
+  switch (code) {
+    case 'computeTarget.none':
+      return { title: t('Attach Cluster…'), command: 'aksml.cluster.attach' };
+    case 'endpoint.none':
+      return { title: t('Deploy…'), command: 'aksml.endpoint.deploy' };
+    default:
+      return undefined;
+  }
 }
 
 function unknownError(thrown: unknown): SerializedError {

@@ -94,6 +94,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.tree.retry': async () => (await tree()).refreshTree,
   'aksml.tree.showError': async () => (await tree()).showNodeError,
   'aksml.tree.more': async () => (await tree()).showMore,
+  'aksml.tree.delete': async () => (await tree()).deleteSelected,
   'aksml.tree.reveal': async () => (await tree()).revealEndpoint,
   'aksml.configuration.openForm': async () => (await form()).openConfigurationForm,
   'aksml.configuration.openAsText': async () => (await form()).openConfigurationText,

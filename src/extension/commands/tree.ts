@@ -1,7 +1,9 @@
 import * as vscode from 'vscode';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
+import type { CommandId } from '../contributions/contribution.ts';
 import { busily } from '../operation.ts';
 import { errorText, showDetails } from '../show-error.ts';
+import type { TreeNode } from '../tree/nodes.ts';
 import { allEndpoints, folderOf, given } from './pick.ts';
 
 const t = vscode.l10n.t;
@@ -25,6 +27,21 @@ export async function showNodeError(window: AksmlWindow, { node }: CommandTarget
 
 export function showMore({ tree }: AksmlWindow, { node }: CommandTarget): void {
   if (node?.kind === 'more') tree.showMore(node.id);
+}
+
+const DELETIONS: Partial<Readonly<Record<TreeNode['kind'], CommandId>>> = {
+  endpoint: 'aksml.endpoint.delete',
+  version: 'aksml.version.delete',
+  model: 'aksml.model.delete',
+  modelName: 'aksml.model.delete',
+};
+
+/** By the key: what the menu of the selected rows deletes. Each asks before it does. */
+export async function deleteSelected({ tree }: AksmlWindow): Promise<void> {
+  const [first, ...others] = tree.view.selection;
+  const kind = first === undefined ? undefined : tree.node(first)?.kind;
+  const command = kind && DELETIONS[kind];
+  if (command !== undefined) await vscode.commands.executeCommand(command, first, [first, ...others]);
 }
 
 export async function revealEndpoint(window: AksmlWindow, { arguments: args }: CommandTarget): Promise<void> {

@@ -238,6 +238,7 @@ const WINDOW_COMMANDS: readonly CommandContribution[] = [
   },
   { id: 'aksml.tree.showError', title: 'Show Error', palette: false, menus: [onNode('error', '1_open@1')] },
   { id: 'aksml.tree.more', title: 'Show More', palette: false },
+  { id: 'aksml.tree.delete', title: 'Delete…', enablement: TRUSTED, palette: false },
   { id: 'aksml.tree.reveal', title: 'Reveal Endpoint in Tree…', enablement: TRUSTED },
   {
     id: 'aksml.configuration.validate',
@@ -255,4 +256,9 @@ export const COMMANDS: Contributions = {
     ...ENVIRONMENT_COMMANDS,
     ...WINDOW_COMMANDS,
   ],
+  points: {
+    keybindings: [
+      { command: 'aksml.tree.delete', key: 'delete', mac: 'cmd+backspace', when: `focusedView == ${TREE_VIEW}` },
+    ],
+  },
 };
