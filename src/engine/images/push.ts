@@ -23,7 +23,8 @@ export interface Attachment {
 
 /**
  * Brings an image into a repository: layers that are there, or can be taken over from another repository of the registry, are not sent.
- * The tag comes last; an image that was pushed half-way is not seen, and goes on from there the next time.
+ * The tag comes after all that it leads to; an image that was pushed half-way is not seen, and goes on from there the next time, as do
+ * attachments that are missing.
  * @throws AksmlError `registry.*`; `registry.notFound` when a layer is nowhere any more
  */
 export async function pushImage(
@@ -39,21 +40,27 @@ export async function pushImage(
   const { attachments = [], signal } = options;
   const aborting = signal === undefined ? {} : { signal };
   const { digest } = image.descriptor;
-  const looking = isThere(to, digest, signal);
+  const looking = isWhole(to, digest, attachments.length > 0, signal);
+  const ownPart = async (send: () => Promise<unknown>) => {
+    if (!(await looking)) await send();
+  };
   // Every way to the registry costs the same: what depends on nothing goes at once.
   const sending = together(
     looking,
     sendLayers(layers, to, options),
-    registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, isNew: true, ...aborting }),
-    inParallel(attachments, LAYERS_AT_ONCE, async (attachment) => {
-      const document = await sendAttachment(to, attachment, signal);
-      // Before what they are about, so that an image that is there has them all.
-      if (!(await looking)) await registry.putReferrer(repository, { ...document, subject: image.descriptor }, signal);
-    }),
+    ownPart(() =>
+      registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, isNew: true, ...aborting }),
+    ),
   );
   const [[reused, arrivals]] = await together(
     sending,
     registry.putManifest(repository, image.manifest, { tag, after: sending, ...aborting }),
+    inParallel(attachments, LAYERS_AT_ONCE, (attachment) =>
+      ownPart(async () => {
+        const referrer = { ...(await sendAttachment(to, attachment, signal)), subject: image.descriptor };
+        await registry.putReferrer(repository, referrer, { isFirst: true, ...aborting });
+      }),
+    ),
   );
   if (reused) return { reused, sentBytes: 0, reusedLayers: layers.length };
   const sent = arrivals.filter(({ arrival }) => arrival === 'sent');
@@ -104,12 +111,14 @@ async function sendAttachment(
   };
 }
 
-async function isThere({ registry, repository }: Place, digest: string, signal?: AbortSignal): Promise<boolean> {
+/** With what is attached to it: whoever was killed between the two pushes both again. */
+async function isWhole(to: Place, digest: string, isDescribed: boolean, signal?: AbortSignal): Promise<boolean> {
+  const { registry, repository } = to;
   try {
     await registry.getManifest(repository, digest, signal);
-    return true;
   } catch (error) {
     if (AksmlError.is(error, 'registry.notFound')) return false;
     throw error;
   }
+  return !isDescribed || (await registry.listReferrers(repository, digest, signal)).length > 0;
 }

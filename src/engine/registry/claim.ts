@@ -1,9 +1,15 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AksmlError } from '../../contract/error.ts';
-import { type Manifest, type ManifestOptions, MEDIA_TYPE, type Registry } from './registry.ts';
+import { type Descriptor, type Manifest, type ManifestOptions, MEDIA_TYPE, type Registry } from './registry.ts';
 
-type ClaimedRegistry = Pick<Registry, 'putBlob' | 'putManifest' | 'deleteManifest' | 'listTags'>;
+type ClaimedRegistry = Pick<Registry, 'putManifest' | 'deleteManifest' | 'listTags'>;
+
+interface ClaimOptions extends ManifestOptions {
+  readonly tag: string;
+  /** An empty document, which is in the repository. */
+  readonly empty: Descriptor;
+}
 
 const ARTIFACT = 'application/vnd.aksml.claim.v1';
 /** A writer's own tag beside the one that it wants. */
@@ -21,7 +27,7 @@ export async function putIfAbsent(
   registry: ClaimedRegistry,
   repository: string,
   manifest: Manifest,
-  options: ManifestOptions & { readonly tag: string },
+  options: ClaimOptions,
 ): Promise<boolean> {
   const { signal } = options;
   for (let attempt = 1; ; attempt += 1) {
@@ -36,12 +42,11 @@ async function tryOnce(
   registry: ClaimedRegistry,
   repository: string,
   manifest: Manifest,
-  { tag, after, signal }: ManifestOptions & { readonly tag: string },
+  { tag, after, empty, signal }: ClaimOptions,
 ): Promise<'won' | 'exists' | 'contended'> {
   const aborting = signal === undefined ? {} : { signal };
   const prefix = `${tag}.claim-`;
   const own = prefix + randomBytes(8).toString('hex');
-  const empty = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
   const claim = await registry.putManifest(repository, claimManifest(empty), { tag: own, ...aborting });
   try {
     const tags = await registry.listTags(repository, signal);

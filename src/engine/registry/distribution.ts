@@ -9,7 +9,7 @@ import { CLAIM_TAG, putIfAbsent } from './claim.ts';
 import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts';
 import { backOff } from './http.ts';
 import { checkDigest, isDigest, sha256 } from './reference.ts';
-import { listReferrers, putReferrer, type ReferrerPorts } from './referrers.ts';
+import { listReferrers, putReferrer, type ReferrerOptions, type ReferrerPorts } from './referrers.ts';
 import {
   type Arrival,
   type Descriptor,
@@ -199,15 +199,18 @@ export class DistributionRegistry implements Registry {
     const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
     const { tag, after, signal } = options;
     if (tag !== undefined && options.ifAbsent) {
-      const [isTaken] = await together(this.#hasTag(repository, tag, signal), this.#note(repository, signal));
+      const [isTaken, , empty] = await together(
+        this.#hasTag(repository, tag, signal),
+        this.#note(repository, signal),
+        this.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...optionalSignal(signal) }),
+      );
       if (isTaken) return { descriptor, written: false };
       const claimed = {
-        putBlob: this.putBlob.bind(this),
         putManifest: this.putManifest.bind(this),
         deleteManifest: this.deleteManifest.bind(this),
         listTags: this.#client.listTags.bind(this.#client),
       };
-      return { descriptor, written: await putIfAbsent(claimed, repository, manifest, { ...options, tag }) };
+      return { descriptor, written: await putIfAbsent(claimed, repository, manifest, { ...options, tag, empty }) };
     }
     if (tag !== undefined) await together(this.#note(repository, signal), after);
     else await after;
@@ -257,11 +260,11 @@ export class DistributionRegistry implements Registry {
     });
   }
 
-  async putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor> {
+  async putReferrer(repository: string, manifest: Manifest, options: ReferrerOptions = {}): Promise<Descriptor> {
     const { mediaType, artifactType } = manifest;
     const artifact = artifactType === undefined ? {} : { artifactType };
     const descriptor = { mediaType, ...describe(Buffer.from(JSON.stringify(manifest))), ...artifact };
-    await putReferrer(this.#referrerPorts(repository, signal), manifest, descriptor);
+    await putReferrer(this.#referrerPorts(repository, options.signal), manifest, descriptor, options);
     return descriptor;
   }
 

@@ -19,6 +19,7 @@ import {
 } from './layout-index.ts';
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
+import type { ReferrerOptions } from './referrers.ts';
 import type { Arrival, Descriptor, Manifest, ManifestOptions, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
 
@@ -164,7 +165,7 @@ class Layout implements Registry {
     }
   }
 
-  async putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor> {
+  async putReferrer(repository: string, manifest: Manifest, { signal }: ReferrerOptions = {}): Promise<Descriptor> {
     return (await this.putManifest(repository, manifest, signal === undefined ? {} : { signal })).descriptor;
   }
 

@@ -8,6 +8,12 @@ export interface ReferrerPorts {
   readonly failure: (response: Answer, doing: string) => Promise<Error>;
 }
 
+export interface ReferrerOptions {
+  /** Nothing refers to the subject yet. */
+  readonly isFirst?: boolean;
+  readonly signal?: AbortSignal;
+}
+
 interface ReferrerIndex {
   readonly schemaVersion: 2;
   readonly mediaType: typeof MEDIA_TYPE.index;
@@ -18,13 +24,18 @@ interface ReferrerIndex {
  * Stores a manifest that names its subject. A registry that knows referrers says so in its answer; for the others the list of a subject's
  * referrers is kept under a tag made of its digest (distribution specification, "Pushing Manifests with Subject").
  */
-export async function putReferrer(ports: ReferrerPorts, manifest: Manifest, descriptor: Descriptor): Promise<void> {
+export async function putReferrer(
+  ports: ReferrerPorts,
+  manifest: Manifest,
+  descriptor: Descriptor,
+  { isFirst = false }: ReferrerOptions = {},
+): Promise<void> {
   const response = await ports.put(descriptor.digest, manifest.mediaType, encode(manifest));
   if (!response.ok) throw await ports.failure(response, 'attaching');
   await response.body?.cancel();
   const { subject } = manifest;
   if (!subject || response.headers.get('oci-subject') !== null) return;
-  const known = await readIndex(ports, `manifests/${tagOf(subject.digest)}`);
+  const known = isFirst ? undefined : await readIndex(ports, `manifests/${tagOf(subject.digest)}`);
   if (known?.some(({ digest }) => digest === descriptor.digest)) return;
   const index: ReferrerIndex = {
     schemaVersion: 2,

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { ReferrerOptions } from './referrers.ts';
 
 /** A content descriptor of the OCI image specification. */
 export interface Descriptor {
@@ -103,7 +104,7 @@ export interface Registry {
     options: ManifestOptions,
   ): Promise<{ readonly descriptor: Descriptor; readonly written: boolean }>;
   /** Stores a manifest that names another as its subject, without a tag. */
-  putReferrer(repository: string, manifest: Manifest, signal?: AbortSignal): Promise<Descriptor>;
+  putReferrer(repository: string, manifest: Manifest, options?: ReferrerOptions): Promise<Descriptor>;
   /** What names the manifest of that digest as its subject. */
   listReferrers(repository: string, digest: string, signal?: AbortSignal): Promise<readonly Descriptor[]>;
   deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void>;
