@@ -89,7 +89,8 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     const other = await world.newWindow();
     await other.openView('AKS ML');
     await other.spoken(/^scorer, endpoint, Healthy/).waitFor();
-    await workbench.choose(spoken(/^scorer, endpoint/), 'Delete Endpoint…');
+    await spoken(/^scorer, endpoint/).click();
+    await workbench.page.keyboard.press('Delete');
     await workbench.answer('Delete the endpoint scorer?', 'Delete');
     await spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
     await other.spoken(/^scorer, endpoint/).waitFor({ state: 'detached' });
