@@ -231,7 +231,8 @@ suite('the deploy form', { skip: 'skip' in found ? found.skip : false }, () => {
   });
 
   test('a run is followed stage by stage, can be cancelled, and ends with what to do next', async () => {
-    const { wish, calls } = world();
+    const problems: Problem[] = [];
+    const { wish, calls } = world({}, problems);
     const form = await openForm(browser, wish);
     await form.page.getByRole('button', { name: 'Deploy', exact: true }).click();
     await until(() => calls.length === 1);
@@ -243,6 +244,10 @@ suite('the deploy form', { skip: 'skip' in found ? found.skip : false }, () => {
     form.server.notify('run', { ...RUNNING, status: 'done', endpoint: endpoint() });
     await form.page.getByText('it answers at http://127.0.0.1').waitFor();
     await form.page.getByRole('button', { name: 'Test' }).waitFor();
+    problems.push(EXISTS);
+    form.server.notify('changed', {});
+    await form.page.getByText('It is deployed. To deploy it again').waitFor();
+    assert.equal(await form.page.getByText(EXISTS.message).count(), 0);
     assert.deepEqual(form.complaints, []);
     await form.close();
   });

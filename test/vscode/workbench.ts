@@ -199,7 +199,13 @@ function workbenchOf(page: Page): Workbench {
       await page.keyboard.press('Enter');
     },
     async press(text, button) {
-      await notification(text).getByRole('button', { name: button }).click();
+      const target = notification(text).getByRole('button', { name: button });
+      await target.waitFor();
+      // A click is lost on a notification that slides away under it, to make room for the next.
+      await until(
+        async () => !(await target.isVisible()),
+        () => target.click({ timeout: 5_000 }).catch(() => undefined),
+      );
     },
     async answer(text, button) {
       const dialog = page.locator('.monaco-dialog-box').filter({ hasText: text });

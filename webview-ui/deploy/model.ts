@@ -173,6 +173,12 @@ export function problemsOf({ evaluation }: Pick<DeployState, 'evaluation'>): rea
   });
 }
 
+/** What stands against deploying once more is no more than that it has just been deployed. */
+export function isDeployed(state: Pick<DeployState, 'evaluation' | 'run'>): boolean {
+  const errors = problemsOf(state).filter(({ severity }) => severity === 'error');
+  return state.run?.status === 'done' && errors.length > 0 && errors.every(({ code }) => code === 'service.exists');
+}
+
 /** Those of one file, by the name that the wish gives it. */
 export function problemsOfFile(state: DeployState, file: ConfigurationFile): readonly Problem[] {
   const path = file === 'deploymentconfig' ? state.wish.deploymentConfigFile : state.wish.inferenceConfigFile;

@@ -5,13 +5,16 @@ import type { Problem } from '../../src/contract/problem.ts';
 import { Spinner } from '../components/icon.tsx';
 import { Banner, Problems } from '../components/parts.tsx';
 import { l10n } from '../host/l10n.ts';
-import { type DeployState, problemsOf } from './model.ts';
+import { type DeployState, isDeployed, problemsOf } from './model.ts';
 
 /** What would be done, and what speaks against it. */
 export function Plan({ state }: { readonly state: DeployState }): VNode {
   const { evaluation, isEvaluating } = state;
   const plan = evaluation?.plan;
-  const problems = problemsOf(state).map(inWordsOfTheForm);
+  const deployed = isDeployed(state);
+  const problems = problemsOf(state)
+    .filter(({ code }) => !deployed || code !== 'service.exists')
+    .map(inWordsOfTheForm);
   return (
     <div class="plan">
       <p class="muted plan-state" role="status">
@@ -19,6 +22,8 @@ export function Plan({ state }: { readonly state: DeployState }): VNode {
           <>
             <Spinner /> {l10n.t('Planning…')}
           </>
+        ) : deployed ? (
+          l10n.t('It is deployed. To deploy it again, check "Replace what … runs now".')
         ) : problems.some(({ severity }) => severity === 'error') ? (
           l10n.t('It cannot be deployed like this:')
         ) : (
