@@ -47,8 +47,10 @@ async function tryOnce(
   const aborting = signal === undefined ? {} : { signal };
   const prefix = `${tag}.claim-`;
   const own = prefix + randomBytes(8).toString('hex');
-  const claim = await registry.putManifest(repository, claimManifest(empty), { tag: own, ...aborting });
+  // Whoever is stopped waits for it: a claim that was sent, and not taken back, would cost the next one the tag.
+  const claim = await registry.putManifest(repository, claimManifest(empty), { tag: own });
   try {
+    signal?.throwIfAborted();
     const tags = await registry.listTags(repository, signal);
     if (tags.includes(tag)) return 'exists';
     if (tags.some((other) => other.startsWith(prefix) && other !== own)) return 'contended';
