@@ -3,7 +3,7 @@ import { holdFrontend, innerFrontend, publicFrontend } from './haproxy-frontends
 import {
   grpcPeer,
   lines,
-  mapPath,
+  lookupIn,
   NOSNIFF,
   peerNames,
   poolNames,
@@ -189,7 +189,7 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
 }
 
 function peerBackend({ folder, servers }: HaproxySettings, name: string): string {
-  const hop = `map_str(${mapPath(folder, 'hop')})`;
+  const hop = lookupIn(folder)('hop');
   const backend = lines`
     backend ${name} from passing
       retries 2

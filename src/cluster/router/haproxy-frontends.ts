@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { CERTIFICATE_LIST } from './certificates.ts';
-import { lines, type MapName, mapPath, NOSNIFF, PARTS, SOCKETS, TEXT } from './haproxy-names.ts';
+import { lines, lookupIn, NOSNIFF, PARTS, SOCKETS, TEXT } from './haproxy-names.ts';
 import {
   authentication,
   CLEAN_REQUEST,
@@ -32,7 +32,7 @@ const LOG_FORMAT = [
  */
 export function publicFrontend(settings: HaproxySettings): string {
   const { folder, address, port, tls } = settings;
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   return [
     'frontend public from front',
     LOG_FORMAT,
@@ -56,8 +56,7 @@ export function publicFrontend(settings: HaproxySettings): string {
       ${refuse(404, 'There is no such service here.')} unless { var(txn.entry) -m found }
       http-request set-var(txn.owner) var(txn.entry),field(2,|)
       http-request set-var(txn.limit) var(txn.entry),field(3,|)
-      http-request set-var(txn.target) var(txn.entry),field(4,|)`,
-    lines`
+      http-request set-var(txn.target) var(txn.entry),field(4,|)
       http-request set-var(txn.rest) path,field(6,/,0)`,
     CLEAN_REQUEST,
     restrictions(folder),
@@ -93,7 +92,7 @@ export function publicFrontend(settings: HaproxySettings): string {
  * what follows the secret: `x-aksml-hop: SECRET|ENDPOINT/VERSION`.
  */
 export function innerFrontend({ folder, address, hopPort }: HaproxySettings): string {
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   const secret = `req.fhdr(x-aksml-hop),field(1,|),${map('hop')}`;
   return [
     'frontend inner from front',

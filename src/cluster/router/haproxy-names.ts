@@ -26,6 +26,11 @@ export function mapPath(folder: string, name: MapName): string {
   return join(folder, 'maps', `${name}.map`);
 }
 
+/** The converter that looks a text up in a map. */
+export function lookupIn(folder: string): (name: MapName) => string {
+  return (name) => `map_str(${mapPath(folder, name)})`;
+}
+
 export const SOCKETS = {
   admin: 'admin.sock',
   master: 'master.sock',

@@ -1,13 +1,4 @@
-import {
-  BUFFERED_BODY,
-  lines,
-  type MapName,
-  mapPath,
-  NOSNIFF,
-  PARTS,
-  SLOWEST_REQUEST_S,
-  TEXT,
-} from './haproxy-names.ts';
+import { BUFFERED_BODY, lines, lookupIn, NOSNIFF, PARTS, SLOWEST_REQUEST_S, TEXT } from './haproxy-names.ts';
 
 /** Names of headers that ask for more than the usual. */
 const UNUSUAL =
@@ -21,7 +12,7 @@ const UNUSUAL =
  * which it gets a request, and the other version; of endpoints with tokens, from the sixth field on, whose they must be.
  */
 export function usualRequests(folder: string): string {
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   const usual = (auth: string, proof: string) =>
     `http-request allow if { var(txn.usual) -m beg ${auth} } !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} } ${proof}`;
   return lines`
@@ -95,7 +86,7 @@ export const NO_SUCH_VERSION = refuse(
 
 /** What an ACME server asks, over plain HTTP, to see whose a host's name is. */
 export function challenges(folder: string): string {
-  const answer = `path,field(4,/),map_str(${mapPath(folder, 'challenges')})`;
+  const answer = `path,field(4,/),${lookupIn(folder)('challenges')}`;
   return `  http-request return status 200 content-type text/plain lf-string "%[${answer}]" if { path_beg /.well-known/acme-challenge/ } { ${answer} -m found }`;
 }
 
@@ -104,7 +95,7 @@ export const REDIRECT =
 
 /** Addresses, rates, and browsers' questions before a request, for endpoints that have to do with them. */
 export function restrictions(folder: string): string {
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   return lines`
       http-request set-var(txn.blocks) var(txn.name),${map('addresses')} if { var(txn.flags) -m sub a }
       http-request lua.check_address if { var(txn.flags) -m sub a }
@@ -123,7 +114,7 @@ export function restrictions(folder: string): string {
 
 /** A token is looked at once, and then remembered until it ends. */
 export function authentication(folder: string): string {
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   const unauthorized = `http-request return status 401 ${TEXT} string "The key or token is missing or not valid. Send it as: Authorization: Bearer KEY-OR-TOKEN" ${NOSNIFF} hdr www-authenticate Bearer`;
   const forTokens = '{ var(txn.flags) -m beg t }';
   return lines`
@@ -151,7 +142,7 @@ export const SPLITTING = lines`
 
 /** What waits, is copied, or is too large for a buffer, goes by way of the activator. */
 export function holding(folder: string): string {
-  const map = (name: MapName) => `map_str(${mapPath(folder, name)})`;
+  const map = lookupIn(folder);
   return lines`
       http-request set-var(txn.reasons) str(body) if { req.fhdr(content-length) -m int gt ${BUFFERED_BODY} }
       http-request set-var(txn.reasons) str(body) if { req.hdr(transfer-encoding) -m found }

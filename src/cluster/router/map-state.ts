@@ -1,5 +1,5 @@
 import { mapCommands } from './haproxy-commands.ts';
-import { MAPS, type MapName } from './haproxy-names.ts';
+import { MAPS } from './haproxy-names.ts';
 import { type CommonEntries, commonEntries, endpointEntries, type MapEntries, type MapFacts } from './route-maps.ts';
 import type { RoutedEndpoint } from './routing-table.ts';
 
@@ -76,12 +76,13 @@ function closed(part: Part, backends: ReadonlySet<string>): Part {
     value.replace(/([^|:]+):([^|:]+):hot:/g, (target, backend: string, version: string) =>
       backends.has(backend) ? `${backend}:${version}:cold:` : target,
     );
-  const usual = (value: string) => cold(value) === value;
   const entries = new Map(
     [...part.entries].map(([name, map]) => {
-      if (name === 'usual') return [name, new Map([...map].filter(([, value]) => usual(value)))];
-      const concerned: readonly MapName[] = ['endpoints', 'versions'];
-      return [name, concerned.includes(name) ? new Map([...map].map(([key, value]) => [key, cold(value)])) : map];
+      const all = [...map];
+      // A usual request is for versions that have replicas.
+      if (name === 'usual') return [name, new Map(all.filter(([, value]) => cold(value) === value))];
+      const isConcerned = name === 'endpoints' || name === 'versions';
+      return [name, isConcerned ? new Map(all.map(([key, value]) => [key, cold(value)])) : map];
     }),
   );
   return { ...part, endpoint: undefined, entries };

@@ -26,9 +26,11 @@ const BACKSTOP_MS = 2500;
 export function endpointEntries(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): MapEntries {
   const { name, auth } = endpoint;
   const target = (version: RoutedVersion) => targetOf(version, backendOf(name, version.name));
-  const split = trafficSplit(endpoint).map(({ version, below }) => `${target(version)}|${below}`);
-  const head = [flagsOf(endpoint, split.length), ownerField(name), endpoint.maxBodyBytes];
-  const usual = usualEntry(endpoint, { backendOf, ownerField });
+  const parts = trafficSplit(endpoint);
+  const split = parts.map(({ version, below }) => `${target(version)}|${below}`);
+  const wishes = wishesOf(endpoint, parts.length);
+  const head = [flagsOf(endpoint, parts.length) + wishes, ownerField(name), endpoint.maxBodyBytes];
+  const usual = wishes === '' ? usualEntry(endpoint, parts, { backendOf, ownerField }) : undefined;
   return new Map<MapName, ReadonlyMap<string, string>>([
     [
       'usual',
@@ -98,22 +100,23 @@ function usualSecret(secret: string): string {
   return `${safe(secret)}~usual`;
 }
 
-/** What `usual` says of an endpoint, if its requests are usual ones: see `haproxy-rules.ts`. */
-function usualEntry(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): string | undefined {
-  const { name, auth, maxBodyBytes } = endpoint;
-  const split = trafficSplit(endpoint);
-  const isUsual = ({ version }: { version: RoutedVersion }) => isHot(version) && !version.ownServer;
-  if (wishesOf(endpoint) !== '' || split.length > 2 || !split.every(isUsual) || maxBodyBytes < BUFFERED_BODY)
-    return undefined;
+/** What `usual` says of an endpoint without wishes, if its requests are usual ones: see `haproxy-rules.ts`. */
+function usualEntry(
+  { name, auth, maxBodyBytes }: RoutedEndpoint,
+  parts: readonly TrafficPart[],
+  { backendOf, ownerField }: MapFacts,
+): string | undefined {
+  const isUsual = ({ version }: TrafficPart) => isHot(version) && !version.ownServer;
+  if (parts.length > 2 || !parts.every(isUsual) || maxBodyBytes < BUFFERED_BODY) return undefined;
   const owner = ownerField(name);
-  const [first, second] = split.map(({ version }) =>
+  const [first, second] = parts.map(({ version }) =>
     targetOf(version, owner === '-' ? backendOf(name, version.name) : owner),
   );
   return [
     AUTH_LETTER[auth.mode].toUpperCase(),
     name,
     first,
-    split[0]?.below,
+    parts[0]?.below,
     second ?? '',
     ...(auth.mode === 'token' ? [subjectOf(auth)] : []),
   ].join('|');
@@ -121,27 +124,31 @@ function usualEntry(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFact
 
 const AUTH_LETTER = { key: 'k', token: 't', none: 'n' } as const;
 
-/** `k` keys, `t` tokens, `n` no authentication; `s` split; `h` healthy; and what few endpoints want. */
-function flagsOf(endpoint: RoutedEndpoint, parts: number): string {
-  const { auth, versions } = endpoint;
-  return `${AUTH_LETTER[auth.mode]}${parts > 1 ? 's' : ''}${versions.some(isHot) ? 'h' : ''}${wishesOf(endpoint)}`;
+/** `k` keys, `t` tokens, `n` no authentication; `s` split; `h` healthy. */
+function flagsOf({ auth, versions }: RoutedEndpoint, parts: number): string {
+  return `${AUTH_LETTER[auth.mode]}${parts > 1 ? 's' : ''}${versions.some(isHot) ? 'h' : ''}`;
 }
 
-/** `c` CORS, `o` own routes, `y` sticky, `m` mirrored, `a` addresses, `r` rate. */
-function wishesOf(endpoint: RoutedEndpoint): string {
+/** What few endpoints want: `c` CORS, `o` own routes, `y` sticky, `m` mirrored, `a` addresses, `r` rate. */
+function wishesOf(endpoint: RoutedEndpoint, parts: number): string {
   const { versions, corsAllowedOrigins, sticky, mirror, allowedAddresses, requestsPerSecond } = endpoint;
   return [
     corsAllowedOrigins.length > 0 ? 'c' : '',
     versions.some(hasOwnRoutes) ? 'o' : '',
-    sticky && trafficSplit(endpoint).length > 1 ? 'y' : '',
+    sticky && parts > 1 ? 'y' : '',
     mirror ? 'm' : '',
     allowedAddresses ? 'a' : '',
     requestsPerSecond === undefined ? '' : 'r',
   ].join('');
 }
 
+interface TrafficPart {
+  readonly version: RoutedVersion;
+  readonly below: number;
+}
+
 /** The default version first, then all that have a share, each with the part of {@link PARTS} below which it gets a request. */
-function trafficSplit({ versions }: RoutedEndpoint): { readonly version: RoutedVersion; readonly below: number }[] {
+function trafficSplit({ versions }: RoutedEndpoint): TrafficPart[] {
   const shares = effectiveShares(versions);
   const inOrder = [...versions].sort((a, b) => Number(b.isDefault) - Number(a.isDefault));
   let sum = 0;
