@@ -27,6 +27,9 @@ export interface ComputeTargetRecord {
   readonly frontEnd?: FrontEndRecord;
 }
 
+/** Of one front end. */
+export const MOST_ROUTERS = 32;
+
 /** How the front end of a cluster is to be. */
 export interface FrontEndRecord {
   readonly service: FrontEndService;

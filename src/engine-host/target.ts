@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { ComputeTargetListing } from '../contract/compute-record.ts';
+import type { FrontEndWish } from '../contract/engine-api/resource-api.ts';
 import type { AttachPlanView, ParamsOf, TargetView, WorkspaceScope } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { ProgressEvent } from '../contract/event.ts';
@@ -112,11 +113,6 @@ function attachRequest(params: ParamsOf<'target.planAttach'>): AttachRequest {
     ...frontEndWish(params),
   };
 }
-
-type FrontEndWish = Pick<
-  ParamsOf<'target.update'>,
-  'serviceType' | 'loadBalancerType' | 'loadBalancerSubnet' | 'routers'
->;
 
 function frontEndWish({ serviceType, loadBalancerType, loadBalancerSubnet, routers }: FrontEndWish) {
   return {

@@ -1,7 +1,12 @@
 import { ROUTER_CPU } from '../cluster/manifests/router.ts';
 import type { ClusterSettings, FrontEndSettings } from '../cluster/manifests.ts';
 import { DEFAULT_ROUTER_SETTINGS } from '../cluster/router/router-settings.ts';
-import type { ComputeTargetRecord, FrontEndRecord, FrontEndService } from '../contract/compute-record.ts';
+import {
+  type ComputeTargetRecord,
+  type FrontEndRecord,
+  type FrontEndService,
+  MOST_ROUTERS,
+} from '../contract/compute-record.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { RouterScaleLimits } from '../serving/router-scale.ts';
 
@@ -16,7 +21,6 @@ export interface FrontEndRequest {
 }
 
 const DEFAULT_SERVICE: FrontEndService = { type: 'LoadBalancer', internal: false };
-const MOST_ROUTERS = 32;
 
 /** What is not said anew stays as it was. @throws AksmlError `frontEnd.invalid` */
 export function frontEndRecord(request: FrontEndRequest, known: FrontEndRecord | undefined): FrontEndRecord {

@@ -61,6 +61,7 @@ export const FRONT_END_WISH = {
   loadBalancerSubnet: v.optional(v.string()),
   routers: v.optional(v.number()),
 };
+export type FrontEndWish = v.InferOutput<v.ObjectSchema<typeof FRONT_END_WISH, undefined>>;
 
 const attachment = {
   name: v.string(),

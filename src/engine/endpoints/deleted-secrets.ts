@@ -35,8 +35,7 @@ export async function unrestorableVariables(
   versions: readonly VersionSpec[],
   signal?: AbortSignal,
 ): Promise<readonly string[]> {
-  const { environmentVariables } = await secretsToDelete(engine, endpoint, signal);
-  if (environmentVariables !== undefined) return [];
+  if (await engine.target.getSecretVariables(endpoint, signal).catch(() => undefined)) return [];
   const names = versions.map(async (version) => {
     const definition = await definitionOf(engine, endpoint.metadata.name, version).catch(() => undefined);
     return definition === undefined ? [] : unknownVariables(definition, engine.environment);

@@ -1,15 +1,13 @@
 import * as vscode from 'vscode';
-import type { FrontEndRecord } from '../../contract/compute-record.ts';
-import type { ParamsOf } from '../../contract/engine-api.ts';
+import { type FrontEndRecord, MOST_ROUTERS } from '../../contract/compute-record.ts';
+import type { FrontEndWish } from '../../contract/engine-api/resource-api.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
 import { type Cluster, clusterOf } from './cluster.ts';
 import { confirm, given } from './pick.ts';
 
 const t = vscode.l10n.t;
-const MOST_ROUTERS = 32;
 
-type Wish = Pick<ParamsOf<'target.update'>, 'serviceType' | 'loadBalancerType' | 'loadBalancerSubnet' | 'routers'>;
 type Way = 'public' | 'internal' | 'nodePort' | 'clusterIp' | 'routers';
 
 /** How callers reach what is deployed to a cluster, and how many routers take their requests. */
@@ -45,7 +43,7 @@ function wayOf(present: FrontEndRecord | undefined): Way {
   return type === 'NodePort' ? 'nodePort' : 'clusterIp';
 }
 
-async function wishFor(way: Way, title: string, present: FrontEndRecord | undefined): Promise<Wish> {
+async function wishFor(way: Way, title: string, present: FrontEndRecord | undefined): Promise<FrontEndWish> {
   switch (way) {
     case 'public':
       return { loadBalancerType: 'PublicIp' };
@@ -62,7 +60,7 @@ async function wishFor(way: Way, title: string, present: FrontEndRecord | undefi
   }
 }
 
-async function askSubnet(title: string, present: FrontEndRecord | undefined): Promise<Wish> {
+async function askSubnet(title: string, present: FrontEndRecord | undefined): Promise<FrontEndWish> {
   const prompt = t('On AKS: the subnet in which the load balancer has its address; empty for that of the nodes');
   const subnet = given(
     await vscode.window.showInputBox({ title, prompt, value: present?.service.subnet ?? '' }),
