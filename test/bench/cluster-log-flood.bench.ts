@@ -3,9 +3,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { workloadName } from '../../src/cluster/names.ts';
-import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
-import { must, withAttachedCluster } from './cluster-world.ts';
+import { deployService, withAttachedCluster } from './cluster-world.ts';
 
 /**
  * What it costs to follow a replica that writes ten megabytes a second: the memory of `aksml service get-logs -f` over time, with a reader
@@ -44,12 +42,9 @@ def run(data):
 `;
 
 await withAttachedCluster(async (world) => {
-  await writeClusterProject(world);
-  await world.write('source/score.py', SCRIPT);
-  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
-  await must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1');
+  const deployment = await deployService(world, NAME, SCRIPT);
   const ours = () => world.start('service', 'get-logs', '-n', NAME, '-f', '--num_lines', '10');
-  const theirs = () => world.startKubectl('logs', '-f', `deployment/${workloadName(NAME, NAME)}`, '--tail', '10');
+  const theirs = () => world.startKubectl('logs', '-f', deployment, '--tail', '10');
   console.table([
     { what: 'aksml, all is taken', ...(await follow(ours(), 0)) },
     { what: 'kubectl, all is taken', ...(await follow(theirs(), 0)) },

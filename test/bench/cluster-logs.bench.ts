@@ -1,8 +1,6 @@
 import { once } from 'node:events';
-import { workloadName } from '../../src/cluster/names.ts';
-import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
 import { eventually } from '../cluster/world.ts';
-import { median, must, withAttachedCluster } from './cluster-world.ts';
+import { deployService, median, withAttachedCluster } from './cluster-world.ts';
 
 /** How fast a log of one replica is followed: `aksml service get-logs -f` against `kubectl logs -f`. Target: at least 0.8 times. */
 const ROUNDS = 5;
@@ -24,11 +22,7 @@ def run(data):
 `;
 
 await withAttachedCluster(async (world) => {
-  await writeClusterProject(world);
-  await world.write('source/score.py', SCRIPT);
-  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
-  await must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1');
-  const deployment = `deployment/${workloadName(NAME, NAME)}`;
+  const deployment = await deployService(world, NAME, SCRIPT);
   await eventually('the log is whole', async () =>
     (await world.kubectl('logs', deployment, '--tail', '50')).includes(END),
   );

@@ -1,13 +1,13 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ENDPOINT_LABEL, workloadName } from '../../src/cluster/names.ts';
+import { ENDPOINT_LABEL } from '../../src/cluster/names.ts';
 import { openKube } from '../../src/kube/kube.ts';
 import { listWatch } from '../../src/kube/list-watch.ts';
 import { PODS } from '../../src/kube/resource.ts';
-import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
+import { DEPLOY_TO_CLUSTER } from '../cluster/project.ts';
 import type { ClusterWorld } from '../cluster/world.ts';
 import { ANSWER, outcomeOf } from '../local/world.ts';
-import { median, must, withAttachedCluster } from './cluster-world.ts';
+import { deployService, median, withAttachedCluster } from './cluster-world.ts';
 
 /**
  * From the command to the first answer of the new replica: `aksml model deploy` with one changed line of code against
@@ -21,9 +21,7 @@ const POLL_MS = 20;
 const PORT = 5001;
 
 await withAttachedCluster(async (world, attachSeconds) => {
-  await writeClusterProject(world);
-  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
-  await must(world, ...DEPLOY_TO_CLUSTER, '-n', NAME, '-m', 'weights:1');
+  const deployment = await deployService(world, NAME);
   const replicas = await watchReplicas(world);
   const redeploys: number[] = [];
   const pushes: number[] = [];
@@ -32,12 +30,8 @@ await withAttachedCluster(async (world, attachSeconds) => {
     const answer = round + 1;
     await world.write('source/score.py', ANSWER(answer));
     redeploys.push(await replicas.firstAnswerOfNew(answer, async () => pushes.push(await redeploy(world))));
-    restarts.push(
-      await replicas.firstAnswerOfNew(answer, () =>
-        world.kubectl('rollout', 'restart', `deployment/${workloadName(NAME, NAME)}`),
-      ),
-    );
-    await world.kubectl('rollout', 'status', `deployment/${workloadName(NAME, NAME)}`);
+    restarts.push(await replicas.firstAnswerOfNew(answer, () => world.kubectl('rollout', 'restart', deployment)));
+    await world.kubectl('rollout', 'status', deployment);
   }
   await replicas.close();
   console.table([

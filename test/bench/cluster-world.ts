@@ -1,5 +1,7 @@
 import { debianBaseImage } from '../../scripts/cluster/base-image.ts';
+import { workloadName } from '../../src/cluster/names.ts';
 import { openAttachWorld } from '../cluster/attached/attach-world.ts';
+import { DEPLOY_TO_CLUSTER, writeClusterProject } from '../cluster/project.ts';
 import { type ClusterWorld, testCluster } from '../cluster/world.ts';
 import type { Outcome } from '../local/world.ts';
 
@@ -27,6 +29,15 @@ export async function withAttachedCluster(
   } finally {
     for (const cleanup of cleanups) await cleanup();
   }
+}
+
+/** Deploys the project, with this script unless it is its own, as a service; the name of its Deployment for kubectl. */
+export async function deployService(world: ClusterWorld, name: string, script?: string): Promise<string> {
+  await writeClusterProject(world);
+  if (script !== undefined) await world.write('source/score.py', script);
+  await must(world, 'model', 'register', '-n', 'weights', '-p', 'model');
+  await must(world, ...DEPLOY_TO_CLUSTER, '-n', name, '-m', 'weights:1');
+  return `deployment/${workloadName(name, name)}`;
 }
 
 export async function must(world: ClusterWorld, ...args: readonly string[]): Promise<Outcome> {
