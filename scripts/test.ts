@@ -37,9 +37,12 @@ async function runOnCluster(cluster: ClusterForTests): Promise<void> {
   await Promise.all([runFiles(attached, 1), runFiles(beside, 1)]);
 }
 
+/** A file that leaves a child process behind when its clean-up fails would not end by itself, and hold up all others. */
+const END_WITH_LAST_TEST = '--test-force-exit';
+
 async function runFiles(files: readonly string[], concurrency: number): Promise<void> {
   if (files.length === 0) return;
-  const stream = run({ files: [...files], concurrency, timeout: 15 * 60_000 });
+  const stream = run({ files: [...files], concurrency, timeout: 15 * 60_000, execArgv: [END_WITH_LAST_TEST] });
   stream.on('test:pass', (event) => {
     if (event.details.type === 'suite') return;
     if (event.skip !== undefined || event.todo !== undefined) counts.skipped += 1;

@@ -35,8 +35,8 @@ else {
       const podman = await openPodman();
       const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
       t.after(async () => {
-        await podman.close();
         await running.stop();
+        await podman.close();
         await rm(folder, { recursive: true, force: true });
       });
       const base = await pushBaseImage(debian, new DistributionRegistry(running.host, { fetch }));

@@ -43,8 +43,8 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     if (podmanFound.skip === undefined) podman = await openPodman();
   });
   after(async () => {
-    await podman?.close();
     await running.stop();
+    await podman?.close();
   });
 
   const project = async (folder: string) => {

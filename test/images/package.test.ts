@@ -37,8 +37,8 @@ function packageSuite(registryCommand: string, baseImage: BaseImage): void {
     if (podmanFound.skip === undefined) podman = await openPodman();
   });
   after(async () => {
-    await podman?.close();
     await running.stop();
+    await podman?.close();
   });
 
   const makeWorld = (t: Parameters<typeof makePackageWorld>[0], homeName = 'home'): Promise<PackageWorld> =>

@@ -63,10 +63,24 @@ export async function openPodman(): Promise<Podman> {
       return { address: `http://127.0.0.1:${port}`, health };
     },
     close: async () => {
-      await run('rm', '--all', '--force', '--time', '0').catch(() => undefined);
-      await rm(folder, { recursive: true, force: true });
+      await removeContainers(run);
+      await rm(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     },
   };
+}
+
+/** A container that is about to end holds mounts in the storage for a moment, in which podman refuses to remove it. */
+async function removeContainers(run: Podman['run']): Promise<void> {
+  const deadline = Date.now() + START_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await run('rm', '--all', '--force', '--time', '0');
+      return;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+      await sleep(200);
+    }
+  }
 }
 
 async function answers(address: string): Promise<boolean> {
