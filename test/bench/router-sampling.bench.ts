@@ -11,6 +11,7 @@ import { haproxyProgram } from '../../scripts/haproxy.ts';
 import { LoadSampler } from '../../src/cluster/router/load-sampler.ts';
 import { RequestLog } from '../../src/cluster/router/request-log.ts';
 import type { RoutedEndpoint } from '../../src/cluster/router/routing-table.ts';
+import { keepTelling } from '../../src/cluster/router/telling.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter } from '../router/test-router.ts';
 import { generateLoad, type LoadResult } from './gateway/load.ts';
@@ -40,13 +41,14 @@ const test = await startRouter();
 const { router, settings } = test;
 const log = await RequestLog.listen(settings.logPort);
 const sampler = new LoadSampler(router, log);
-const telling = setInterval(() => void router.tellOf(log.nextShare()), 1000);
+const telling = new AbortController();
+void keepTelling(router, log, telling.signal, console.error);
 
 try {
   await router.configure({ endpoints: Array.from({ length: ENDPOINTS }, (_, index) => endpoint(index)), routers: [] });
   for (const inUse of IN_USE) await printCost(inUse);
 } finally {
-  clearInterval(telling);
+  telling.abort();
   await test.remove();
   log.close();
   replicas.kill();

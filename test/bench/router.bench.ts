@@ -14,6 +14,7 @@ import { ownerOf } from '../../src/cluster/router/owners.ts';
 import { RequestLog } from '../../src/cluster/router/request-log.ts';
 import type { Router } from '../../src/cluster/router/router.ts';
 import type { RoutedEndpoint, RouterPeer, RoutingTable } from '../../src/cluster/router/routing-table.ts';
+import { keepTelling } from '../../src/cluster/router/telling.ts';
 import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter, type TestRouter } from '../router/test-router.ts';
@@ -101,9 +102,10 @@ try {
 /** As an agent does: of so many requests as the rate allows. */
 async function tellAsAsked(router: Router, logPort: number): Promise<() => void> {
   const log = await RequestLog.listen(logPort);
-  const timer = setInterval(() => void router.tellOf(log.nextShare()), 1000);
+  const ending = new AbortController();
+  void keepTelling(router, log, ending.signal, console.error);
   return () => {
-    clearInterval(timer);
+    ending.abort();
     log.close();
   };
 }

@@ -19,9 +19,13 @@ test('what came of requests is told from HAProxy’s lines, and when there are m
   assert.deepEqual([outcome?.completed, outcome?.failed, outcome?.refused], [3, 2, 2]);
   assert.deepEqual(outcome?.latency, [0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1]);
   assert.equal(log.nextShare(), 1);
-  for (let each = 0; each < 2000; each += 1) log.count('b500-1 r.a 200 0 4 --');
+  const count = (lines: number) => Array.from({ length: lines }, () => log.count('b500-1 r.a 200 0 4 --'));
+  count(160);
   assert.equal(log.nextShare(), 0.25);
-  for (let each = 0; each < 500; each += 1) log.count('b500-1 r.a 200 0 4 --');
-  assert.equal(log.outcomes.get('b500-1')?.completed, 4000);
-  assert.equal(log.nextShare(), 0.25);
+  count(30);
+  assert.equal(log.outcomes.get('b500-1')?.completed, 280);
+  assert.equal(log.nextShare(), 0.25, 'as long as lines are neither too many nor few');
+  count(15);
+  assert.equal(log.nextShare(), 0.5);
+  assert.equal(log.nextShare(), 1);
 });

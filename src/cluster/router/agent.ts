@@ -15,6 +15,7 @@ import { RouterMetrics } from './router-metrics.ts';
 import type { RouterLoad, RoutingTable } from './routing-table.ts';
 import { type Saturation, SaturationProbe } from './saturation.ts';
 import { type RouterOrders, TableSource } from './table-source.ts';
+import { keepTelling } from './telling.ts';
 import { serveTokens } from './token-socket.ts';
 import { TokenVerifier } from './token-verifier.ts';
 
@@ -150,6 +151,7 @@ export class RouterAgent {
       secrets: () => this.#orders?.secrets.hop ?? [],
       metrics: this.#metrics,
     });
+    const failed = (error: unknown) => log({ level: 'warn', message: said(error) });
     await this.#router.start();
     void this.#verifier.prepare();
     const working = Promise.all([
@@ -157,6 +159,7 @@ export class RouterAgent {
       this.#obey(ending.signal),
       this.#sample(new LoadSampler(this.#router, requestLog), ending.signal),
       this.#heed(requestLog, ending.signal),
+      keepTelling(this.#router, requestLog, ending.signal, failed),
       this.#measure(new SaturationProbe(ports.http), ending.signal),
     ]);
     await Promise.race([working, untilAborted(signal)]);
@@ -220,9 +223,8 @@ export class RouterAgent {
     const { log } = this.#options;
     while (!signal.aborted) {
       await sleep(HEED_MS, undefined, { signal }).catch(() => undefined);
-      const records = requestLog.takeServers();
-      const told = this.#router.tellOf(requestLog.nextShare()).then(() => this.#router.shun(records));
-      await told.catch((error: unknown) => log({ level: 'warn', message: said(error) }));
+      const shunned = this.#router.shun(requestLog.takeServers());
+      await shunned.catch((error: unknown) => log({ level: 'warn', message: said(error) }));
     }
   }
 

@@ -18,8 +18,13 @@ export interface Outcome {
 
 /** Only the machine's own HAProxy reaches the port, so that lines of others are at worst wrong figures. */
 const HOST = '127.0.0.1';
-/** A second. */
-const MOST_LINES = 500;
+/** How often it is decided anew of how many requests to be told. Milliseconds. */
+export const TELLING_MS = 100;
+/** In that time. */
+const MOST_LINES = 50;
+/** The share is doubled below this, so that it does not go to and fro. */
+const FEW_LINES = 20;
+const SMALLEST_SHARE = 1 / 1024;
 const LINE = /^(\S+) (\S+) (-?\d+) (-?\d+) (-?\d+) (\S+)$/;
 
 /** Counts what HAProxy says of each request at its end: `BACKEND SERVER STATUS WAITED_MS TAKEN_MS ENDING`. */
@@ -70,13 +75,15 @@ export class RequestLog {
   }
 
   /**
-   * The part of all requests, more than 0 and at most 1, that HAProxy shall tell of for the next second, so that telling costs little however
-   * many there are. To be asked once a second; from then on a line stands for so many more.
+   * The part of all requests, a power of two and at most 1, that HAProxy shall tell of from now on, so that telling costs little however many
+   * there are. To be asked every {@link TELLING_MS}; from then on a line stands for so many more.
    */
   nextShare(): number {
-    const requests = this.#lines * this.#weight;
+    const lines = this.#lines;
     this.#lines = 0;
-    const share = requests <= MOST_LINES ? 1 : MOST_LINES / requests;
+    let share = 1 / this.#weight;
+    for (let told = lines; told > MOST_LINES && share > SMALLEST_SHARE; told /= 2) share /= 2;
+    if (lines < FEW_LINES) share = Math.min(1, 2 * share);
     this.#weight = 1 / share;
     return share;
   }
