@@ -22,6 +22,8 @@ export interface ComputeTarget {
    * @throws AksmlError `endpoint.conflict` | `endpoint.exists`
    */
   applyEndpoint(endpoint: Endpoint, secrets?: EndpointSecrets, signal?: AbortSignal): Promise<Endpoint>;
+  /** Whether whatever else has the endpoint's name is just going. Absent where a name cannot be had twice. */
+  isNameBeingFreed?(endpoint: Endpoint, signal?: AbortSignal): Promise<boolean>;
   /**
    * Returns once nothing of it is left. With `namespace`: the endpoint of that namespace and no other of its name.
    * @throws AksmlError `service.notFound`
@@ -29,10 +31,10 @@ export interface ComputeTarget {
   deleteEndpoint(name: string, signal?: AbortSignal, namespace?: string): Promise<void>;
   /**
    * The present state first, then every change; ends only with the signal or an error. `onInterruption` is told why changes do not arrive at
-   * present, and undefined once they do again.
+   * present, and undefined once they do again. With `namespace`: what is there and nowhere else.
    */
   watchEndpoints(
-    filter: { readonly name?: string },
+    filter: { readonly name?: string; readonly namespace?: string },
     signal: AbortSignal,
     onInterruption?: (cause: AksmlError | undefined) => void,
   ): AsyncIterable<EndpointChange>;

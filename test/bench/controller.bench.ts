@@ -36,6 +36,12 @@ const CHANGES = 300;
 const NAMESPACE = 'default';
 const OPTIONS = { fieldManager: 'bench' };
 const SETTLE_MS = 60 * 60_000;
+const TELL_MS = 10_000;
+
+/** On stderr: a run takes minutes. */
+function tell(what: string): void {
+  console.error(`${performance.now().toFixed(0).padStart(7)} ms  ${what}`);
+}
 
 async function bench(): Promise<void> {
   const [kwok = '', ...stages] = await buildKwok(openPlace());
@@ -55,12 +61,10 @@ async function bench(): Promise<void> {
     onChange: (change) => change.type !== 'deleted' && toldEndpoints.told(change.object),
   });
   const deployments = new Watched<Deployment>();
-  const watching = [
-    endpoints.run(ending.signal),
-    new Informer(kube, DEPLOYMENTS, {
-      onChange: (change) => change.type !== 'deleted' && deployments.told(change.object),
-    }).run(ending.signal),
-  ];
+  const made = new Informer<Deployment>(kube, DEPLOYMENTS, {
+    onChange: (change) => change.type !== 'deleted' && deployments.told(change.object),
+  });
+  const watching = [endpoints.run(ending.signal), made.run(ending.signal)];
   t.after(async () => {
     ending.abort();
     await Promise.all(watching);
@@ -70,12 +74,20 @@ async function bench(): Promise<void> {
   const first = await startController(plane.kubeconfig);
   const created = performance.now();
   await inParallel(COUNT, 16, (index) => kube.create(ENDPOINTS, endpoint(index), OPTIONS));
+  tell(`${COUNT} endpoints are created`);
   const healthy = () => [...endpoints.list()].filter(({ status }) => status?.state === 'Healthy').length;
+  const replicas = () => [...made.list()].reduce((sum, { status }) => sum + (status?.readyReplicas ?? 0), 0);
+  const telling = setInterval(
+    () => tell(`${healthy()} endpoints healthy, ${made.size} deployments, ${replicas()} replicas ready`),
+    TELL_MS,
+  );
   await eventually('all are healthy', async () => healthy() === COUNT, {
     timeoutMs: SETTLE_MS,
     describe: async () => healthy(),
   });
+  clearInterval(telling);
   const filled = (performance.now() - created) / 1000;
+  tell('all are healthy');
   await idle(first.port);
   const memory = await memoryOf(first.child);
 
@@ -84,11 +96,13 @@ async function bench(): Promise<void> {
   const reconciled: number[] = [];
   for (let round = 0; round < CHANGES; round += 1) {
     const index = (round * 7) % COUNT;
+    if (round % 50 === 0) tell(`change ${round} of ${CHANGES}`);
     const change = await changeOne(index, REPLICAS + 1 + Math.floor(round / COUNT));
     told.push(change.told);
     reconciled.push(change.reconciled);
   }
 
+  tell('the controller is killed');
   first.child.kill('SIGKILL');
   await once(first.child, 'exit');
   const missed = COUNT - 1;

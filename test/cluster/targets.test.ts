@@ -12,7 +12,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import type { KubeObject } from '../../src/kube/object.ts';
 import { type ControllerRevision, ENDPOINTS, type Secret } from '../../src/kube/resource.ts';
 import { endpoint, openTargetWorld, version } from './target-world.ts';
-import { openClusterWorld, testCluster } from './world.ts';
+import { eventually, openClusterWorld, testCluster } from './world.ts';
 
 const cluster = await testCluster();
 if ('skip' in cluster) test('compute targets on a cluster', { skip: cluster.skip }, () => {});
@@ -159,6 +159,37 @@ function suite(cluster: Cluster): void {
       told.map(({ type }) => type).filter((type, index, all) => type !== all[index - 1]),
       ['present', 'synced', 'changed', 'deleted'],
     );
+  });
+
+  test('a name is being freed from when the namespace of whoever has it is deleted, and may be had anew at once', async (t) => {
+    const [going, world] = [await openClusterWorld(t, cluster), await openClusterWorld(t, cluster)];
+    const { kube, target: former } = await openTargetWorld(t, going);
+    const { target } = await openTargetWorld(t, world);
+    const name = uniqueName();
+    const { namespace = '' } = (await former.applyEndpoint(endpoint(name, { tags: { of: 'old' } }))).metadata;
+    await assert.rejects(target.applyEndpoint(endpoint(name)), isCode('endpoint.exists'));
+    const held = (finalizers: readonly string[] | null) =>
+      kube.patch(ENDPOINTS, { name, namespace }, { metadata: { finalizers } }, { fieldManager: 'test' });
+    await held(['aksml.dev/test']);
+    assert.equal(await target.isNameBeingFreed?.(endpoint(name)), false);
+    await world.kubectl('delete', 'namespace', namespace, '--wait=false');
+    assert.equal(await target.isNameBeingFreed?.(endpoint(name)), true);
+
+    const made = await target.applyEndpoint(endpoint(name, { tags: { of: 'new' } }));
+    assert.equal(made.metadata.namespace, world.namespace);
+    const leave = new AbortController();
+    const told: (string | undefined)[] = [];
+    for await (const change of target.watchEndpoints({ name }, leave.signal)) {
+      told.push('endpoint' in change ? change.endpoint.spec.tags['of'] : change.type);
+      if (change.type === 'synced') {
+        await held(null);
+        await eventually('the old one is gone', async () => !(await kube.find(ENDPOINTS, { name, namespace })));
+        await target.applyEndpoint({ ...made, spec: { ...made.spec, tags: { of: 'last' } } });
+      }
+      if (told.at(-1) === 'last') leave.abort();
+    }
+    assert.deepEqual(told, ['new', 'synced', 'last']);
+    await target.deleteEndpoint(name);
   });
 
   test('secrets are in Secrets that go with the endpoint, and given keys replace only themselves', async (t) => {

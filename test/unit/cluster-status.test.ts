@@ -287,11 +287,22 @@ test('deletion, a taken name and an obstacle are told as states and conditions',
   const now = new Date(NOW);
   const metadata = { ...clusterEndpoint().metadata, deletionTimestamp: '2026-01-01T00:00:00Z' };
   assert.equal(deriveStatus({ endpoint: clusterEndpoint({}, { metadata }), versions: [], now }).state, 'Deleting');
-  const taken = deriveStatus({ endpoint: clusterEndpoint(), versions: [], nameTakenBy: 'other/web', now });
-  assert.deepEqual(
-    [taken.state, taken.conditions?.find(({ type }) => type === 'NameConflict')?.status],
-    ['Failed', 'True'],
-  );
+  for (const [deletionTimestamp, state] of [
+    [undefined, 'Failed'],
+    ['2026-01-01T00:00:00Z', 'Transitioning'],
+  ] as const) {
+    const other = {
+      name: 'web',
+      namespace: 'other',
+      ...(deletionTimestamp === undefined ? {} : { deletionTimestamp }),
+    };
+    const nameTakenBy = clusterEndpoint({}, { metadata: other });
+    const taken = deriveStatus({ endpoint: clusterEndpoint(), versions: [], nameTakenBy, now });
+    const conflict = taken.conditions?.find(({ type }) => type === 'NameConflict');
+    assert.deepEqual([taken.state, taken.error?.message], [state, state === 'Failed' ? conflict?.message : undefined]);
+    assert.match(conflict?.message ?? '', /taken in this cluster by other\/web/);
+    assert.equal(conflict?.status, 'True');
+  }
   const versions = [deriveVersion(facts([clusterPod('a', 'new', { ready: true })]))];
   const obstacle = { reason: 'Forbidden', message: 'may not' };
   const hindered = deriveStatus({ endpoint: clusterEndpoint(), versions, obstacle, now });

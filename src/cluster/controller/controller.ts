@@ -220,6 +220,7 @@ export class Controller {
     const { object } = change;
     const key = keyOf(object.metadata);
     this.#publisher.changed(key);
+    if (object.metadata.deletionTimestamp !== undefined) this.#lookAtNamesakes(object);
     if (change.type !== 'deleted') {
       this.#lookAt(object);
       return;
@@ -230,8 +231,12 @@ export class Controller {
     for (const pod of this.#cache.belongingTo(PODS, object.metadata.namespace ?? '', object.metadata.name)) {
       this.#diagnosis.forget(pod.metadata.uid ?? '');
     }
-    // Whoever waited for the name may have it now.
-    for (const other of this.#cache.named(object.metadata.name)) this.#queue?.add(keyOf(other.metadata));
+    this.#lookAtNamesakes(object);
+  }
+
+  /** Whoever waits for its name has it now, or is told that it will. */
+  #lookAtNamesakes({ metadata: { name, uid } }: StoredEndpoint): void {
+    for (const { metadata } of this.#cache.named(name)) if (metadata.uid !== uid) this.#queue?.add(keyOf(metadata));
   }
 
   #onStatus(endpoint: StoredEndpoint, status: EndpointStatus): void {

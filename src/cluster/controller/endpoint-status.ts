@@ -5,6 +5,7 @@ import type {
   RolloutStatus,
   VersionStatus,
 } from '../../contract/endpoint.ts';
+import { keyOf } from '../../kube/object.ts';
 import type { StoredEndpoint } from '../../kube/resource.ts';
 import { NO_EVIDENCE, nextRollout, presentTraffic, type RolloutEvidence } from '../../serving/rollout.ts';
 import { endpointState } from '../../serving/status.ts';
@@ -21,8 +22,8 @@ export interface Obstacle {
 export interface EndpointFacts {
   readonly endpoint: StoredEndpoint;
   readonly versions: readonly DerivedVersion[];
-  /** `namespace/name` of the endpoint that had the name first. */
-  readonly nameTakenBy?: string;
+  /** The endpoint that had the name first. */
+  readonly nameTakenBy?: StoredEndpoint;
   readonly obstacle?: Obstacle;
   /** What was seen of a version's requests since the step that its status says. */
   readonly evidence?: (version: string) => RolloutEvidence;
@@ -63,16 +64,17 @@ class StatusOf {
     });
   }
 
-  nameTaken(by: string): EndpointStatus {
+  nameTaken({ metadata: by }: StoredEndpoint): EndpointStatus {
     const { name } = this.#endpoint.metadata;
-    const message = `The name ${name} is taken in this cluster by ${by}, which was there first.`;
+    const isGoing = by.deletionTimestamp !== undefined;
+    const message = isGoing
+      ? `The name ${name} is taken in this cluster by ${keyOf(by)} until that is deleted, which is under way.`
+      : `The name ${name} is taken in this cluster by ${keyOf(by)}, which was there first.`;
+    const remedy = 'An endpoint name is one per cluster: choose another, or delete the other endpoint.';
     return this.#finish({
-      state: 'Failed',
-      error: {
-        code: 'InvalidDeploymentSpec',
-        message,
-        remedy: 'An endpoint name is one per cluster: choose another, or delete the other endpoint.',
-      },
+      ...(isGoing
+        ? { state: 'Transitioning' }
+        : { state: 'Failed', error: { code: 'InvalidDeploymentSpec', message, remedy } }),
       versions: [],
       conditions: [
         this.#condition('Ready', 'False', 'NameConflict', message),

@@ -74,7 +74,7 @@ export class Reconciler {
     if (endpoint === undefined || !cache.serves(endpoint.metadata.namespace)) return undefined;
     const winner = cache.holderOfName(endpoint.metadata.name) ?? endpoint;
     if (endpoint.metadata.deletionTimestamp !== undefined || winner !== endpoint) {
-      const nameTakenBy = winner === endpoint ? {} : { nameTakenBy: keyOf(winner.metadata) };
+      const nameTakenBy = winner === endpoint ? {} : { nameTakenBy: winner };
       await this.#writeStatus(endpoint, deriveStatus({ endpoint, versions: [], ...nameTakenBy, now: clock() }), signal);
       return undefined;
     }

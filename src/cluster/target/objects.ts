@@ -4,6 +4,7 @@ import { ApiRefusal } from '../../kube/failure.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { ENDPOINTS, NAMESPACES, type StoredEndpoint } from '../../kube/resource.ts';
+import { inPrecedence } from './namesakes.ts';
 import { adoptFields, FIELD_MANAGER } from './ownership.ts';
 
 /**
@@ -30,11 +31,19 @@ export class EndpointObjects {
   async find(name: string, signal?: AbortSignal, namespace?: string): Promise<StoredEndpoint | undefined> {
     const found = await this.#list({ fieldSelector: `metadata.name=${name}` }, signal);
     if (namespace !== undefined) return found.find(({ metadata }) => metadata.namespace === namespace);
-    const own = found.find(({ metadata }) => metadata.namespace === this.#namespace);
-    if (own) return own;
-    const oldestFirst = [...found].sort((a, b) => (created(a) < created(b) ? -1 : 1));
-    for (const candidate of oldestFirst) if (!(await this.#isGoing(candidate, signal))) return candidate;
+    for (const candidate of inPrecedence(found, this.#namespace)) {
+      const isOwn = candidate.metadata.namespace === this.#namespace;
+      if (isOwn || !(await this.#isGoing(candidate, signal))) return candidate;
+    }
     return undefined;
+  }
+
+  /** Whether every other endpoint of its name is going. */
+  async isNameBeingFreed({ metadata: { name, uid } }: Endpoint, signal?: AbortSignal): Promise<boolean> {
+    const others = (await this.#list({ fieldSelector: `metadata.name=${name}` }, signal)).filter(
+      ({ metadata }) => metadata.uid !== uid && metadata.deletionTimestamp === undefined,
+    );
+    return (await Promise.all(others.map((other) => this.#isGoing(other, signal)))).every(Boolean);
   }
 
   /** With its namespace, which may take a while to take along what is in it. */
@@ -175,10 +184,6 @@ export function published({ apiVersion, kind, metadata, spec, status }: StoredEn
 /** Changes with what people write, and not with the status, which the controller writes at any time. */
 export function versionOf({ uid, generation }: KubeObject['metadata']): string {
   return `${uid ?? ''}/${generation ?? 0}`;
-}
-
-function created({ metadata }: StoredEndpoint): string {
-  return metadata.creationTimestamp ?? '';
 }
 
 /** `conflict with "argocd-controller" using aksml.dev/v1: .spec.versions`, in the words of the API server. */

@@ -22,6 +22,7 @@ import { wrongAuth } from '../../serving/wrong-auth.ts';
 import { specRevision } from '../controller/objects.ts';
 import { ENDPOINT_LABEL } from '../names.ts';
 import { readEndpointLogs } from './logs.ts';
+import { Namesakes } from './namesakes.ts';
 import { EndpointObjects, exists, published, versionOf } from './objects.ts';
 import { FIELD_MANAGER } from './ownership.ts';
 import { type PullCredentialSource, withPullSecret } from './pull-secret.ts';
@@ -93,6 +94,10 @@ class ClusterTarget implements ComputeTarget {
       : await this.#objects.create(asNew(wanted, namespace), signal);
     await this.#secrets.settle(stored, current, signal);
     return published(stored);
+  }
+
+  isNameBeingFreed(endpoint: Endpoint, signal?: AbortSignal): Promise<boolean> {
+    return this.#objects.isNameBeingFreed(endpoint, signal);
   }
 
   /** What the change was made from: if that is old, the API server says so. Secrets are for what is there now alone. */
@@ -182,12 +187,13 @@ class ClusterTarget implements ComputeTarget {
   }
 
   async *watchEndpoints(
-    filter: { readonly name?: string },
+    filter: { readonly name?: string; readonly namespace?: string },
     signal: AbortSignal,
     onInterruption: (cause: AksmlError | undefined) => void = () => undefined,
   ): AsyncGenerator<EndpointChange, void, undefined> {
     const watched = new WatchedEndpoints();
-    const namespace = await this.#objects.scope(signal);
+    const namesakes = new Namesakes<StoredEndpoint>(this.record.namespace);
+    const namespace = filter.namespace ?? (await this.#objects.scope(signal));
     const query = {
       ...(namespace === undefined ? {} : { namespace }),
       ...(filter.name === undefined ? {} : { fieldSelector: `metadata.name=${filter.name}` }),
@@ -195,14 +201,17 @@ class ClusterTarget implements ComputeTarget {
     for await (const event of listWatch(this.#kube, ENDPOINTS, query, signal)) {
       switch (event.type) {
         case 'listed':
-          yield* watched.listed(event.objects.map(published));
+          yield* watched.listed(namesakes.listed(event.objects).map(published));
           break;
         case 'changed':
-          yield* watched.take({ type: 'changed', endpoint: published(event.object) });
+          yield* watched.take({ type: 'changed', endpoint: published(namesakes.changed(event.object)) });
           break;
-        case 'deleted':
-          yield* watched.take({ type: 'deleted', name: event.object.metadata.name });
+        case 'deleted': {
+          const left = namesakes.deleted(event.object);
+          if (left) yield* watched.take({ type: 'changed', endpoint: published(left) });
+          else yield* watched.take({ type: 'deleted', name: event.object.metadata.name });
           break;
+        }
         case 'interrupted':
           throwUnlessPassing(event.error);
           if (AksmlError.is(event.error)) onInterruption(event.error);

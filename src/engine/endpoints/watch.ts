@@ -1,4 +1,5 @@
-import type { Cause, Endpoint, VersionStatus } from '../../contract/endpoint.ts';
+import type { EndpointChange } from '../../contract/compute-target.ts';
+import type { Cause, Endpoint, EndpointState, VersionStatus } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine } from '../engine.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -25,7 +26,7 @@ export async function waitUntilHealthy(
       const endpoint = await follow(engine, wanted, versionName, options, signal, () => {
         heard = performance.now();
       });
-      const status = versionStatus(endpoint, versionName);
+      const status = endpoint.status?.versions.find((version) => version.name === versionName);
       const replicas = status?.availableReplicas ?? 0;
       return {
         value: endpoint,
@@ -46,37 +47,68 @@ async function follow(
   signal: AbortSignal,
   onChange: () => void,
 ): Promise<Endpoint> {
-  const name = wanted.metadata.name;
+  const { name, namespace } = wanted.metadata;
+  const filter = { name, ...(namespace === undefined ? {} : { namespace }) };
   let told = '';
-  for await (const change of engine.target.watchEndpoints({ name }, signal, interruptionTeller(options))) {
+  for await (const change of engine.target.watchEndpoints(filter, signal, interruptionTeller(options))) {
     onChange();
-    if (change.type === 'deleted' && change.name === name) {
-      throw new AksmlError('deployment.deleted', `${name} was deleted while it was being deployed.`, { subject: name });
+    const { state, end } = judge(change, wanted, versionName);
+    if (state !== undefined && state.detail !== told) {
+      options.onProgress?.({ type: 'state', endpoint: name, ...state });
+      told = state.detail;
     }
-    if (change.type !== 'present' && change.type !== 'changed') continue;
-    const { endpoint } = change;
-    if (
-      endpoint.metadata.name !== name ||
-      (endpoint.status?.observedGeneration ?? 0) < (wanted.metadata.generation ?? 0)
-    )
+    if (AksmlError.is(end, NAME_TAKEN) && (await engine.target.isNameBeingFreed?.(wanted, signal))) {
+      const message = `${end.message} That one is going: this waits for its end.`;
+      if (told !== message) {
+        options.onProgress?.({ type: 'problem', problem: { severity: 'notice', code: end.code, message } });
+      }
+      told = message;
       continue;
-    const status = versionStatus(endpoint, versionName);
-    if (status === undefined) continue;
-    const state = describe(status);
-    if (state !== told) options.onProgress?.({ type: 'state', endpoint: name, state: status.state, detail: state });
-    told = state;
-    const image = endpoint.spec.versions.find((version) => version.name === versionName)?.image;
-    if (image !== wantedImage(wanted, versionName)) {
-      throw new AksmlError('deployment.superseded', `Another deploy of ${name} has replaced this one.`, {
-        subject: name,
-        remedy: `See "aksml service history -n ${name}".`,
-      });
     }
-    if (status.state === 'Healthy' && status.servingImage === image) return endpoint;
-    if (status.error && (status.state === 'Failed' || status.state === 'Unhealthy'))
-      throw failure(name, status, status.error);
+    if (AksmlError.is(end)) throw end;
+    if (end !== undefined) return end;
   }
   throw AksmlError.cancelled(`Waiting for ${name}`);
+}
+
+const NAME_TAKEN = 'endpoint.nameTaken';
+
+/** What a change means to whoever waits for `wanted`. */
+export interface Judgement {
+  /** How it stands. */
+  readonly state?: { readonly state: EndpointState; readonly detail: string };
+  /** What the wait ends with: the endpoint, which serves what was wanted, or why it never will. */
+  readonly end?: Endpoint | AksmlError;
+}
+
+/** `change` is of the very endpoint that is waited for, or of one that has taken its place. Pure. */
+export function judge(change: EndpointChange, wanted: Endpoint, versionName: string): Judgement {
+  const { name, generation = 0 } = wanted.metadata;
+  if (change.type === 'deleted') {
+    const message = `${name} was deleted while it was being deployed.`;
+    return { end: new AksmlError('deployment.deleted', message, { subject: name }) };
+  }
+  if (change.type === 'synced') return {};
+  const { endpoint } = change;
+  if ((endpoint.status?.observedGeneration ?? 0) < generation) return {};
+  const image = imageOf(endpoint, versionName);
+  if (image !== imageOf(wanted, versionName)) return { end: superseded(name) };
+  const status = endpoint.status?.versions.find((version) => version.name === versionName);
+  if (status === undefined) return withoutVersion(endpoint);
+  const state = { state: status.state, detail: describe(status) };
+  if (status.state === 'Healthy' && status.servingImage === image) return { state, end: endpoint };
+  const isBroken = status.state === 'Failed' || status.state === 'Unhealthy';
+  return status.error && isBroken ? { state, end: failure(name, status, status.error) } : { state };
+}
+
+/** Nothing is made of an endpoint whose name another one has. */
+function withoutVersion({ metadata: { name }, status }: Endpoint): Judgement {
+  const conflict = status?.conditions?.find((condition) => condition.type === 'NameConflict');
+  if (status === undefined || conflict?.status !== 'True') return {};
+  const state = { state: status.state, detail: conflict.message };
+  if (status.error === undefined) return { state };
+  const { message, remedy } = status.error;
+  return { end: new AksmlError(NAME_TAKEN, message, { subject: name, ...(remedy === undefined ? {} : { remedy }) }) };
 }
 
 /** What the replicas print from now on. It is an extra: the wait goes by the state alone. */
@@ -98,11 +130,14 @@ async function streamLog(
   }
 }
 
-function versionStatus(endpoint: Endpoint, versionName: string): VersionStatus | undefined {
-  return endpoint.status?.versions.find((version) => version.name === versionName);
+function superseded(name: string): AksmlError {
+  return new AksmlError('deployment.superseded', `Another deploy of ${name} has replaced this one.`, {
+    subject: name,
+    remedy: `See "aksml service history -n ${name}".`,
+  });
 }
 
-function wantedImage(endpoint: Endpoint, versionName: string): string | undefined {
+function imageOf(endpoint: Endpoint, versionName: string): string | undefined {
   return endpoint.spec.versions.find((version) => version.name === versionName)?.image;
 }
 
