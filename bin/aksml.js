@@ -6,6 +6,4 @@ if (major < 22 || (major === 22 && minor < 19)) {
   );
   process.exit(2);
 }
-const { enableCompileCache } = await import('node:module');
-enableCompileCache();
-await import('../dist/cli.js');
+require('../dist/launch.cjs');

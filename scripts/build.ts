@@ -9,15 +9,55 @@ import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
 const root = join(import.meta.dirname, '..');
 
 /**
- * Bundles everything that is shipped into `dist/`, with the licences of what others wrote. Shared code is split off, so that each command
- * loads only what it needs.
+ * Bundles everything that is shipped into `dist/`, with the licences of what others wrote.
  * Chunks of earlier builds stay, because a running process may still load them; the build script itself begins with an empty folder.
  */
 export async function buildAll(folder = join(root, 'dist')): Promise<readonly BundledPackage[]> {
+  const command = await buildCommand(folder);
+  const programs = await buildPrograms(folder);
+  const forms = await buildForms(join(folder, 'webview'));
+  const cluster = await buildCluster(folder);
+  const extension = await buildExtension(folder);
+  const packages = await bundledPackages([command, programs, forms, cluster, ...extension], root);
+  await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
+  return packages;
+}
+
+/**
+ * The command line: one script, of which only those parts run that a command needs, and what starts it. Node takes several times as long
+ * to find and load a hundred files, and ES modules all the more.
+ */
+async function buildCommand(folder: string): Promise<Metafile> {
+  const { metafile } = await build({
+    absWorkingDir: root,
+    entryPoints: { cli: 'src/cli/main.ts', launch: 'src/launch/main.ts' },
+    outdir: folder,
+    outExtension: { '.js': '.cjs' },
+    metafile: true,
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node22',
+    minify: true,
+    sourcemap: false,
+    legalComments: 'linked',
+    // It is no module to Node, which then knows no `import()` in it.
+    supported: { 'dynamic-import': false },
+    define: {
+      AKSML_VERSION: JSON.stringify(packageJson.version),
+      'import.meta.url': '__moduleUrl',
+      'import.meta.dirname': '__dirname',
+    },
+    banner: { js: 'const __moduleUrl = require("node:url").pathToFileURL(__filename).href;' },
+  });
+  return metafile;
+}
+
+/** What goes on beside a command or a window. Shared code is split off. */
+async function buildPrograms(folder: string): Promise<Metafile> {
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: {
-      cli: 'src/cli/main.ts',
       'engine-host': 'src/engine-host/main.ts',
       supervisor: 'src/local/supervisor-main.ts',
       gateway: 'src/local/gateway-main.ts',
@@ -39,12 +79,7 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
-  const forms = await buildForms(join(folder, 'webview'));
-  const cluster = await buildCluster(folder);
-  const extension = await buildExtension(folder);
-  const packages = await bundledPackages([metafile, forms, cluster, ...extension], root);
-  await writeFile(join(folder, 'THIRD-PARTY-NOTICES.txt'), noticesOf(packages));
-  return packages;
+  return metafile;
 }
 
 /** What runs in a cluster: a file each, which their image has beside Node. */

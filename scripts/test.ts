@@ -13,6 +13,8 @@ const patterns = process.argv.slice(2);
 const files = (await Array.fromAsync(glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts']))).sort();
 const onCluster = files.filter((file) => file.startsWith('test/cluster/'));
 const others = files.filter((file) => !onCluster.includes(file));
+/** A file that leaves a child process behind when its clean-up fails would not end by itself, and hold up all others. */
+const END_WITH_LAST_TEST = '--test-force-exit';
 const counts = { passed: 0, failed: 0, skipped: 0 };
 
 const cluster = onCluster.length === 0 ? undefined : clusterForTests();
@@ -36,9 +38,6 @@ async function runOnCluster(cluster: ClusterForTests): Promise<void> {
   const beside = onCluster.filter((file) => !attached.includes(file));
   await Promise.all([runFiles(attached, 1), runFiles(beside, 1)]);
 }
-
-/** A file that leaves a child process behind when its clean-up fails would not end by itself, and hold up all others. */
-const END_WITH_LAST_TEST = '--test-force-exit';
 
 async function runFiles(files: readonly string[], concurrency: number): Promise<void> {
   if (files.length === 0) return;

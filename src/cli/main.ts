@@ -43,13 +43,17 @@ const host: Host = {
   ask,
 };
 
-const code = await runCommandLine(process.argv.slice(2), host, async (forHost, globals) => {
-  const { openContext } = await import('./context.ts');
-  return openContext(forHost, globals);
-});
-await flushed(process.stdout);
-await flushed(process.stderr);
-process.exit(code);
+void main();
+
+async function main(): Promise<void> {
+  const code = await runCommandLine(process.argv.slice(2), host, async (forHost, globals) => {
+    const { openContext } = await import('./context.ts');
+    return openContext(forHost, globals);
+  });
+  await flushed(process.stdout);
+  await flushed(process.stderr);
+  process.exit(code);
+}
 
 function sinkOf(stream: NodeJS.WriteStream): Sink {
   return {

@@ -153,5 +153,9 @@ export function labels(title: string, values: Readonly<Record<string, string>>):
 /** ISO 8601 for programs stays in the JSON; people read their own time. */
 export function localTime(iso: string): string {
   const time = new Date(iso);
-  return Number.isNaN(time.getTime()) ? iso : time.toLocaleString('sv-SE', { dateStyle: 'short', timeStyle: 'medium' });
+  if (Number.isNaN(time.getTime())) return iso;
+  // Loading the locale that writes them so takes longer than most commands.
+  const two = (part: number) => String(part).padStart(2, '0');
+  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())];
+  return `${date.join('-')} ${[time.getHours(), time.getMinutes(), time.getSeconds()].map(two).join(':')}`;
 }

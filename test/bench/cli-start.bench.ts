@@ -7,7 +7,7 @@ const ROUNDS = 21;
 const LIMIT_MS = 150;
 const root = join(import.meta.dirname, '..', '..');
 
-if (!existsSync(join(root, 'dist', 'cli.js'))) {
+if (!existsSync(join(root, 'dist', 'cli.cjs'))) {
   const { buildAll } = await import('../../scripts/build.ts');
   process.chdir(root);
   await buildAll();

@@ -52,7 +52,7 @@ else {
           base,
           platforms: [{ os: 'linux', architecture: ARCHITECTURE }],
           content: [{ from: join(ROOT, 'dist'), to: '/opt/aksml/dist' }],
-          arguments: ['/opt/aksml/dist/cli.js'],
+          arguments: ['/opt/aksml/dist/cli.cjs'],
         });
       const pushed = await push();
       assert.equal(pushed.reference, `${running.host}/team/controller@${pushed.digest}`);

@@ -46,14 +46,14 @@ describe('the package as it is shipped', () => {
     const paths = packed.files.map(({ path }) => path);
     const strange = paths.filter(
       (path) =>
-        !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE|bin\/aksml\.js|dist\/[^/]+\.js|dist\/[^/]+\.txt|runtime\/python\/(scaffolds\/)?[\w-]+\.py)$/.test(
+        !/^(package\.json|README\.md|CHANGELOG\.md|LICENSE|bin\/(aksml\.js|package\.json)|dist\/[^/]+\.js|dist\/(cli|launch)\.cjs|dist\/[^/]+\.txt|runtime\/python\/(scaffolds\/)?[\w-]+\.py)$/.test(
           path,
         ),
     );
     assert.deepEqual(strange, []);
     for (const needed of [
       'bin/aksml.js',
-      'dist/cli.js',
+      'dist/cli.cjs',
       'dist/supervisor.js',
       'dist/gateway.js',
       'runtime/python/replica.py',
@@ -89,7 +89,7 @@ describe('the package as it is shipped', () => {
   test('is built to the same bytes again', async () => {
     const again = join(folder, 'again');
     await buildAll(again);
-    for (const file of ['cli.js', 'THIRD-PARTY-NOTICES.txt'])
+    for (const file of ['cli.cjs', 'THIRD-PARTY-NOTICES.txt'])
       assert.deepEqual(await readFile(join(again, file)), await readFile(join(folder, 'source', 'dist', file)), file);
   });
 

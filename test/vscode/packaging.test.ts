@@ -14,7 +14,6 @@ const LATER = /Promise\.resolve\(\)\.then\(\(\)=>\w*\(?require\("[^"]+"\)\)?\)/g
 
 /** What VS Code, the extension or a cluster starts or loads by name: everything else in `dist/` is loaded by one of these. */
 const PROGRAMS = [
-  'cli.js',
   'cluster.js',
   'engine-host.js',
   'extension.cjs',

@@ -194,5 +194,5 @@ function mainReason(failure: UvFailure, explanation: readonly string[]): string 
   const required = /because (you require .*?), we can conclude/.exec(explanation.join(' '))?.[1];
   if (failure === 'conflict' && required !== undefined) return `${required}, which exclude each other`;
   const cause = explanation.find((line) => /^\s*cause:/.test(line)) ?? explanation[0] ?? 'uv failed';
-  return cause.replace(/^\s*(cause:|error:|×)\s*/, '').slice(0, LONGEST_REASON);
+  return cause.replace(/^\s*(cause:|error:|\u00d7)\s*/, '').slice(0, LONGEST_REASON);
 }

@@ -105,7 +105,7 @@ const LONGEST_EXPLANATION = 14;
 /** uv's own explanation of a failure: its error with causes and hints, without progress and warnings. */
 export function explainFailure(stderr: string): string[] {
   const lines = stderr.split(/\r?\n/).map((line) => line.trimEnd());
-  const first = lines.findIndex((line) => /^\s*(error:|×)/.test(line));
+  const first = lines.findIndex((line) => /^\s*(error:|\u00d7)/.test(line));
   const told = lines
     .slice(Math.max(first, 0))
     .filter((line) => line !== '' && !/^(warning:|Using |Resolved |Prepared |Downloading |\s*Download)/.test(line));

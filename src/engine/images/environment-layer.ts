@@ -204,7 +204,7 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
   const failure = classifyFailure(stderr);
   const explanation = explainFailure(stderr);
   const isInput = ['notFound', 'noWheel', 'conflict', 'build'].includes(failure);
-  return new AksmlError(code, `${what}: ${(explanation[0] ?? 'uv failed').replace(/^\s*(error:|×)\s*/, '')}`, {
+  return new AksmlError(code, `${what}: ${(explanation[0] ?? 'uv failed').replace(/^\s*(error:|\u00d7)\s*/, '')}`, {
     fault: isInput ? 'input' : 'failed',
     logTail: explanation,
     remedy:
