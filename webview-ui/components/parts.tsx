@@ -155,12 +155,13 @@ function placeOf({ file, path, line }: Problem): string {
   return line === undefined ? `(${place})` : `(${place}, ${l10n.t('line {0}', line)})`;
 }
 
+/** As in the tree. */
 const STATE_LOOK: Readonly<Record<EndpointState, readonly [tone: string, icon: IconName]>> = {
   Healthy: ['good', 'check'],
   Transitioning: ['', 'refresh'],
-  Unhealthy: ['careful', 'warning'],
+  Unhealthy: ['bad', 'error'],
   Failed: ['bad', 'error'],
-  Unschedulable: ['bad', 'error'],
+  Unschedulable: ['careful', 'warning'],
   Deleting: ['', 'remove'],
 };
 

@@ -173,10 +173,11 @@ export function problemsOf({ evaluation }: Pick<DeployState, 'evaluation'>): rea
   });
 }
 
-/** What stands against deploying once more is no more than that it has just been deployed. */
+/** What stands against deploying once more is no more than that it is being deployed, or just has been. */
 export function isDeployed(state: Pick<DeployState, 'evaluation' | 'run'>): boolean {
   const errors = problemsOf(state).filter(({ severity }) => severity === 'error');
-  return state.run?.status === 'done' && errors.length > 0 && errors.every(({ code }) => code === 'service.exists');
+  const isUnderWay = state.run?.status === 'running' || state.run?.status === 'done';
+  return isUnderWay && errors.length > 0 && errors.every(({ code }) => code === 'service.exists');
 }
 
 /** Those of one file, by the name that the wish gives it. */

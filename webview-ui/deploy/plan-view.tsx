@@ -22,6 +22,8 @@ export function Plan({ state }: { readonly state: DeployState }): VNode {
           <>
             <Spinner /> {l10n.t('Planning…')}
           </>
+        ) : deployed && state.run?.status === 'running' ? (
+          l10n.t('It is being deployed.')
         ) : deployed ? (
           l10n.t('It is deployed. To deploy it again, check "Replace what … runs now".')
         ) : problems.some(({ severity }) => severity === 'error') ? (
