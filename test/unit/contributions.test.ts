@@ -39,6 +39,23 @@ describe('what the extension adds to VS Code', () => {
     assert.deepEqual(Object.keys(HANDLERS).sort(), COMMAND_IDS.toSorted());
   });
 
+  test('offers every command in the palette, but for what is about a row alone', () => {
+    const { commandPalette = [] } = manifest().contributes['menus'] as Record<
+      string,
+      { command: string; when: string }[]
+    >;
+    assert.deepEqual(
+      commandPalette.filter(({ when }) => when === 'false').map(({ command }) => command),
+      ['aksml.workspace.openFile', 'aksml.tree.retry', 'aksml.tree.showError', 'aksml.tree.more', 'aksml.tree.delete'],
+    );
+  });
+
+  test('calls no two commands the same', () => {
+    const { commands } = manifest().contributes as { commands: readonly { command: string; title: string }[] };
+    const titles = commands.map(({ title }) => manifest().texts[title.replaceAll('%', '')]);
+    assert.deepEqual([...new Set(titles)], titles);
+  });
+
   test('names pictures that are there', () => {
     for (const [, path] of JSON.stringify(manifest().contributes).matchAll(/"(media\/[^"]+)"/g)) {
       assert.ok(path !== undefined && existsSync(join(root, path)), path);

@@ -122,9 +122,9 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
   });
 }
 
-/** By the form that "Update…" opens, which has the endpoint's own models and the folder's files. */
+/** By the form that "Update Endpoint…" opens, which has the endpoint's own models and the folder's files. */
 async function redeploy(workbench: Workbench): Promise<void> {
-  await workbench.choose(workbench.row('scorer').first(), 'Update…');
+  await workbench.choose(workbench.row('scorer').first(), 'Update Endpoint…');
   const form = await workbench.webview('h1:has-text("Deploy scorer")');
   await form.getByText('replace what scorer runs on').waitFor();
   await form.getByRole('button', { name: 'Deploy', exact: true }).click();

@@ -66,13 +66,20 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     },
   );
 
-  await step(t, world, 'a revision is compared with the files of the folder', async () => {
-    await workbench.choose(workbench.row('revision 1'), 'Compare with Working Tree');
-    await workbench.page.getByRole('tab', { name: /scorer revision 1 and the working tree/ }).waitFor();
-    const [deployed, now] = [ANSWER(1), ANSWER(2)].map((text) => text.match(/"answer": \d/)?.[0] ?? '');
-    await workbench.page.locator('.editor.original .view-line', { hasText: deployed }).waitFor();
-    await workbench.page.locator('.editor.modified .view-line', { hasText: now }).waitFor();
-  });
+  await step(
+    t,
+    world,
+    'a revision that is chosen in the palette is compared with the files of the folder',
+    async () => {
+      await workbench.command('AKS ML: Compare Revision with Working Tree');
+      await workbench.pick(/^scorer/);
+      await workbench.pick(/^revision 1/);
+      await workbench.page.getByRole('tab', { name: /scorer revision 1 and the working tree/ }).waitFor();
+      const [deployed, now] = [ANSWER(1), ANSWER(2)].map((text) => text.match(/"answer": \d/)?.[0] ?? '');
+      await workbench.page.locator('.editor.original .view-line', { hasText: deployed }).waitFor();
+      await workbench.page.locator('.editor.modified .view-line', { hasText: now }).waitFor();
+    },
+  );
 
   await step(t, world, 'a killed engine is started again, and the tree goes on following', async () => {
     const [engine] = await world.engineProcesses();

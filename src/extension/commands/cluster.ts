@@ -6,7 +6,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { busily, runOperation } from '../operation.ts';
 import { formatBytes } from '../tree/present.ts';
-import { confirm, folderOf, given, nodeOfKind } from './pick.ts';
+import { confirm, folderOf, given } from './pick.ts';
 
 const t = vscode.l10n.t;
 
@@ -16,20 +16,27 @@ export interface Cluster {
 }
 
 /** The cluster that a command is about: that of its node, else a chosen one. @throws AksmlError `computeTarget.none` | `cancelled` */
-export async function clusterOf(window: AksmlWindow, { node }: CommandTarget, title: string): Promise<Cluster> {
+export function clusterOf(window: AksmlWindow, on: CommandTarget, title: string): Promise<Cluster> {
+  return targetOf(window, on, title, ({ listing }) => listing.kind !== 'local');
+}
+
+async function targetOf(
+  window: AksmlWindow,
+  { node }: CommandTarget,
+  title: string,
+  isFor: (target: TargetView) => boolean,
+): Promise<Cluster> {
   if (node?.kind === 'target') {
     const { workspace, target } = node;
     return { scope: { ...workspace.scope, target: target.listing.name }, view: target };
   }
   const { workspaces } = await window.tree.settled();
   const clusters = workspaces.flatMap(({ targets, view, scope }) =>
-    (targets.value ?? [])
-      .filter(({ listing }) => listing.kind !== 'local')
-      .map((cluster) => ({
-        label: cluster.listing.name,
-        description: view?.name ?? '',
-        cluster: { scope: { ...scope, target: cluster.listing.name }, view: cluster },
-      })),
+    (targets.value ?? []).filter(isFor).map((cluster) => ({
+      label: cluster.listing.name,
+      description: view?.name ?? '',
+      cluster: { scope: { ...scope, target: cluster.listing.name }, view: cluster },
+    })),
   );
   if (clusters.length === 0) {
     throw new AksmlError('computeTarget.none', t('No cluster is attached.'), {
@@ -114,16 +121,23 @@ export async function saveKubeconfig(window: AksmlWindow, on: CommandTarget): Pr
   void vscode.window.showInformationMessage(t('The kubeconfig is in {0}.', chosen.fsPath));
 }
 
-export async function openPortal(_: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { portal } = nodeOfKind(on, 'target').target.status ?? {};
-  if (portal !== undefined) await vscode.env.openExternal(vscode.Uri.parse(portal, true));
+export async function openPortal(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { view, scope } = await clusterOf(window, on, t('Open in Azure Portal'));
+  const { portal } = view.status ?? {};
+  if (portal === undefined) {
+    throw new AksmlError('computeTarget.notAzure', t('The nodes of {0} are not in Azure.', scope.target), {
+      fault: 'input',
+    });
+  }
+  await vscode.env.openExternal(vscode.Uri.parse(portal, true));
 }
 
-export async function useTarget(_: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { target } = nodeOfKind(on, 'target');
+/** What deploys of the folder go to, where nothing else is said. */
+export async function useTarget(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { scope } = await targetOf(window, on, t('Deploy to'), () => true);
   const { folder } = folderOf(on);
   const settings = vscode.workspace.getConfiguration('aksml', folder.uri);
-  await settings.update('target', target.listing.name, vscode.ConfigurationTarget.WorkspaceFolder);
+  await settings.update('target', scope.target, vscode.ConfigurationTarget.WorkspaceFolder);
 }
 
 export async function startLocal({ engine }: AksmlWindow): Promise<void> {

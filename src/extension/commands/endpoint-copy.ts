@@ -11,8 +11,10 @@ export async function copyUri(window: AksmlWindow, on: CommandTarget): Promise<v
   await copy(await uriOf(await endpointOf(window, on)), t('The scoring URI is copied.'));
 }
 
-export async function copyName(_: AksmlWindow, on: CommandTarget): Promise<void> {
-  const names = selected(on, 'endpoint').map(({ endpoint }) => endpoint.metadata.name);
+export async function copyName(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const chosen = selected(on, 'endpoint');
+  const nodes = chosen.length > 0 ? chosen : [await endpointOf(window, on)];
+  const names = nodes.map(({ endpoint }) => endpoint.metadata.name);
   await vscode.env.clipboard.writeText(names.join('\n'));
 }
 

@@ -15,8 +15,9 @@ export async function openSwagger(window: AksmlWindow, on: CommandTarget): Promi
 }
 
 /** New code, models or settings: the deploy form knows what is there. */
-export async function updateEndpoint(_: AksmlWindow, { node }: CommandTarget): Promise<void> {
-  await vscode.commands.executeCommand('aksml.endpoint.deploy', node?.id);
+export async function updateEndpoint(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { id } = on.node ?? (await endpointOf(window, on));
+  await vscode.commands.executeCommand('aksml.endpoint.deploy', id);
 }
 
 export async function editEndpoint(window: AksmlWindow, on: CommandTarget): Promise<void> {
@@ -32,7 +33,7 @@ export async function editEndpoint(window: AksmlWindow, on: CommandTarget): Prom
 }
 
 export async function changeAuthentication(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = await endpointOf(window, on);
+  const node = await endpointOf(window, on, ({ endpoint }) => endpoint.spec.computeType === 'aks');
   const { name } = node.endpoint.metadata;
   const modes: readonly (vscode.QuickPickItem & { readonly mode: AuthMode })[] = [
     { label: t('Keys'), description: t('two keys that are regenerated one at a time'), mode: 'key' },
@@ -59,7 +60,7 @@ export async function changeAuthentication(window: AksmlWindow, on: CommandTarge
 }
 
 export async function regenerateKey(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = await endpointOf(window, on);
+  const node = await endpointOf(window, on, ({ endpoint }) => endpoint.spec.auth === 'key');
   const { name } = node.endpoint.metadata;
   const { which } = given(
     await vscode.window.showQuickPick(
@@ -85,7 +86,11 @@ export async function regenerateKey(window: AksmlWindow, on: CommandTarget): Pro
 }
 
 export async function revokeTokens(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = await endpointOf(window, on);
+  const node = await endpointOf(
+    window,
+    on,
+    ({ endpoint, target }) => endpoint.spec.auth === 'token' && target !== 'local',
+  );
   const { name } = node.endpoint.metadata;
   await confirm(
     t('Revoke all tokens of {0}?', name),

@@ -7,7 +7,7 @@ import { runOperation } from '../operation.ts';
 import { showError } from '../show-error.ts';
 import { modelOfNode } from '../tree/nodes.ts';
 import type { WorkspaceState } from '../tree/state.ts';
-import { askLabels, chooseFolder, confirm, given, nodeOfKind } from './pick.ts';
+import { askLabels, chooseFolder, confirm, given, selected } from './pick.ts';
 
 const t = vscode.l10n.t;
 
@@ -49,14 +49,14 @@ export async function registerFile(
   if (answer === deploy) await vscode.commands.executeCommand('aksml.endpoint.deploy', undefined, { model: model.id });
 }
 
-export async function editModel({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { model, workspace } = nodeOfKind(on, 'model');
+export async function editModel(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { model, workspace } = await modelOf(window, on);
   const title = t('Edit {0}', model.id);
   const description = given(
     await vscode.window.showInputBox({ title, prompt: t('Description'), value: model.description ?? '' }),
   );
   const tags = await askLabels(title, model.tags);
-  await engine.request('model.update', { ...workspace.scope, id: model.id, description, ...tags });
+  await window.engine.request('model.update', { ...workspace.scope, id: model.id, description, ...tags });
 }
 
 export async function downloadModel(window: AksmlWindow, on: CommandTarget): Promise<void> {
@@ -153,9 +153,10 @@ export async function profileModel(window: AksmlWindow, on: CommandTarget): Prom
   if (answer === copy) await vscode.env.clipboard.writeText(`"containerResourceRequirements": ${recommended}`);
 }
 
-export async function copyModelId(_: AksmlWindow, { nodes }: CommandTarget): Promise<void> {
-  const ids = nodes.flatMap((node) => (node.kind === 'model' ? node.model.id : []));
-  await vscode.env.clipboard.writeText(ids.join('\n'));
+export async function copyModelId(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const chosen = selected(on, 'model');
+  const models = chosen.length > 0 ? chosen : [await modelOf(window, on)];
+  await vscode.env.clipboard.writeText(models.map(({ model }) => model.id).join('\n'));
 }
 
 /** Registered files cannot be had back, so that a person is asked. */

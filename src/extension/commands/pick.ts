@@ -9,19 +9,19 @@ const t = vscode.l10n.t;
 
 export type EndpointNode = NodeOf<'endpoint'>;
 
-/** The endpoint that a command is about: that of its node, else the only one, else a chosen one. @throws AksmlError `cancelled` */
-export async function endpointOf(window: AksmlWindow, { node }: CommandTarget): Promise<EndpointNode> {
+/** The endpoint that a command is about: that of its node, else a chosen one of those that it is for. @throws AksmlError `cancelled` */
+export async function endpointOf(
+  window: AksmlWindow,
+  { node }: CommandTarget,
+  isFor: (endpoint: EndpointNode) => boolean = () => true,
+): Promise<EndpointNode> {
   const own = node && 'endpoint' in node ? endpointAbove(window, node) : undefined;
   if (own) return own;
   const all = await allEndpoints(window);
-  if (all.length === 0) {
-    throw new AksmlError('endpoint.none', t('There are no endpoints.'), {
-      fault: 'input',
-      remedy: t('Deploy a model first.'),
-    });
-  }
+  const meant = all.filter(isFor);
+  if (meant.length === 0) throw noEndpoint(all.length > 0);
   const chosen = await vscode.window.showQuickPick(
-    all.map((endpoint) => ({
+    meant.map((endpoint) => ({
       label: endpoint.endpoint.metadata.name,
       description: [endpoint.endpoint.status?.state, endpoint.target].join(' · '),
       endpoint,
@@ -29,6 +29,15 @@ export async function endpointOf(window: AksmlWindow, { node }: CommandTarget): 
     { title: t('Endpoint'), placeHolder: t('Choose an endpoint') },
   );
   return given(chosen).endpoint;
+}
+
+function noEndpoint(thereAreOthers: boolean): AksmlError {
+  return thereAreOthers
+    ? new AksmlError('endpoint.none', t('There is no endpoint that this applies to.'), { fault: 'input' })
+    : new AksmlError('endpoint.none', t('There are no endpoints.'), {
+        fault: 'input',
+        remedy: t('Deploy a model first.'),
+      });
 }
 
 function endpointAbove(

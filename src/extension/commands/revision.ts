@@ -1,24 +1,47 @@
 import { join } from 'node:path';
 import * as vscode from 'vscode';
 import type { FileDifference, RevisionView } from '../../contract/engine-api.ts';
+import { AksmlError } from '../../contract/error.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { busily, runOperation } from '../operation.ts';
 import { configurationUri, type RevisionPlace, revisionUri } from '../revisions/revision-uri.ts';
 import type { NodeOf } from '../tree/nodes.ts';
-import { chooseFolder, confirm, nodeOfKind } from './pick.ts';
+import { presentRevision } from '../tree/present-endpoint.ts';
+import { chooseFolder, confirm, endpointOf, given, scopeOfEndpoint, selected } from './pick.ts';
 
 const t = vscode.l10n.t;
 
 /** A file before and after, as VS Code's editor for several diffs takes them. */
 type Change = [label: vscode.Uri, before: vscode.Uri | undefined, after: vscode.Uri | undefined];
 
+/** The revision that a command is about: that of its node, else a chosen one of those that it is for. */
+async function revisionOf(
+  window: AksmlWindow,
+  on: CommandTarget,
+  isFor: (revision: RevisionView) => boolean,
+): Promise<NodeOf<'revision'>> {
+  const [own] = selected(on, 'revision');
+  if (own) return own;
+  const node = await endpointOf(window, on);
+  const { name } = node.endpoint.metadata;
+  const revisions = await window.engine.request('revision.list', scopeOfEndpoint(node));
+  const items = revisions.filter(isFor).map((revision): vscode.QuickPickItem & { node: NodeOf<'revision'> } => {
+    const { label, description = '' } = presentRevision({ ...node, kind: 'revision', revision }, t);
+    return { label, description, node: { ...node, kind: 'revision', revision } };
+  });
+  if (items.length === 0) {
+    throw new AksmlError('revision.none', t('{0} has no revision that this applies to.', name), { fault: 'input' });
+  }
+  return given(await vscode.window.showQuickPick(items, { title: t('Revision of {0}', name) })).node;
+}
+
 /** What a deploy of the folder as it is now would change in the code. */
-export async function compareWithFolder({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = nodeOfKind(on, 'revision');
+export async function compareWithFolder(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const node = await revisionOf(window, on, ({ hasCode }) => hasCode);
   const place = placeOf(node, node.revision);
   const folder = await sourceFolder(node);
   const { code } = await busily(t('Comparing…'), () =>
-    engine.request('revision.diffFolder', { ...place, with: folder }),
+    window.engine.request('revision.diffFolder', { ...place, with: folder }),
   );
   const changes = code.map(
     (file): Change => [vscode.Uri.file(join(folder, file.path)), ...sides(file, place, join(folder, file.path))],
@@ -51,12 +74,12 @@ async function sourceFolder({ workspace, revision }: NodeOf<'revision'>): Promis
   return chooseFolder(t('Folder to compare with'), vscode.Uri.file(folder));
 }
 
-export async function compareWithPrevious({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = nodeOfKind(on, 'revision');
+export async function compareWithPrevious(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const node = await revisionOf(window, on, ({ number }) => number > 1);
   const place = placeOf(node, node.revision);
   const before = { ...place, revision: place.revision - 1 };
   const { code, ...others } = await busily(t('Comparing…'), () =>
-    engine.request('revision.diff', { ...place, from: before.revision, to: place.revision }),
+    window.engine.request('revision.diff', { ...place, from: before.revision, to: place.revision }),
   );
   const files = code.map(
     ({ kind, path }): Change => [
@@ -86,7 +109,7 @@ async function showChanges(title: string, changes: readonly Change[]): Promise<v
 }
 
 export async function checkOut(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = nodeOfKind(on, 'revision');
+  const node = await revisionOf(window, on, ({ hasCode }) => hasCode);
   const place = placeOf(node, node.revision);
   const parent = await chooseFolder(t('Folder for the code'), vscode.Uri.file(node.workspace.scope.folder));
   const { directory } = await runOperation(
@@ -104,7 +127,7 @@ export async function checkOut(window: AksmlWindow, on: CommandTarget): Promise<
 
 /** With one click and a word: the revision that is left can be rolled back to as well. */
 export async function rollBack(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { revision, workspace, target, endpoint } = nodeOfKind(on, 'revision');
+  const { revision, workspace, target, endpoint } = await revisionOf(window, on, ({ current }) => !current);
   const { name } = endpoint.metadata;
   await confirm(
     t('Roll {0} back to revision {1}?', name, revision.number),

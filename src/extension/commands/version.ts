@@ -4,20 +4,21 @@ import type { ParamsOf } from '../../contract/engine-api.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
 import { showError } from '../show-error.ts';
-import { confirm, type EndpointNode, endpointOf, given, nodeOfKind, scopeOfEndpoint } from './pick.ts';
+import type { NodeOf } from '../tree/nodes.ts';
+import { confirm, type EndpointNode, endpointOf, given, scopeOfEndpoint, selected } from './pick.ts';
 import { forgetDeleted, unrestorableIn, withoutUndo } from './undo.ts';
 
 const t = vscode.l10n.t;
 
 /** The deploy form, with the endpoint given and the version's name to be chosen. */
 export async function createVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const node = await endpointOf(window, on);
+  const node = await endpointOf(window, on, ({ endpoint }) => endpoint.spec.form === 'endpoint');
   await vscode.commands.executeCommand('aksml.endpoint.deploy', node.id, { newVersion: true });
 }
 
 export async function scaleVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
   const node = await endpointOf(window, on);
-  const version = on.node?.kind === 'version' ? on.node.version : await chooseVersion(node);
+  const version = on.node?.kind === 'version' ? on.node.version : await chooseVersion(node.endpoint.spec.versions);
   const title = t('Scale {0}', version.name);
   const scale = parseScale(
     given(
@@ -37,8 +38,18 @@ export async function scaleVersion(window: AksmlWindow, on: CommandTarget): Prom
   });
 }
 
-async function chooseVersion({ endpoint }: EndpointNode): Promise<VersionSpec> {
-  const { versions } = endpoint.spec;
+/** The version that a command is about: that of its node, else a chosen one that is not the default. */
+async function otherVersionOf(window: AksmlWindow, on: CommandTarget): Promise<NodeOf<'version'>> {
+  const [own] = selected(on, 'version');
+  if (own) return own;
+  const others = ({ endpoint }: EndpointNode) => endpoint.spec.versions.filter(({ isDefault }) => !isDefault);
+  const node = await endpointOf(window, on, (endpoint) => others(endpoint).length > 0);
+  const version = await chooseVersion(others(node));
+  const status = node.endpoint.status?.versions.find(({ name }) => name === version.name);
+  return { ...node, kind: 'version', version, status };
+}
+
+async function chooseVersion(versions: readonly VersionSpec[]): Promise<VersionSpec> {
   const [only] = versions;
   if (versions.length === 1 && only) return only;
   const items = versions.map((version) => ({ label: version.name, version }));
@@ -59,8 +70,8 @@ export function parseScale(text: string): ParamsOf<'version.scale'>['scale'] | u
   return minReplicas <= maxReplicas ? { kind: 'auto', minReplicas, maxReplicas } : undefined;
 }
 
-export async function makeDefault({ engine }: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { version, endpoint, workspace, target } = nodeOfKind(on, 'version');
+export async function makeDefault(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const { version, endpoint, workspace, target } = await otherVersionOf(window, on);
   const { name } = endpoint.metadata;
   await confirm(
     t('Make {0} the default version of {1}?', version.name, name),
@@ -68,11 +79,11 @@ export async function makeDefault({ engine }: AksmlWindow, on: CommandTarget): P
     t('Make Default'),
   );
   const scope = { ...workspace.scope, target, name };
-  await engine.request('traffic.set', { ...scope, percentiles: {}, defaultVersion: version.name });
+  await window.engine.request('traffic.set', { ...scope, percentiles: {}, defaultVersion: version.name });
 }
 
 export async function deleteVersion(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const { version, endpoint, workspace, target, status } = nodeOfKind(on, 'version');
+  const { version, endpoint, workspace, target, status } = await otherVersionOf(window, on);
   const { name } = endpoint.metadata;
   const scope = { ...workspace.scope, target };
   const versionName = version.name;

@@ -50,9 +50,9 @@ const CLUSTER_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.target.use',
-    title: 'Deploy Here by Default',
+    title: 'Use as Default Target',
     icon: 'target',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('target', '1_open@1')],
   },
   {
@@ -79,7 +79,7 @@ const CLUSTER_COMMANDS: readonly CommandContribution[] = [
     id: 'aksml.cluster.openPortal',
     title: 'Open in Azure Portal',
     icon: 'link-external',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('target', '1_open@2', 'portal')],
   },
   {
@@ -128,9 +128,9 @@ const MODEL_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.model.edit',
-    title: 'Edit Description and Tags…',
+    title: 'Edit Description and Tags of Model…',
     icon: 'tag',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('model', '2_change@1')],
   },
   {
@@ -158,7 +158,7 @@ const MODEL_COMMANDS: readonly CommandContribution[] = [
     id: 'aksml.model.copyId',
     title: 'Copy Model Id',
     icon: 'copy',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('model', '3_copy@1')],
   },
   {
@@ -194,23 +194,23 @@ const ENVIRONMENT_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.environment.show',
-    title: 'Show Definition',
+    title: 'Show Definition of Environment',
     icon: 'json',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('environment', '1_open@1')],
   },
   {
     id: 'aksml.environment.download',
     title: 'Download Environment…',
     icon: 'cloud-download',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('environment', '1_open@2')],
   },
   {
     id: 'aksml.environment.copyId',
     title: 'Copy Environment Id',
     icon: 'copy',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('environment', '3_copy@1')],
   },
 ];

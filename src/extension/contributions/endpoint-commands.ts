@@ -51,7 +51,7 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
     id: 'aksml.endpoint.showCause',
     title: 'Show Cause of the Failure',
     icon: 'go-to-file',
-    palette: false,
+    enablement: TRUSTED,
     menus: [
       onNode('cause', 'inline@1'),
       onNode('endpoint', '1_open@4', 'failing'),
@@ -68,9 +68,9 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.endpoint.update',
-    title: 'Update…',
+    title: 'Update Endpoint…',
     icon: 'cloud-upload',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('endpoint', '2_change@1'), onNode('version', '2_change@1')],
   },
   {
@@ -89,16 +89,16 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.endpoint.edit',
-    title: 'Edit Description and Tags…',
+    title: 'Edit Description and Tags of Endpoint…',
     icon: 'tag',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('endpoint', '2_change@4')],
   },
   {
     id: 'aksml.endpoint.authenticate',
     title: 'Change Authentication…',
     icon: 'shield',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('endpoint', '2_change@5', 'remoteForm')],
   },
   {
@@ -131,8 +131,8 @@ const ENDPOINT_COMMANDS: readonly CommandContribution[] = [
   },
   {
     id: 'aksml.endpoint.copyName',
-    title: 'Copy Name',
-    palette: false,
+    title: 'Copy Endpoint Name',
+    enablement: TRUSTED,
     menus: [onNode('endpoint', '3_copy@2')],
   },
   {
@@ -167,21 +167,21 @@ const VERSION_COMMANDS: readonly CommandContribution[] = [
     id: 'aksml.version.create',
     title: 'Add Version…',
     icon: 'add',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('endpoint', '2_change@0', 'several')],
   },
   {
     id: 'aksml.version.makeDefault',
-    title: 'Make Default',
+    title: 'Make Version the Default',
     icon: 'star-full',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('version', '2_change@4', 'treatable')],
   },
   {
     id: 'aksml.version.delete',
     title: 'Delete Version…',
     icon: 'trash',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('version', '7_delete', 'treatable')],
   },
 ];
@@ -189,30 +189,30 @@ const VERSION_COMMANDS: readonly CommandContribution[] = [
 const REVISION_COMMANDS: readonly CommandContribution[] = [
   {
     id: 'aksml.revision.compareFolder',
-    title: 'Compare with Working Tree',
+    title: 'Compare Revision with Working Tree',
     icon: 'diff',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('revision', 'inline@1', 'code'), onNode('revision', '1_open@1', 'code')],
   },
   {
     id: 'aksml.revision.comparePrevious',
-    title: 'Compare with the Revision Before',
+    title: 'Compare Revision with the One Before',
     icon: 'diff-multiple',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('revision', '1_open@2', 'later')],
   },
   {
     id: 'aksml.revision.checkOut',
-    title: 'Check Out Code…',
+    title: 'Check Out Code of Revision…',
     icon: 'folder-opened',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('revision', '1_open@3', 'code')],
   },
   {
     id: 'aksml.revision.rollBack',
-    title: 'Roll Back to This Revision',
+    title: 'Roll Back to Revision…',
     icon: 'discard',
-    palette: false,
+    enablement: TRUSTED,
     menus: [onNode('revision', 'inline@2', 'past'), onNode('revision', '2_change@1', 'past')],
   },
 ];
