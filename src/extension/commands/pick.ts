@@ -33,7 +33,7 @@ export async function endpointOf(
 
 function noEndpoint(thereAreOthers: boolean): AksmlError {
   return thereAreOthers
-    ? new AksmlError('endpoint.none', t('There is no endpoint that this applies to.'), { fault: 'input' })
+    ? new AksmlError('endpoint.noneOfKind', t('There is no endpoint that this applies to.'), { fault: 'input' })
     : new AksmlError('endpoint.none', t('There are no endpoints.'), {
         fault: 'input',
         remedy: t('Deploy a model first.'),

@@ -4,7 +4,7 @@ import type { CommandId } from '../contributions/contribution.ts';
 import { busily } from '../operation.ts';
 import { errorText, showDetails } from '../show-error.ts';
 import type { TreeNode } from '../tree/nodes.ts';
-import { allEndpoints, folderOf, given } from './pick.ts';
+import { allEndpoints, endpointOf, folderOf } from './pick.ts';
 
 const t = vscode.l10n.t;
 
@@ -44,18 +44,11 @@ export async function deleteSelected({ tree }: AksmlWindow): Promise<void> {
   if (command !== undefined) await vscode.commands.executeCommand(command, first, [first, ...others]);
 }
 
-export async function revealEndpoint(window: AksmlWindow, { arguments: args }: CommandTarget): Promise<void> {
-  const [wanted] = args;
-  const all = await allEndpoints(window);
+export async function revealEndpoint(window: AksmlWindow, on: CommandTarget): Promise<void> {
+  const [wanted] = on.arguments;
   const named = typeof wanted === 'object' && wanted !== null && 'name' in wanted ? wanted.name : undefined;
-  const found =
-    all.find(({ endpoint }) => endpoint.metadata.name === named) ??
-    given(
-      await vscode.window.showQuickPick(
-        all.map((node) => ({ label: node.endpoint.metadata.name, description: node.target, node })),
-        { title: t('Reveal Endpoint') },
-      ),
-    ).node;
+  const all = await allEndpoints(window);
+  const found = all.find(({ endpoint }) => endpoint.metadata.name === named) ?? (await endpointOf(window, on));
   await window.tree.revealEndpoint(found.workspace.key, found.target, found.endpoint.metadata.name);
 }
 
