@@ -9,7 +9,7 @@ export const SETTINGS = {
 };
 
 /** A v1 project whose environment is the scoring server alone, on the base image that the cluster has. */
-export async function writeClusterProject(world: ClusterWorld): Promise<void> {
+export async function writeClusterProject(world: Pick<ClusterWorld, 'write' | 'cluster'>): Promise<void> {
   await world.write('source/score.py', ANSWER(1));
   await world.write('model/weights.txt', '42\n');
   const condaDependencies = { name: 'bare', dependencies: [{ pip: ['azureml-inference-server-http'] }] };
