@@ -22,6 +22,8 @@ export interface BuildRequest {
   /** The version exists, so that secret values may be stored already. */
   readonly secretsMayBeStored: boolean;
   readonly build: BuildOptions;
+  /** Digest of the image that the version runs now. */
+  readonly formerImage?: string;
 }
 
 /** What the person asks of the build beyond the configuration. */

@@ -99,6 +99,7 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
   for (const problem of plan.problems) options.onProgress?.({ type: 'problem', problem });
 
   const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, request.cwd, options))];
+  const before = current?.spec.versions.find(({ name }) => name === plan.versionName);
   const built = await buildVersion(
     engine,
     {
@@ -107,7 +108,8 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
       source: newSource(request.configuration, deployment, models),
       models,
       settings: plan.settings,
-      secretsMayBeStored: current?.spec.versions.some((version) => version.name === plan.versionName) ?? false,
+      secretsMayBeStored: before !== undefined,
+      ...(before === undefined ? {} : { formerImage: before.image }),
       ...(deployment.environmentVariables === undefined
         ? {}
         : { environmentVariables: deployment.environmentVariables }),

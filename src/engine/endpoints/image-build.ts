@@ -41,6 +41,7 @@ export async function makeDeploymentImage(
   record: Recorder,
 ): Promise<RecordedVersion> {
   const store = await imageStore(engine);
+  const before = lookAtFormer(store, request, options.signal);
   const recipe = await recipeOf(engine, request.source, options);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
@@ -58,8 +59,20 @@ export async function makeDeploymentImage(
     variables: split.plain,
     allVariables: variables,
     split,
+    before,
   };
   return makeWhole(job, options, record);
+}
+
+/** Most layers of an image are those of the one before: whoever reads its manifest need not look for each of them. */
+async function lookAtFormer({ registry }: ImageStore, request: BuildRequest, signal?: AbortSignal): Promise<void> {
+  const { endpoint, version, formerImage } = request;
+  if (formerImage === undefined) return;
+  await registry.getManifest(deploymentImages(endpoint), tagOf(version, formerImage), signal).catch(() => undefined);
+}
+
+function tagOf(version: string, digest: string): string {
+  return `${version}-${digest.slice('sha256:'.length, 'sha256:'.length + 12)}`;
 }
 
 async function imageStore({ images, target }: Engine): Promise<ImageStore> {
@@ -81,6 +94,8 @@ interface ImageJob {
   /** Secret ones as references. */
   readonly allVariables: Readonly<Record<string, string>>;
   readonly split: SplitVariables;
+  /** What is known of the image that the version runs now. */
+  readonly before: Promise<void>;
   readonly code?: PackedCode;
   readonly findModel?: FindModelLayer;
 }
@@ -260,7 +275,8 @@ function push(job: ImageJob, ground: Ground, image: AssembledImage, options: Run
   const { digest } = image.image.descriptor;
   return runStage('image', 'Pushing the deployment image', options, async () => {
     const total = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-    const tag = `${request.version}-${digest.slice('sha256:'.length, 'sha256:'.length + 12)}`;
+    const tag = tagOf(request.version, digest);
+    await job.before;
     const pushed = await pushImage(
       image,
       { registry: store.registry, repository: deploymentImages(request.endpoint), tag },

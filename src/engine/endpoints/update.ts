@@ -72,6 +72,7 @@ export async function updateVersion(
       models,
       settings: merged,
       secretsMayBeStored: true,
+      formerImage: version.image,
       build: change.build,
       ...(deployment.environmentVariables === undefined
         ? {}

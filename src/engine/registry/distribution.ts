@@ -8,6 +8,7 @@ import { close, type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
 import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts';
 import { backOff } from './http.ts';
+import { KnownContent } from './known-content.ts';
 import { checkDigest, isDigest, sha256 } from './reference.ts';
 import { listReferrers, putReferrer, type ReferrerOptions, type ReferrerPorts } from './referrers.ts';
 import {
@@ -55,15 +56,18 @@ export class DistributionRegistry implements Registry {
   readonly #chunkBytes: number;
   /** Repositories that this client has noted in the index. */
   readonly #noted = new Set<string>();
+  readonly #known: KnownContent;
 
   constructor(address: string, options: DistributionOptions) {
     this.#client = new RegistryClient(address, options);
     this.location = this.#client.location;
+    this.#known = new KnownContent(this.#client.ports.now);
     this.#chunkBytes = options.chunkBytes ?? DEFAULT_CHUNK_BYTES;
   }
 
   async hasBlob(repository: string, digest: string, signal?: AbortSignal): Promise<boolean> {
     checkDigest(digest);
+    if (this.#known.hasBlob(repository, digest)) return true;
     const response = await this.#client.send(
       'HEAD',
       this.#client.url(repository, `blobs/${digest}`),
@@ -164,6 +168,7 @@ export class DistributionRegistry implements Registry {
         { subject: `${repository}:${reference}` },
       );
     }
+    this.#known.add(repository, reference, manifest);
     return { manifest, descriptor };
   }
 
@@ -216,7 +221,10 @@ export class DistributionRegistry implements Registry {
     else await after;
     const reference = tag ?? descriptor.digest;
     const response = await this.#sendManifest(repository, reference, manifest.mediaType, bytes, signal);
-    if (!response.ok) throw await this.#client.failures.of(response, `writing ${repository}:${reference}`);
+    if (!response.ok) {
+      this.#known.distrust();
+      throw await this.#client.failures.of(response, `writing ${repository}:${reference}`);
+    }
     await response.body?.cancel();
     return { descriptor, written: true };
   }
@@ -252,7 +260,7 @@ export class DistributionRegistry implements Registry {
 
   /** Once in the life of this client. */
   async #note(repository: string, signal: AbortSignal | undefined): Promise<void> {
-    if (this.#noted.has(repository)) return;
+    if (this.#noted.has(repository) || this.#known.isNoted(repository)) return;
     this.#noted.add(repository);
     await noteRepository(this, repository, signal).catch((error: unknown) => {
       this.#noted.delete(repository);
@@ -286,6 +294,7 @@ export class DistributionRegistry implements Registry {
   }
 
   async deleteManifest(repository: string, reference: string, signal?: AbortSignal): Promise<void> {
+    this.#known.forget(repository);
     if (await this.#delete(repository, reference, signal)) return;
     if (isDigest(reference)) throw this.#client.failures.unsupported('delete manifests');
     if (!(await this.#hasTag(repository, reference, signal)))
@@ -351,7 +360,10 @@ export class DistributionRegistry implements Registry {
         signal,
       },
     );
-    if (!response.ok) throw await this.#client.failures.of(response, `reading ${digest} of ${repository}`);
+    if (!response.ok) {
+      this.#known.distrust();
+      throw await this.#client.failures.of(response, `reading ${digest} of ${repository}`);
+    }
     return response;
   }
 
