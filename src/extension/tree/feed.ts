@@ -44,6 +44,11 @@ export class TreeFeed {
     for (const feed of this.#workspaces.values()) feed.setVisible(visible);
   }
 
+  /** Of what is in a remote registry, which tells nobody of a change. */
+  lookAgain(): void {
+    for (const feed of this.#workspaces.values()) feed.lookAgain();
+  }
+
   /** Opens every workspace anew. */
   refresh(): void {
     for (const feed of this.#workspaces.values()) feed.open();
@@ -97,6 +102,12 @@ class WorkspaceFeed {
     this.#visible = visible;
     if (visible && this.#isOpen) this.#followContent();
     if (!visible) this.#leaveContent();
+  }
+
+  lookAgain(): void {
+    if (!this.#isOpen || !this.#visible) return;
+    // Whoever follows the content is told what is wrong with it.
+    this.#engine.request('content.refresh', this.#scope).catch(() => undefined);
   }
 
   #followContent(): void {

@@ -19,6 +19,7 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
   readonly #changed = new vscode.EventEmitter<NodeId[] | undefined>();
   readonly #stateChanged = new vscode.EventEmitter<TreeState>();
   readonly #about = new Set<NodeId>();
+  readonly #focus: vscode.Disposable;
   #state: TreeState = EMPTY;
   /** What VS Code has been told of. */
   #shown: TreeState = EMPTY;
@@ -47,6 +48,9 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
     this.view.onDidChangeVisibility(({ visible }) => {
       if (visible) this.#fireSoon();
       this.#feed.setVisible(visible);
+    });
+    this.#focus = vscode.window.onDidChangeWindowState(({ focused }) => {
+      if (focused) this.#feed.lookAgain();
     });
   }
 
@@ -211,6 +215,7 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
 
   dispose(): void {
     clearTimeout(this.#timer);
+    this.#focus.dispose();
     this.#feed.dispose();
     this.view.dispose();
     this.#changed.dispose();
