@@ -11,8 +11,9 @@ import {
   SOCKETS,
   TEXT,
   twinOf,
+  USUAL_PATIENCE_MS,
 } from './haproxy-names.ts';
-import { PASSING_ON, REQUEST_ID, ROUTE_TLV } from './haproxy-rules.ts';
+import { NAME, PASSING_ON, ROUTE_TLV } from './haproxy-rules.ts';
 import type { HaproxySettings, QueueClass } from './haproxy-settings.ts';
 
 const BUFFER = 64 * 1024;
@@ -78,8 +79,8 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       http-error status 400 ${TEXT} string "This is not a request that a service could be asked." ${NOSNIFF}
       http-error status 408 ${TEXT} string "The request was not sent in time." ${NOSNIFF}
       http-error status 502 ${TEXT} string "Replica closed connection before replying" ${NOSNIFF}
-      http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] %[var(txn.name)]%[${why}]" ${NOSNIFF} hdr retry-after 1
-      http-error status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF}`;
+      http-error status 503 ${TEXT} lf-string "%[${reason('refused.map')}] ${NAME}%[${why}]" ${NOSNIFF} hdr retry-after 1
+      http-error status 504 ${TEXT} lf-string "Service ${NAME} did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF}`;
   const common = lines`
       mode http
       log 127.0.0.1:${logPort} len 1024 format raw local0 info
@@ -109,13 +110,15 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       retries 3
       option redispatch 1
       http-reuse always
-      http-request set-timeout server var(txn.target),field(5,:)
+      timeout server ${USUAL_PATIENCE_MS}
+      http-request set-timeout server var(txn.target),field(5,:) unless { var(txn.target) -m sub :${USUAL_PATIENCE_MS}: }
       ${PASSING_ON}
+      http-response allow if { status lt 500 } !{ res.hdr_names -m sub x-aksml- }
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
       http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
       http-response allow if { status lt 500 }
       http-response set-var(txn.limit_ms) var(txn.target),field(4,:)
-      http-response return status 504 ${TEXT} lf-string "Service %[var(txn.name)] did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF} if { res.timer.hdr,sub(txn.limit_ms) -m int ge 0 }
+      http-response return status 504 ${TEXT} lf-string "Service ${NAME} did not answer within its scoring time-out of %[var(txn.target),field(4,:)] ms" ${NOSNIFF} if { res.timer.hdr,sub(txn.limit_ms) -m int ge 0 }
       http-response set-status 502 if { status 500 } { res.hdr(x-ms-run-function-failed) -m str True }`,
     '',
     'defaults held',
@@ -127,7 +130,6 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       option redispatch 1
       retry-on conn-failure 503
       http-send-name-header x-aksml-replica
-      ${REQUEST_ID}
       http-request set-timeout server var(txn.target),field(4,:)
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found } { srv_name -m str elsewhere }
       http-response set-status 503 if { status 599 }
@@ -156,7 +158,6 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
 function activatorBackend({ folder }: HaproxySettings): string {
   return lines`
     backend activator from passing
-      ${REQUEST_ID}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
       server activator unix@${join(folder, SOCKETS.activator)}`;
 }
@@ -174,7 +175,7 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
   const self = `unix@${join(folder, SOCKETS.elsewhere)}`;
   const queue = `  timeout queue ${queueClass.queueMs}`;
   // With a limit: HAProxy gives what waits only to servers that have one.
-  const elsewhere = `  server elsewhere ${self} maxconn 100000 pool-max-conn 0 send-proxy-v2 set-proxy-v2-tlv-fmt(${ROUTE_TLV}) %[var(txn.name)]/%[var(txn.target),field(2,:)] disabled`;
+  const elsewhere = `  server elsewhere ${self} maxconn 100000 pool-max-conn 0 send-proxy-v2 set-proxy-v2-tlv-fmt(${ROUTE_TLV}) ${NAME}/%[var(txn.target),field(2,:)] disabled`;
   const present = (name: string) => (servers.get(name) ?? []).map((line) => `  ${line}`);
   return [
     ...plain.map((name) => [`backend ${name} from version`, queue, elsewhere, ...present(name)].join('\n')),
@@ -195,7 +196,7 @@ function peerBackend({ folder, servers }: HaproxySettings, name: string): string
       retries 2
       option redispatch 1
       http-reuse always
-      http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.name)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
+      http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.usual)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-request set-header x-aksml-hop %[str(out),${hop}] unless { var(txn.usual) -m found }
       ${PASSING_ON}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }

@@ -8,6 +8,7 @@ import {
   holding,
   NO_SUCH_VERSION,
   REDIRECT,
+  REQUEST_ID,
   RESPONSE_HEADERS,
   ROUTE_TLV,
   refuse,
@@ -36,6 +37,7 @@ export function publicFrontend(settings: HaproxySettings): string {
   return [
     'frontend public from front',
     LOG_FORMAT,
+    REQUEST_ID,
     `  bind ${address}:${port}`,
     ...(tls === undefined
       ? []
@@ -46,6 +48,7 @@ export function publicFrontend(settings: HaproxySettings): string {
       : [usualRequests(folder), challenges(folder)]),
     lines`
       http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
+      http-request del-header x-request-id
       http-request set-var(txn.client_id) req.fhdr(x-ms-client-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40)
       http-request set-var(txn.given_id) req.fhdr(x-ms-request-id),regsub([^A-Za-z0-9_-],,g),bytes(0,40)
       http-request set-var(txn.ms_id) var(txn.client_id) if { var(txn.client_id) -m len gt 0 }
@@ -103,8 +106,7 @@ export function innerFrontend({ folder, address, hopPort }: HaproxySettings): st
     lines`
       http-request set-var(txn.route) req.fhdr(x-aksml-hop),field(2,|)
       http-request set-var(txn.target) var(txn.route),${map('versions')}
-      http-request set-var(txn.name) var(txn.route),field(1,/)
-      http-request set-var(txn.usual) bool(true) if { ${secret} -m str usual } { var(txn.target) -m sub :hot: } { var(txn.target) -m beg b }
+      http-request set-var(txn.usual) var(txn.route),field(1,/) if { ${secret} -m str usual } { var(txn.target) -m sub :hot: } { var(txn.target) -m beg b }
       http-request del-header x-aksml-hop if { var(txn.usual) -m found }
       http-request allow if { var(txn.usual) -m found }
       http-request return status 404 unless { so_name -m str self elsewhere } or { ${secret} -m str in usual }

@@ -6,6 +6,10 @@ import type { QueueClass } from './haproxy-settings.ts';
 export const BUFFERED_BODY = 56 * 1024;
 /** A client that sends its headers, or a small body, more slowly is given up. Seconds. */
 export const SLOWEST_REQUEST_S = 30;
+/** A replica ends what takes too long itself and says so; HAProxy's own time-out is for those that cannot. Milliseconds. */
+export const BACKSTOP_MS = 2500;
+/** Of versions that have the default scoring time-out; a rule is needed for any other. Milliseconds. */
+export const USUAL_PATIENCE_MS = 60_000 + BACKSTOP_MS;
 /** Traffic is split into so many parts: percentiles have four decimals. */
 export const PARTS = 1_000_000;
 

@@ -8,39 +8,48 @@ const UNUSUAL =
  * Nearly all requests ask a service that wants nothing special for a score, and ask for nothing special themselves. Each rule costs, if only to
  * find that it does not apply: so these are told from the others by a single look into a map of whole paths, and go no further.
  *
- * An entry is `A|NAME|B|T|B`: how it is authenticated (`K`, `T`, `N`), the endpoint, the default version's backend and name, the threshold below
- * which it gets a request, and the other version; of endpoints with tokens, from the sixth field on, whose they must be.
+ * An entry is one target or, where two versions share the traffic, `TARGET~T~TARGET` with the threshold below which the first gets a request. Such a
+ * target says how a request is authenticated (`K`, `T`, `N`) in place of its state, and ends with `ENDPOINT:` and, where there are tokens, whose they
+ * must be. The endpoint's name in `txn.usual` marks a usual request.
  */
 export function usualRequests(folder: string): string {
   const map = lookupIn(folder);
+  const isOf = (auth: string) => `{ var(txn.target),field(3,:) -m str ${auth} }`;
   const usual = (auth: string, proof: string) =>
-    `http-request allow if { var(txn.usual) -m beg ${auth} } !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} } ${proof}`;
+    `http-request allow if ${isOf(auth)} { var(txn.usual) -m found } !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} } ${proof}`;
   return lines`
       http-request set-var(txn.id) uuid()
-      http-request set-var(txn.usual) path,${map('usual')}
-      http-request set-var(txn.name) var(txn.usual),field(2,|)
-      http-request set-var(txn.target) var(txn.usual),field(3,|)
-      http-request set-var(txn.target) var(txn.usual),field(5,|) if { var(txn.usual),field(4,|),sub(txn.dice) -m int le 0 }
+      http-request set-var(txn.target) path,${map('usual')}
+      http-request set-var(txn.target) var(txn.target),field(3,~) if { var(txn.target),field(2,~),sub(txn.dice) -m int le 0 }
+      http-request set-var(txn.usual) var(txn.target),field(6,:)
       http-request unset-var(txn.usual) if { req.ver 2.0 } !METH_GET !{ req.hdr(content-length) -m found }
-      ${usual('K', `{ http_auth_bearer,sha2(256),hex,concat(:,txn.name),${map('keys')} -m found }`)}
+      ${usual('K', `{ http_auth_bearer,sha2(256),hex,concat(:,txn.usual),${map('keys')} -m found }`)}
       ${usual('N', '')}
-      http-request set-var(txn.subject) var(txn.usual),field(6,|,0) if { var(txn.usual) -m beg T }
-      http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if { var(txn.usual) -m beg T }
+      http-request set-var(txn.subject) var(txn.target),field(1,~),field(7,:,0) if ${isOf('T')}
+      http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if ${isOf('T')}
       ${usual('T', FRESH)}
-      http-request unset-var(txn.usual)`;
+      http-request unset-var(txn.usual)
+      http-request unset-var(txn.target)`;
 }
 
 /** Of a token that was found good: until then. */
 const FRESH = '{ date,sub(txn.expiry) -m int lt 0 }';
 
-/** To be set where a request is sent on: until then it has what the client said. */
-export const REQUEST_ID = 'http-request set-header x-request-id %[var(txn.id)] if { var(txn.id) -m found }';
+/**
+ * Of the requests that clients send: HAProxy adds it once to what it sends on, whatever the backend, which is cheaper than a rule. What a client
+ * said is to be deleted.
+ */
+export const REQUEST_ID = lines`
+      unique-id-format %[var(txn.id)]
+      unique-id-header x-request-id`;
+
+/** An endpoint's name, in what is said of any request. */
+export const NAME = '%[var(txn.name)]%[var(txn.usual)]';
 
 /** What is done to a usual request where it is sent on, and to others before. */
 export const PASSING_ON = lines`
       http-request set-path /score if { var(txn.usual) -m found }
       http-request del-header authorization
-      ${REQUEST_ID}
       http-request wait-for-body time ${SLOWEST_REQUEST_S}s if { var(txn.usual) -m found }`;
 
 /** Where a request that leaves a queue carries its route: a field of the PROXY protocol that is free for such use. */
@@ -60,14 +69,17 @@ export const CLEAN_REQUEST = lines`
       http-request del-header x-ms-client-request-id
       http-request set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }`;
 
+/** The version that a backend says has answered has come from another router, or from this one in a second pass. */
 export const RESPONSE_HEADERS = lines`
+      http-response allow if { var(txn.usual) -m found } !{ var(txn.version) -m found } !{ res.hdr(connection) -m found }
       http-response del-header x-aksml- -m beg
       http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
-      http-after-response set-header x-request-id %[var(txn.id)] unless { res.hdr(x-request-id) -m found }
-      http-after-response set-header x-ms-request-id %[var(txn.id)] unless { res.hdr(x-ms-request-id) -m found }
       http-after-response set-header azureml-model-deployment %[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
+      http-after-response allow if { var(txn.usual) -m found } { res.hdr(x-ms-request-id) -m found }
+      http-after-response set-header x-request-id %[var(txn.id)] unless { res.hdr(x-request-id) -m found }
+      http-after-response set-header x-ms-request-id %[var(txn.id)] unless { res.hdr(x-ms-request-id) -m found }
       http-after-response allow if { var(txn.usual) -m found }
       http-after-response set-header x-ms-request-id %[var(txn.ms_id)] if { var(txn.ms_id) -m found }
       http-after-response set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }

@@ -80,10 +80,15 @@ function closed(part: Part, backends: ReadonlySet<string>): Part {
     [...part.entries].map(([name, map]) => {
       const all = [...map];
       // A usual request is for versions that have replicas.
-      if (name === 'usual') return [name, new Map(all.filter(([, value]) => cold(value) === value))];
+      if (name === 'usual') return [name, new Map(all.filter(([, value]) => !isFor(value, backends)))];
       const isConcerned = name === 'endpoints' || name === 'versions';
       return [name, isConcerned ? new Map(all.map(([key, value]) => [key, cold(value)])) : map];
     }),
   );
   return { ...part, endpoint: undefined, entries };
+}
+
+/** Whether an entry of the map `usual` leads to one of these backends. */
+function isFor(entry: string, backends: ReadonlySet<string>): boolean {
+  return entry.split('~').some((target) => backends.has(target.slice(0, target.indexOf(':'))));
 }

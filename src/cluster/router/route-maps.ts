@@ -1,5 +1,5 @@
 import { effectiveShares } from '../../serving/traffic.ts';
-import { BUFFERED_BODY, type MapName, PARTS } from './haproxy-names.ts';
+import { BACKSTOP_MS, BUFFERED_BODY, type MapName, PARTS } from './haproxy-names.ts';
 import type { RoutedAuth, RoutedEndpoint, RoutedVersion } from './routing-table.ts';
 
 export type MapEntries = ReadonlyMap<MapName, ReadonlyMap<string, string>>;
@@ -18,9 +18,6 @@ export interface CommonEntries {
   /** Answers to an ACME server's questions, by their tokens. */
   readonly challenges: ReadonlyMap<string, string>;
 }
-
-/** A replica ends what takes too long itself and says so; HAProxy's own time-out is for those that cannot. Milliseconds. */
-const BACKSTOP_MS = 2500;
 
 /** What HAProxy's maps say of one endpoint. Pure; nothing in it can end a line or begin a command. */
 export function endpointEntries(endpoint: RoutedEndpoint, { backendOf, ownerField }: MapFacts): MapEntries {
@@ -109,17 +106,12 @@ function usualEntry(
   const isUsual = ({ version }: TrafficPart) => isHot(version) && !version.ownServer;
   if (parts.length > 2 || !parts.every(isUsual) || maxBodyBytes < BUFFERED_BODY) return undefined;
   const owner = ownerField(name);
-  const [first, second] = parts.map(({ version }) =>
-    targetOf(version, owner === '-' ? backendOf(name, version.name) : owner),
-  );
-  return [
-    AUTH_LETTER[auth.mode].toUpperCase(),
-    name,
-    first,
-    parts[0]?.below,
-    second ?? '',
-    ...(auth.mode === 'token' ? [subjectOf(auth)] : []),
-  ].join('|');
+  const whose = `${name}:${auth.mode === 'token' ? subjectOf(auth) : ''}`;
+  const [first, second] = parts.map(({ version }) => {
+    const backend = owner === '-' ? backendOf(name, version.name) : owner;
+    return targetOf(version, backend, AUTH_LETTER[auth.mode].toUpperCase()) + whose;
+  });
+  return second === undefined ? first : [first, parts[0]?.below, second].join('~');
 }
 
 const AUTH_LETTER = { key: 'k', token: 't', none: 'n' } as const;
@@ -159,11 +151,16 @@ function trafficSplit({ versions }: RoutedEndpoint): TrafficPart[] {
   return all.filter(({ version }) => version.isDefault || (shares.get(version.name) ?? 0) > 0);
 }
 
-function targetOf(version: RoutedVersion, backend: string): string {
-  const { name, coldStartMs, scoringTimeoutMs, ownServer } = version;
-  const state = isHot(version) ? 'hot' : coldStartMs > 0 ? 'cold' : 'none';
+/** `BACKEND:NAME:STATE:TIMEOUT_MS:PATIENCE_MS:` */
+function targetOf(version: RoutedVersion, backend: string, state: string = stateOf(version)): string {
+  const { name, scoringTimeoutMs, ownServer } = version;
   const patience = ownServer ? scoringTimeoutMs : scoringTimeoutMs + BACKSTOP_MS;
-  return [backend, name, state, scoringTimeoutMs, patience].join(':');
+  return `${[backend, name, state, scoringTimeoutMs, patience].join(':')}:`;
+}
+
+function stateOf(version: RoutedVersion): 'hot' | 'cold' | 'none' {
+  if (isHot(version)) return 'hot';
+  return version.coldStartMs > 0 ? 'cold' : 'none';
 }
 
 function isHot({ replicas }: RoutedVersion): boolean {
