@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { openPlace } from '../../scripts/cluster/place.ts';
@@ -31,12 +31,23 @@ import { freePort } from '../images/docker-registry.ts';
  */
 const COUNT = Number(process.env['AKSML_BENCH_ENDPOINTS'] ?? 2000);
 const REPLICAS = 5;
-const NODE_COUNT = 25;
+const NODE_COUNT = 12;
 const CHANGES = 300;
 const NAMESPACE = 'default';
 const OPTIONS = { fieldManager: 'bench' };
 const SETTLE_MS = 60 * 60_000;
 const TELL_MS = 10_000;
+/** By itself it plays four pods at a time. */
+const KWOK = {
+  apiVersion: 'config.kwok.x-k8s.io/v1alpha1',
+  kind: 'KwokConfiguration',
+  options: {
+    podPlayStageParallelism: 64,
+    nodePlayStageParallelism: 4,
+    nodeLeaseParallelism: 4,
+    podsOnNodeSyncParallelism: 4,
+  },
+};
 
 /** On stderr: a run takes minutes. */
 function tell(what: string): void {
@@ -45,13 +56,23 @@ function tell(what: string): void {
 
 async function bench(): Promise<void> {
   const [kwok = '', ...stages] = await buildKwok(openPlace());
-  const plane = await openControlPlane(t, { controllers: true });
+  const plane = await openControlPlane(t, { controllers: true, crowded: true });
   const kube = await openKube(
     { paths: [plane.kubeconfig] },
     { variables: {}, consent: async () => false, untrustedFolders: [] },
   );
   t.after(() => kube.close());
-  start(kwok, [...stages, '--kubeconfig', plane.kubeconfig]);
+  const speed = join(plane.folder, 'kwok.yaml');
+  await writeFile(speed, JSON.stringify(KWOK));
+  const playing = start(kwok, [
+    ...stages,
+    '--config',
+    speed,
+    '--node-lease-duration-seconds=0',
+    '--kubeconfig',
+    plane.kubeconfig,
+  ]);
+  playing.once('exit', (code) => tell(`kwok ended with ${code}`));
   await kube.apply(CUSTOM_RESOURCE_DEFINITIONS, endpointDefinition('0.0.0-bench'), { ...OPTIONS, force: true });
   for (let index = 0; index < NODE_COUNT; index += 1) await kube.create(NODES, node(index), OPTIONS);
 

@@ -29,7 +29,21 @@ export interface ControlPlane {
 export interface ControlPlaneOptions {
   /** Also Kubernetes' own controllers, which make ReplicaSets and Pods, and the scheduler. */
   readonly controllers?: boolean;
+  /** For thousands of pods on a small machine: without the controllers that nothing here waits for, and those that do work at full speed. */
+  readonly crowded?: boolean;
 }
+
+const UNTHROTTLED = ['--kube-api-qps=5000', '--kube-api-burst=5000'];
+/** Nothing is deleted, and nobody asks for the addresses of pods. */
+const IDLE_CONTROLLERS = [
+  ...['garbage-collector-controller', 'endpoints-controller', 'endpointslice-controller'],
+  ...['endpointslice-mirroring-controller', 'resourcequota-controller', 'taint-eviction-controller'],
+];
+const CROWDED_CONTROLLERS = [
+  ...UNTHROTTLED,
+  `--controllers=*,${IDLE_CONTROLLERS.map((name) => `-${name}`).join(',')}`,
+  ...['--concurrent-deployment-syncs=20', '--concurrent-replicaset-syncs=20'],
+];
 
 /** Why there is none here; the programs are those of the test cluster. */
 export function whyNoControlPlane(): string | undefined {
@@ -51,7 +65,7 @@ export async function openControlPlane(
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   });
   const start = async (daemon: Daemon): Promise<ChildProcess> => {
-    const child = await startChild(place, daemon);
+    const child = await startChild(place, daemon, options.crowded ? { GOGC: '400' } : {});
     running.push(child);
     return child;
   };
@@ -75,8 +89,10 @@ export async function openControlPlane(
   if (options.controllers) {
     const daemon = controllerManager(place, ports, program('kube-controller-manager'));
     // Nodes are played here: on a busy machine late signs of life would make all their pods unready.
-    await start({ ...daemon, args: [...daemon.args, '--node-monitor-grace-period=30m'] });
-    await start(scheduler(place, ports, program('kube-scheduler')));
+    const crowded = options.crowded ? CROWDED_CONTROLLERS : [];
+    await start({ ...daemon, args: [...daemon.args, '--node-monitor-grace-period=30m', ...crowded] });
+    const scheduling = scheduler(place, ports, program('kube-scheduler'));
+    await start({ ...scheduling, args: [...scheduling.args, ...(options.crowded ? UNTHROTTLED : [])] });
     await until('pods may be made', async () => {
       return (await readApi(place, '/api/v1/namespaces/default/serviceaccounts/default')) !== undefined;
     });
@@ -97,13 +113,18 @@ function logOf(place: Place, name: string): string {
 }
 
 /** Ends with this process, however that ends. */
-async function startChild(place: Place, { name, command, args }: Daemon): Promise<ChildProcess> {
+async function startChild(
+  place: Place,
+  { name, command, args }: Daemon,
+  variables: NodeJS.ProcessEnv,
+): Promise<ChildProcess> {
   await mkdir(place.path('logs'), { recursive: true });
   const log = await open(logOf(place, name), 'a');
   try {
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', command, ...args], {
       cwd: place.root,
       stdio: ['ignore', log.fd, log.fd],
+      env: { ...process.env, ...variables },
     });
     await once(child, 'spawn');
     return child;

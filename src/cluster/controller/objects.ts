@@ -51,7 +51,7 @@ export const IN_PLACE_ANNOTATION = 'aksml.dev/in-place';
 /** On a Deployment: which template aksml gave it. */
 export const RENDERING_ANNOTATION = 'aksml.dev/rendering';
 
-/** Everything that an endpoint needs and that may be changed, in the order in which it is made. */
+/** Everything that an endpoint needs and that may be changed. */
 export function desiredObjects(endpoint: Endpoint, rolloutOf: (version: VersionSpec) => Rollout): readonly Desired[] {
   return [
     { resource: SERVICE_ACCOUNTS, object: serviceAccount(endpoint) },

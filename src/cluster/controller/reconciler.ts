@@ -173,14 +173,16 @@ export class Reconciler {
   async #writeObjects(endpoint: StoredEndpoint, facts: readonly VersionFacts[], signal: AbortSignal): Promise<void> {
     const { writer } = this.#parts;
     const { changes, leftovers } = this.#plan(endpoint, facts);
+    const ensure = ({ wanted, seen }: (typeof changes)[number]) => writer.ensure(wanted, seen, endpoint, signal);
+    // Pods need the rest.
+    const isLast = ({ wanted }: (typeof changes)[number]) => wanted.resource.plural === DEPLOYMENTS.plural;
     const makeSo = async () => {
-      await this.#ensureKeys(endpoint, signal);
-      for (const { wanted, seen } of changes) await writer.ensure(wanted, seen, endpoint, signal);
-      for (const leftover of leftovers) await writer.remove(leftover, signal);
+      await together([this.#ensureKeys(endpoint, signal), ...changes.filter((one) => !isLast(one)).map(ensure)]);
+      await together(changes.filter(isLast).map(ensure));
+      await together(leftovers.map((leftover) => writer.remove(leftover, signal)));
     };
     // What somebody waits for is asked for first. The status, which says that a specification was acted upon, waits for both.
-    const outcomes = await Promise.allSettled([makeSo(), this.#record(endpoint, signal)]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    await together([makeSo(), this.#record(endpoint, signal)]);
   }
 
   async #record(endpoint: StoredEndpoint, signal: AbortSignal): Promise<void> {
@@ -255,6 +257,11 @@ export class Reconciler {
     this.#lastStatus.delete(endpoint.metadata.uid ?? '');
     this.#parts.history.forget(endpoint);
   }
+}
+
+/** Returns once none is under way any more. @throws what the first of them throws */
+async function together(writes: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(writes)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** A fixed number is the user's; between the bounds of an autoscaled version, whoever scales the Deployment decides. */
