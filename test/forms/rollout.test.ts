@@ -61,11 +61,11 @@ suite('the rollout form', { skip: 'skip' in found ? found.skip : false }, () => 
     await form.close();
   });
 
-  test('what was moved is still there after a reload, and the endpoint stays as it is until applied', async () => {
+  test('what was moved is still there after a reload, and the endpoint stays as it is until applied', async (t) => {
     const applied: unknown[] = [];
     const form = await openForm(browser, { ...world(applied), scope: { name: 'diabetes' } });
     await form.page.getByRole('button', { name: 'Promote canary: all traffic, and default' }).click();
-    assert.deepEqual(await form.state(), {
+    const kept = {
       scope: { name: 'diabetes' },
       draft: {
         split: [
@@ -74,7 +74,8 @@ suite('the rollout form', { skip: 'skip' in found ? found.skip : false }, () => 
         ],
         step: 10,
       },
-    });
+    };
+    await t.waitFor(async () => assert.deepEqual(await form.state(), kept), { timeout: 10_000 });
     await form.page.reload();
     await form.page.getByText('was 20 %').waitFor();
     assert.deepEqual(applied, []);
