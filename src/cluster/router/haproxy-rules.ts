@@ -8,7 +8,7 @@ const UNUSUAL =
  * Nearly all requests ask a service that wants nothing special for a score, and ask for nothing special themselves. Each rule costs, if only to
  * find that it does not apply: so these are told from the others by a single look into a map of whole paths, and go no further.
  *
- * An entry is one target or, where two versions share the traffic, `TARGET~T~TARGET` with the threshold below which the first gets a request. Such a
+ * An entry is one target or, where two versions share the traffic, `TARGET^T^TARGET` with the threshold below which the first gets a request. Such a
  * target says how a request is authenticated (`K`, `T`, `N`) in place of its state, and ends with `ENDPOINT:` and, where there are tokens, whose they
  * must be. The endpoint's name in `txn.usual` marks a usual request.
  */
@@ -20,12 +20,12 @@ export function usualRequests(folder: string): string {
   return lines`
       http-request set-var(txn.id) uuid()
       http-request set-var(txn.target) path,${map('usual')}
-      http-request set-var(txn.target) var(txn.target),field(3,~) if { var(txn.target),field(2,~),sub(txn.dice) -m int le 0 }
+      http-request set-var(txn.target) var(txn.target),field(3,^) if { var(txn.target),field(2,^),sub(txn.dice) -m int le 0 }
       http-request set-var(txn.usual) var(txn.target),field(6,:)
       http-request unset-var(txn.usual) if { req.ver 2.0 } !METH_GET !{ req.hdr(content-length) -m found }
       ${usual('K', `{ http_auth_bearer,sha2(256),hex,concat(:,txn.usual),${map('keys')} -m found }`)}
       ${usual('N', '')}
-      http-request set-var(txn.subject) var(txn.target),field(1,~),field(7,:,0) if ${isOf('T')}
+      http-request set-var(txn.subject) var(txn.target),field(1,^),field(7,:,0) if ${isOf('T')}
       http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if ${isOf('T')}
       ${usual('T', FRESH)}
       http-request unset-var(txn.usual)

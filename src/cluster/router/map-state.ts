@@ -90,5 +90,5 @@ function closed(part: Part, backends: ReadonlySet<string>): Part {
 
 /** Whether an entry of the map `usual` leads to one of these backends. */
 function isFor(entry: string, backends: ReadonlySet<string>): boolean {
-  return entry.split('~').some((target) => backends.has(target.slice(0, target.indexOf(':'))));
+  return entry.split('^').some((target) => backends.has(target.slice(0, target.indexOf(':'))));
 }

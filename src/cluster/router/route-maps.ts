@@ -111,7 +111,7 @@ function usualEntry(
     const backend = owner === '-' ? backendOf(name, version.name) : owner;
     return targetOf(version, backend, AUTH_LETTER[auth.mode].toUpperCase()) + whose;
   });
-  return second === undefined ? first : [first, parts[0]?.below, second].join('~');
+  return second === undefined ? first : [first, parts[0]?.below, second].join('^');
 }
 
 const AUTH_LETTER = { key: 'k', token: 't', none: 'n' } as const;
