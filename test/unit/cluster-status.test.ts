@@ -160,6 +160,21 @@ const tells: readonly {
     code: 'InvalidDeploymentSpec',
   },
   {
+    when: 'a node did not get a Secret in time, and asks again',
+    facts: facts([
+      clusterPod('a', 'new', {
+        state: {
+          waiting: {
+            reason: 'CreateContainerConfigError',
+            message: 'failed to sync secret cache: timed out waiting for the condition',
+          },
+        },
+      }),
+    ]),
+    state: 'Transitioning',
+    says: /is being set up/,
+  },
+  {
     when: 'no node takes it since a moment',
     facts: facts([unscheduledPod(1)]),
     state: 'Transitioning',

@@ -2,6 +2,7 @@ import type { Cause } from '../../contract/endpoint.ts';
 import type { Pod } from '../../kube/resource.ts';
 import { causeOfExit } from '../../serving/exit-cause.ts';
 import { SCORING_CONTAINER } from '../names.ts';
+import { isRefusedStart } from '../refused-start.ts';
 
 type PodStatus = NonNullable<Pod['status']>;
 export type ContainerStatus = NonNullable<PodStatus['containerStatuses']>[number];
@@ -72,7 +73,6 @@ const PULL_FAILURES = new Set([
 ]);
 /** The first attempt may fail by chance; these do not. */
 const FINAL_PULL_FAILURE = /not found|unauthorized|denied|forbidden|no match for platform/i;
-const CONFIGURATION_FAILURES = new Set(['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError']);
 
 function causeOfWaiting(reason: string, message: string, image: string): Cause | undefined {
   if (PULL_FAILURES.has(reason) || (reason === 'ErrImagePull' && FINAL_PULL_FAILURE.test(message))) {
@@ -82,7 +82,7 @@ function causeOfWaiting(reason: string, message: string, image: string): Cause |
       remedy: pullRemedy(message),
     };
   }
-  if (CONFIGURATION_FAILURES.has(reason)) {
+  if (isRefusedStart(reason, message)) {
     return {
       code: 'InvalidDeploymentSpec',
       message: `The container cannot be made${said(message)}`,

@@ -5,6 +5,7 @@ import { readPodLog } from '../../kube/pod-log.ts';
 import { CUSTOM_RESOURCE_DEFINITIONS, DEPLOYMENTS, type Deployment, PODS, type Pod } from '../../kube/resource.ts';
 import { ENDPOINT_CRD } from '../crd.ts';
 import { SYSTEM_NAMESPACE } from '../names.ts';
+import { isRefusedStart } from '../refused-start.ts';
 
 /** A node that has to be added first takes minutes. */
 const PATIENCE_MS = 10 * 60_000;
@@ -12,7 +13,6 @@ const LOG_LINES = 20;
 const LOG_MS = 10_000;
 /** One failed pull may be a passing trouble of the registry. */
 const REFUSED_PULLS = ['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull'];
-const REFUSED_STARTS = ['CreateContainerConfigError', 'CreateContainerError', 'RunContainerError'];
 const CRASHES = 2;
 
 export interface RolloutProgress {
@@ -140,7 +140,8 @@ export function troubleOf({ metadata, status }: Pod): { readonly reason: string;
     const { reason = '', message } = state?.waiting ?? {};
     if (REFUSED_PULLS.includes(reason))
       return { reason: `its image cannot be pulled: ${message ?? reason}`, final: true };
-    if (REFUSED_STARTS.includes(reason)) return { reason: `it cannot be started: ${message ?? reason}`, final: true };
+    if (isRefusedStart(reason, message ?? ''))
+      return { reason: `it cannot be started: ${message ?? reason}`, final: true };
     const ended = lastState?.terminated;
     if (ended && restartCount >= CRASHES && state?.running === undefined) {
       return { reason: `it ends with exit code ${ended.exitCode} (${ended.reason ?? 'Error'})`, final: true };
