@@ -4,6 +4,7 @@ import { AksmlError } from '../../contract/error.ts';
 import { COMPUTE_NAME, followsRule } from '../../contract/names.ts';
 import type { Home } from '../../home/home.ts';
 import { recallDocument } from '../registry/documents.ts';
+import { putEmpty } from '../registry/empty.ts';
 import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 
 /** Where a workspace's compute targets are recorded: in its registry, so that everybody who works in the workspace sees them. */
@@ -104,7 +105,7 @@ async function write(
   const aborting = signal === undefined ? {} : { signal };
   const bytes = Buffer.from(JSON.stringify(content));
   const config = await registry.putBlob(REPOSITORY, bytes, { mediaType: CONFIG, ...aborting });
-  const empty = await registry.putBlob(REPOSITORY, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
+  const empty = await putEmpty(registry, REPOSITORY, signal);
   await registry.putManifest(
     REPOSITORY,
     { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, artifactType, config, layers: [empty] },

@@ -7,6 +7,7 @@ import { AksmlError } from '../../contract/error.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
+import { putEmpty } from '../registry/empty.ts';
 import { encodeName, sha256 } from '../registry/reference.ts';
 import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
@@ -77,7 +78,7 @@ async function claim(
 ): Promise<boolean> {
   const record = Buffer.from(JSON.stringify(environment));
   const config = await registry.putBlob(repository, record, { mediaType: CONFIG, signal });
-  const empty = await registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal });
+  const empty = await putEmpty(registry, repository, signal);
   const { written } = await registry.putManifest(
     repository,
     {

@@ -1,6 +1,7 @@
 import { AksmlError } from '../../contract/error.ts';
 import { inParallel, together } from '../models/parallel.ts';
 import { copyBlob, type Place } from '../registry/copy.ts';
+import { putEmpty } from '../registry/empty.ts';
 import { type Arrival, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
 import type { AssembledImage } from './assemble.ts';
 
@@ -99,7 +100,7 @@ async function sendAttachment(
   signal: AbortSignal | undefined,
 ): Promise<Manifest> {
   const [config, document] = await together(
-    registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, signal }),
+    putEmpty(registry, repository, signal),
     registry.putBlob(repository, content, { mediaType, isNew: true, signal }),
   );
   return {

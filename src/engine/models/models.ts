@@ -6,6 +6,7 @@ import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
 import { withLock } from '../../home/lock.ts';
+import { putEmpty } from '../registry/empty.ts';
 import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { allModels, findModel, type ModelOptions, type ModelStore, versionsOf } from './catalog.ts';
@@ -313,7 +314,7 @@ export async function deleteModel(
     const [highest] = await versionsOf(store, repository, undefined);
     const tag = String(model.version);
     if (model.version !== highest) return await store.registry.deleteManifest(repository, tag);
-    const empty = await store.registry.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
+    const empty = await putEmpty(store.registry, repository);
     await store.registry.putManifest(repository, deletedManifest(model.name, empty), { tag });
   });
 }

@@ -7,6 +7,7 @@ import { downloadBlob } from './blob-download.ts';
 import { close, type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
 import { type ClientOptions, optionalSignal, RegistryClient } from './client.ts';
+import { putEmpty } from './empty.ts';
 import { backOff } from './http.ts';
 import { KnownContent } from './known-content.ts';
 import { checkDigest, isDigest, sha256 } from './reference.ts';
@@ -207,7 +208,7 @@ export class DistributionRegistry implements Registry {
       const [isTaken, , empty] = await together(
         this.#hasTag(repository, tag, signal),
         this.#note(repository, signal),
-        this.putBlob(repository, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...optionalSignal(signal) }),
+        putEmpty(this, repository, signal),
       );
       if (isTaken) return { descriptor, written: false };
       const claimed = {
@@ -305,10 +306,7 @@ export class DistributionRegistry implements Registry {
   }
 
   async #putGrave(repository: string, tag: string, signal?: AbortSignal): Promise<string> {
-    const config = await this.putBlob(repository, Buffer.from('{}'), {
-      mediaType: MEDIA_TYPE.empty,
-      ...optionalSignal(signal),
-    });
+    const config = await putEmpty(this, repository, signal);
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: MEDIA_TYPE.manifest,

@@ -1,4 +1,5 @@
 import { AksmlError } from '../../contract/error.ts';
+import { putEmpty } from './empty.ts';
 import { type Manifest, MEDIA_TYPE, type Registry } from './registry.ts';
 
 /** Lists the repositories below a prefix by its tags: most registries have no catalog, or show it to their administrators only. */
@@ -17,7 +18,7 @@ export async function noteRepository(
   const tag = tagOf(repository);
   if (repository === INDEX || tag === undefined || (await isNoted(registry, tag, signal))) return;
   const aborting = signal === undefined ? {} : { signal };
-  const empty = await registry.putBlob(INDEX, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty, ...aborting });
+  const empty = await putEmpty(registry, INDEX, signal);
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPE.manifest,

@@ -4,6 +4,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { CodeReference, Revision, RevisionChange } from '../../contract/revision.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { together } from '../models/parallel.ts';
+import { EMPTY, putEmpty } from '../registry/empty.ts';
 import { encodeName, isDigest, sha256 } from '../registry/reference.ts';
 import { type Descriptor, type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
@@ -23,7 +24,6 @@ const CONFIG = 'application/vnd.aksml.revision.config.v1+json';
 const REPOSITORIES = 'revisions/';
 const TAG = /^r([1-9]\d*)$/;
 const AT_ONCE = 8;
-const EMPTY = Buffer.from('{}');
 
 /**
  * Stores a deploy as the next revision of its version. One that differs from the newest in nothing but who, when, and the state of git
@@ -158,14 +158,14 @@ async function claim(
   const config: Descriptor = { mediaType: CONFIG, digest: sha256(content), size: content.length };
   const storing = together(
     registry.putBlob(repository, content, { mediaType: CONFIG, isNew: true, ...aborting }),
-    layer ? taking : registry.putBlob(repository, EMPTY, { mediaType: MEDIA_TYPE.empty, ...aborting }),
+    layer ? taking : putEmpty(registry, repository, signal),
   );
   const manifest: Manifest = {
     schemaVersion: 2,
     mediaType: MEDIA_TYPE.manifest,
     artifactType: ARTIFACT,
     config,
-    layers: [layer ?? { mediaType: MEDIA_TYPE.empty, digest: sha256(EMPTY), size: EMPTY.length }],
+    layers: [layer ?? EMPTY],
     annotations: { 'org.opencontainers.image.created': revision.createdTime },
   };
   const tag = `r${revision.number}`;

@@ -8,6 +8,7 @@ import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { allModels } from '../models/catalog.ts';
 import { MODEL_REPOSITORIES } from '../models/record.ts';
+import { putEmpty } from '../registry/empty.ts';
 import { openLayout, withLayoutLock } from '../registry/layout.ts';
 import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
 import { MEDIA_TYPE, type Registry } from '../registry/registry.ts';
@@ -139,7 +140,7 @@ const MARK = 'workspace';
 
 /** Writes what says that a workspace is here, which only who may write can do. */
 async function markRegistry(registry: Registry): Promise<void> {
-  const empty = await registry.putBlob(MARK, Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
+  const empty = await putEmpty(registry, MARK);
   const artifactType = 'application/vnd.aksml.workspace.v1';
   const { manifest: mediaType } = MEDIA_TYPE;
   await registry.putManifest(
