@@ -8,6 +8,19 @@ import { type BundledPackage, bundledPackages, noticesOf } from './notices.ts';
 
 const root = join(import.meta.dirname, '..');
 
+/** Of every bundle. Code that a package took over from elsewhere is credited beside it. */
+const SHIPPED = {
+  absWorkingDir: root,
+  bundle: true,
+  minify: true,
+  sourcemap: false,
+  legalComments: 'linked',
+  metafile: true,
+} as const;
+/** For packages that are CommonJS, in bundles that are not. */
+const REQUIRE_IN_MODULE =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
 /**
  * Bundles everything that is shipped into `dist/`, with the licences of what others wrote.
  * Chunks of earlier builds stay, because a running process may still load them; the build script itself begins with an empty folder.
@@ -29,18 +42,13 @@ export async function buildAll(folder = join(root, 'dist')): Promise<readonly Bu
  */
 async function buildCommand(folder: string): Promise<Metafile> {
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...SHIPPED,
     entryPoints: { cli: 'src/cli/main.ts', launch: 'src/launch/main.ts' },
     outdir: folder,
     outExtension: { '.js': '.cjs' },
-    metafile: true,
-    bundle: true,
     format: 'cjs',
     platform: 'node',
     target: 'node22',
-    minify: true,
-    sourcemap: false,
-    legalComments: 'linked',
     // It is no module to Node, which then knows no `import()` in it.
     supported: { 'dynamic-import': false },
     define: {
@@ -56,7 +64,7 @@ async function buildCommand(folder: string): Promise<Metafile> {
 /** What goes on beside a command or a window. Shared code is split off. */
 async function buildPrograms(folder: string): Promise<Metafile> {
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...SHIPPED,
     entryPoints: {
       'engine-host': 'src/engine-host/main.ts',
       supervisor: 'src/local/supervisor-main.ts',
@@ -64,20 +72,12 @@ async function buildPrograms(folder: string): Promise<Metafile> {
       'hash-worker': 'src/engine/registry/hash-worker.ts',
     },
     outdir: folder,
-    metafile: true,
-    bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    minify: true,
-    sourcemap: false,
-    // Code that a package took over from elsewhere is credited beside the bundle.
-    legalComments: 'linked',
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
+    banner: { js: REQUIRE_IN_MODULE },
   });
   return metafile;
 }
@@ -85,22 +85,15 @@ async function buildPrograms(folder: string): Promise<Metafile> {
 /** What runs in a cluster: a file each, which their image has beside Node. */
 async function buildCluster(folder: string): Promise<Metafile> {
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...SHIPPED,
     entryPoints: { cluster: 'src/cluster/main.ts', router: 'src/cluster/router-main.ts' },
     outdir: folder,
-    metafile: true,
-    bundle: true,
     format: 'esm',
     platform: 'node',
     target: 'node24',
     // Logs people in, which a pod is not.
     external: ['@kubernetes/client-node/*'],
-    minify: true,
-    sourcemap: false,
-    legalComments: 'linked',
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
+    banner: { js: REQUIRE_IN_MODULE },
   });
   return metafile;
 }
@@ -112,14 +105,12 @@ async function buildCluster(folder: string): Promise<Metafile> {
  */
 async function buildExtension(folder: string): Promise<readonly Metafile[]> {
   const { metafile, outputFiles } = await build({
-    absWorkingDir: root,
+    ...SHIPPED,
     entryPoints: { extension: 'src/extension/extension.ts' },
-    metafile: true,
     write: false,
     outdir: folder,
     outExtension: { '.js': '.cjs' },
     chunkNames: 'extension/[name]-[hash]',
-    bundle: true,
     splitting: true,
     format: 'esm',
     // Of two forms of a package, the one whose parts esbuild can follow.
@@ -127,9 +118,6 @@ async function buildExtension(folder: string): Promise<readonly Metafile[]> {
     platform: 'node',
     target: 'node22',
     external: ['vscode'],
-    minify: true,
-    sourcemap: false,
-    legalComments: 'linked',
     define: { AKSML_VERSION: JSON.stringify(packageJson.version) },
   });
   for (const { path, text } of outputFiles) {
@@ -156,22 +144,17 @@ async function writeSchemas(folder: string): Promise<void> {
 /** One script a form; what several use is loaded once. */
 async function buildForms(folder: string): Promise<Metafile> {
   const { metafile } = await build({
-    absWorkingDir: root,
+    ...SHIPPED,
     entryPoints: {
       ...Object.fromEntries(FORMS.map((form) => [form, `webview-ui/${form}/main.tsx`])),
       style: 'webview-ui/style.css',
     },
     outdir: folder,
-    metafile: true,
-    bundle: true,
     splitting: true,
     format: 'esm',
     platform: 'browser',
     target: 'chrome130',
     tsconfig: join(root, 'webview-ui', 'tsconfig.json'),
-    minify: true,
-    sourcemap: false,
-    legalComments: 'linked',
   });
   return metafile;
 }
