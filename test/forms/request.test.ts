@@ -101,6 +101,30 @@ suite('the request form', { skip: 'skip' in found ? found.skip : false }, () => 
     await form.close();
   });
 
+  test('an empty request waits for the sample; an endpoint that has none is asked again once its state is another', async () => {
+    const sent: unknown[] = [];
+    const swagger = [Promise.withResolvers<typeof SWAGGER>(), Promise.withResolvers<typeof SWAGGER>()];
+    let asked = 0;
+    const { handlers, ...rest } = world(sent);
+    const form = await openForm(browser, {
+      ...rest,
+      handlers: { ...handlers, swagger: () => swagger[asked++]?.promise ?? SWAGGER },
+    });
+    const send = form.page.getByRole('button', { name: 'Send' });
+    const body = form.page.getByRole('textbox', { name: 'Body of the request' });
+    await form.page.getByText('Asking the endpoint for a sample').waitFor();
+    assert.equal(await send.isDisabled(), true);
+    await body.press('Control+Enter');
+    swagger[0]?.reject(new Error('the replica is starting'));
+    await form.page.getByText('Send the request to see the answer').waitFor();
+    assert.equal(await send.isDisabled(), false);
+    assert.deepEqual(sent, []);
+    form.server.notify('endpoint', { endpoint: endpoint({}, { state: 'Transitioning' }) });
+    swagger[1]?.resolve(SWAGGER);
+    await untilValue(body, (text) => text.includes('32.1'));
+    await form.close();
+  });
+
   test('what is not JSON is told while it is typed', async () => {
     const form = await openForm(browser, world());
     await form.page.getByRole('textbox', { name: 'Body of the request' }).fill('{"data": ');

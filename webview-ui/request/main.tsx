@@ -23,12 +23,16 @@ function Request(): VNode {
       .request('open', {})
       .then(({ endpoint }) => dispatch({ type: 'endpoint', endpoint }))
       .catch(fail);
+  }, []);
+  const endpointState = state.endpoint?.status?.state;
+  useEffect(() => {
+    if (state.endpoint === undefined || state.operation !== undefined) return;
     // Without a schema the form works all the same.
     host
       .request('swagger', {})
       .then((document) => dispatch({ type: 'swagger', document }))
-      .catch(() => undefined);
-  }, []);
+      .catch(() => dispatch({ type: 'noSwagger' }));
+  }, [state.endpoint === undefined, endpointState]);
   useEffect(() => host.save(draftOf(state)), [state.body, state.headers, state.versionName, state.history]);
 
   const send = async () => {

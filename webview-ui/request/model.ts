@@ -36,6 +36,8 @@ export interface RequestState {
   readonly headers: readonly Header[];
   readonly versionName?: string | undefined;
   readonly operation?: Operation;
+  /** Whether the endpoint has been asked for its schema, or is about to be, and has not answered. */
+  readonly isSchemaAwaited: boolean;
   readonly isSending: boolean;
   readonly response?: RunView;
   readonly tab: ResponseTab;
@@ -47,7 +49,17 @@ export interface RequestState {
 
 export type RequestAction =
   | { readonly type: 'endpoint'; readonly endpoint: Endpoint }
-  | { readonly type: 'gone' | 'dismiss' | 'sample' | 'format' | 'addHeader' | 'clearHistory' | 'cancelled' }
+  | {
+      readonly type:
+        | 'gone'
+        | 'noSwagger'
+        | 'dismiss'
+        | 'sample'
+        | 'format'
+        | 'addHeader'
+        | 'clearHistory'
+        | 'cancelled';
+    }
   | { readonly type: 'swagger'; readonly document: Readonly<Record<string, unknown>> }
   | { readonly type: 'body'; readonly text: string }
   | { readonly type: 'version'; readonly name: string | undefined }
@@ -67,6 +79,7 @@ export function startRequest(draft: RequestDraft | undefined): RequestState {
     body: draft?.body ?? '',
     headers: draft?.headers ?? [{ name: 'content-type', value: 'application/json' }],
     ...(draft?.versionName === undefined ? {} : { versionName: draft.versionName }),
+    isSchemaAwaited: true,
     isSending: false,
     tab: 'body',
     history: draft?.history ?? [],
@@ -96,6 +109,8 @@ export function reduceRequest(state: RequestState, action: RequestAction): Reque
       return { ...state, isGone: true };
     case 'swagger':
       return withOperation(state, scoringOperation(action.document));
+    case 'noSwagger':
+      return { ...state, isSchemaAwaited: false };
     case 'body':
       return { ...state, body: action.text };
     case 'sample':
@@ -147,7 +162,7 @@ function followEndpoint(state: RequestState, endpoint: Endpoint): RequestState {
 
 /** The first sight of the schema fills an empty request. */
 function withOperation(state: RequestState, operation: Operation): RequestState {
-  const next = { ...state, operation };
+  const next = { ...state, operation, isSchemaAwaited: false };
   return state.body === '' ? reduceRequest(next, { type: 'sample' }) : next;
 }
 
@@ -173,6 +188,11 @@ export function formatted(text: string): string {
 
 function pretty(value: unknown): string {
   return JSON.stringify(value, undefined, 2);
+}
+
+/** Whether the sample is about to fill the empty request, which would be sent without it. */
+export function isFilling({ body, isSchemaAwaited }: RequestState): boolean {
+  return body === '' && isSchemaAwaited;
 }
 
 /** Why a body that is sent as JSON is none; undefined when it is, or is not meant to be. */

@@ -13,7 +13,7 @@ import {
 } from '../components/parts.tsx';
 import { Button, Dropdown, TextArea, TextField } from '../components/toolkit.ts';
 import { l10n } from '../host/l10n.ts';
-import { bodyProblem, formatted, type RequestAction, type RequestState } from './model.ts';
+import { bodyProblem, formatted, isFilling, type RequestAction, type RequestState } from './model.ts';
 
 export interface RequestViewProps {
   readonly state: RequestState;
@@ -51,6 +51,7 @@ export function RequestView(props: RequestViewProps): VNode {
 
 function Request({ state, dispatch, onSend, onCancel, onSave }: RequestViewProps): VNode {
   const problem = bodyProblem(state);
+  const isHeld = state.isGone || isFilling(state);
   const versions = state.endpoint?.spec.versions ?? [];
   return (
     <section aria-label={l10n.t('Request')}>
@@ -77,14 +78,14 @@ function Request({ state, dispatch, onSend, onCancel, onSave }: RequestViewProps
         rows={14}
         value={state.body}
         onInput={(text) => dispatch({ type: 'body', text })}
-        onSubmit={onSend}
+        onSubmit={() => isHeld || onSend()}
       />
       <p class="problem-line muted">{problem === undefined ? '' : l10n.t('Not JSON: {0}', problem)}</p>
       <div class="actions">
         {state.isSending ? (
           <Button onClick={onCancel}>{l10n.t('Cancel')}</Button>
         ) : (
-          <Button appearance="primary" disabled={state.isGone} onClick={onSend}>
+          <Button appearance="primary" disabled={isHeld} onClick={onSend}>
             <Icon name="play" /> {l10n.t('Send')}
           </Button>
         )}
@@ -170,7 +171,11 @@ function Response({ state, dispatch }: RequestViewProps): VNode {
         </p>
       ) : null}
       {response === undefined && !state.isSending ? (
-        <p class="empty">{l10n.t('Send the request to see the answer: Ctrl+Enter in the body does it, too.')}</p>
+        <p class="empty">
+          {isFilling(state)
+            ? l10n.t('Asking the endpoint for a sample of its input…')
+            : l10n.t('Send the request to see the answer: Ctrl+Enter in the body does it, too.')}
+        </p>
       ) : null}
       {response === undefined ? null : (
         <>
