@@ -1,4 +1,4 @@
-import { demand, type LoadSample, UP_WINDOW_MS } from './demand.ts';
+import { demand, isInStep, type LoadSample, UP_WINDOW_MS } from './demand.ts';
 import { replicasFor } from './replicas.ts';
 
 export type { LoadSample } from './demand.ts';
@@ -111,6 +111,7 @@ export function decide(
     state.decidedAt === undefined || now - state.decidedAt >= settings.refreshPeriodInSeconds * 1000 + LONGEST_RISE_MS;
   if (needed > bounded && !isLate) {
     // A step that has not been seen whole would be answered in part, and the rest of it only when the next decision is due.
+    if (isInStep(recent)) return hold;
     if (within(settings, replicasAtTarget(settings, demand(recent.slice(-2), service))) > needed) return hold;
   }
   const target = needed > bounded ? needed : Math.max(needed, calmTarget(settings, state, bounded, now));

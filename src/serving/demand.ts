@@ -13,34 +13,74 @@ export interface LoadSample {
 /** Long enough that one request at the wrong moment is no trend, short enough that a step is seen whole within a second. */
 export const UP_WINDOW_MS = 500;
 
+/** What was seen since a step counts alone once it is so much: with ten samples a second, three of them. */
+const SETTLED_MS = 180;
+/** Fewer than so many requests more come together by chance. */
+const LEAST_STEP = 3;
+/** A load that has doubled has risen by a step. */
+const STEP_PART = 1 / 2;
+
 /** A queue beyond what arrivals explain shall be gone in this time. */
 const DRAIN_MS = 1000;
-/** More comes than is done, beyond doubt. */
-const EXCESS = 1.2;
+/** Of the requests at work, so many may be between an answer and the next request. */
+const BETWEEN_PART = 0.05;
 
 /**
  * How many requests want to be served at once, from the samples of the last half second.
  *
  * Without a queue that is what is busy. With one, busy + queued is the truth only for clients who wait for their answer before they ask again:
- * then the sum stands still. Where requests come whether or not others were answered, the queue grows as long as replicas take to start and
- * shrinks afterwards, and one replica for each in it would be several times too many. Then arrivals × service time (Little's law) is what is
- * wanted, and a little more until the queue is gone. `serviceTimeMs` is undefined while it is not known.
+ * their number is the load, which jumps when some come, and stands still otherwise. Where requests come whether or not others were answered,
+ * the queue grows as long as replicas take to start and shrinks afterwards, and one replica for each in it would be several times too many. Then
+ * arrivals × service time (Little's law) is what is wanted, and a little more until the queue is gone. `serviceTimeMs` is undefined while it is
+ * not known.
  */
 export function demand(recent: readonly LoadSample[], serviceTimeMs: number | undefined): number {
-  const busy = mean(recent.map((sample) => sample.busy));
-  const queued = mean(recent.map((sample) => sample.queued));
-  const arrivals = arrivalsPerMs(recent);
-  if (queued === 0 || arrivals === undefined || serviceTimeMs === undefined) return busy + queued;
-  const offered = arrivals * serviceTimeMs;
-  if (offered <= busy * EXCESS && standsStill(recent)) return busy + queued;
-  return Math.min(busy + queued, offered + (queued * serviceTimeMs) / DRAIN_MS);
+  const seen = isInStep(recent) ? recent : sinceStep(recent);
+  const loads = seen.map(loadOf);
+  const queued = mean(seen.map((sample) => sample.queued));
+  const arrivals = arrivalsPerMs(seen);
+  if (queued === 0 || arrivals === undefined || serviceTimeMs === undefined) return mean(loads);
+  if (standsStill(seen)) return Math.max(...loads);
+  return Math.min(mean(loads), arrivals * serviceTimeMs + (queued * serviceTimeMs) / DRAIN_MS);
 }
 
-function standsStill(recent: readonly LoadSample[]): boolean {
-  const loads = recent.map((sample) => sample.busy + sample.queued);
-  const first = loads[0] ?? 0;
-  const last = loads.at(-1) ?? 0;
-  return Math.abs(last - first) <= Math.max(1, first * 0.1);
+/** Whether the load has risen by a step so lately that what became of it is not known yet. */
+export function isInStep(recent: readonly LoadSample[]): boolean {
+  const since = sinceStep(recent);
+  return since.length < recent.length && spanOf(since) < SETTLED_MS;
+}
+
+/** What was seen since the last step, of which the samples before it know nothing; all, where there was none. */
+function sinceStep(recent: readonly LoadSample[]): readonly LoadSample[] {
+  const load = loadOf(recent.at(-1));
+  return recent.slice(recent.findLastIndex((sample) => loadOf(sample) <= load - stepOf(load)) + 1);
+}
+
+function stepOf(load: number): number {
+  return Math.max(LEAST_STEP, load * STEP_PART);
+}
+
+/** As the load of clients does who wait for their answers, and of nobody else for long. */
+function standsStill(seen: readonly LoadSample[]): boolean {
+  const loads = seen.map(loadOf);
+  const between = Math.max(1, BETWEEN_PART * Math.max(...seen.map(({ busy }) => busy)));
+  return Math.max(...loads) - Math.min(...loads) <= between && !isRefused(seen);
+}
+
+/** Whether more came than was done or waits. */
+function isRefused(seen: readonly LoadSample[]): boolean {
+  const [first, last] = [seen[0], seen.at(-1)];
+  const arrived = (last?.arrived ?? 0) - (first?.arrived ?? 0);
+  const completed = (last?.completed ?? 0) - (first?.completed ?? 0);
+  return arrived > completed + loadOf(last) - loadOf(first);
+}
+
+function loadOf(sample: LoadSample | undefined): number {
+  return (sample?.busy ?? 0) + (sample?.queued ?? 0);
+}
+
+function spanOf(samples: readonly LoadSample[]): number {
+  return (samples.at(-1)?.time ?? 0) - (samples[0]?.time ?? 0);
 }
 
 /** Undefined when the counter is missing, began anew, or was seen once only. */

@@ -4,6 +4,8 @@ import type { LoadSample } from './demand.ts';
 export interface Simulation {
   /** Arrivals per second, one entry per second of the run. */
   readonly arrivals: readonly number[];
+  /** Clients that ask again as soon as they are answered or refused, one entry per second of the run: those that are new come together. */
+  readonly clients?: readonly number[];
   /** Milliseconds that a replica works on one request. */
   readonly serviceTime: (random: () => number) => number;
   /** Milliseconds from the decision until a new replica answers. */
@@ -31,6 +33,9 @@ export interface SimulatedSecond {
   readonly waiting: { readonly p50: number; readonly p95: number; readonly p99: number };
 }
 
+/** What a client needs from an answer to its next request. */
+const BETWEEN_MS = 1;
+
 interface Replica {
   readonly id: string;
   readonly readyAt: number;
@@ -54,6 +59,7 @@ class World {
   #refused = 0;
   #arrived = 0;
   #completed = 0;
+  #clients = 0;
 
   constructor(simulation: Simulation) {
     this.#simulation = simulation;
@@ -65,7 +71,9 @@ class World {
   runSecond(second: number): SimulatedSecond {
     this.#waits = [];
     this.#refused = 0;
-    const arrived = this.#planArrivals(second);
+    const before = this.#arrived;
+    this.#planArrivals(second);
+    for (; this.#clients < this.#clientsAt(second * 1000); this.#clients += 1) this.#askAt(second * 1000);
     const samples = this.#simulation.samplesPerSecond ?? 10;
     for (let step = 1; step <= samples; step += 1) {
       this.#events.add(second * 1000 + (step * 1000) / samples, () => this.#sample());
@@ -78,7 +86,7 @@ class World {
     const waits = this.#waits.sort((a, b) => a - b);
     return {
       second,
-      arrived,
+      arrived: this.#arrived - before,
       ready: this.#admission.readyReplicas,
       wanted: this.#wanted().length,
       queued: this.#admission.queued,
@@ -88,22 +96,35 @@ class World {
   }
 
   /** A Poisson process, given its count: that many moments, uniform in the second. */
-  #planArrivals(second: number): number {
+  #planArrivals(second: number): void {
     const { arrivals, random } = this.#simulation;
     const count = poisson(arrivals[second] ?? 0, random);
     for (let index = 0; index < count; index += 1) {
       this.#events.add((second + random()) * 1000, () => this.#arrive());
     }
-    return count;
   }
 
-  #arrive(): void {
+  #clientsAt(time: number): number {
+    return this.#simulation.clients?.[Math.floor(time / 1000)] ?? 0;
+  }
+
+  #askAt(time: number): void {
+    this.#events.add(time, () => this.#arrive(() => this.#askAgain()));
+  }
+
+  #askAgain(): void {
+    if (this.#clients > this.#clientsAt(this.#now)) this.#clients -= 1;
+    else this.#askAt(this.#now + BETWEEN_MS);
+  }
+
+  #arrive(answered = () => {}): void {
     this.#arrived += 1;
     this.#admission.enter(
       {
-        admitted: (slot) => this.#serve(slot),
+        admitted: (slot) => this.#serve(slot, answered),
         refused: () => {
           this.#refused += 1;
+          answered();
         },
       },
       this.#now,
@@ -111,13 +132,14 @@ class World {
     this.#events.add(this.#now + this.#simulation.maxQueueWaitMs, () => this.#admission.advance(this.#now));
   }
 
-  #serve(slot: Slot): void {
+  #serve(slot: Slot, answered: () => void): void {
     this.#waits.push(slot.waitedMs);
     const { serviceTime, random } = this.#simulation;
     this.#events.add(this.#now + serviceTime(random), () => {
       this.#completed += 1;
       slot.release(this.#now);
       this.#removeIdle();
+      answered();
     });
   }
 

@@ -1,6 +1,7 @@
 /**
  * What the autoscaler does with a load curve, against two other rules: `node autoscale.bench.ts [curve]`.
- * Curves: `hour` (rises and falls as a day does, with noise and bursts), `step`, `spikes`. Virtual time: nothing waits.
+ * Curves: `hour` (rises and falls as a day does, with noise and bursts), `step`, `ramp`, `spikes`, and `clients`, who wait for their answer before
+ * they ask again, from one to eight of them. Virtual time: nothing waits.
  */
 import {
   type AutoscaleSettings,
@@ -23,10 +24,17 @@ const SETTINGS: AutoscaleSettings = {
 const SERVICE_MS = 100;
 const START_MS = 3000;
 
-const CURVES: Record<string, readonly number[]> = {
-  hour: hour(),
-  step: Array.from({ length: 240 }, (_, second) => (second < 20 || second >= 120 ? 5 : 80)),
-  spikes: Array.from({ length: 1200 }, (_, second) => (second % 90 < 6 ? 60 : 8)),
+type Curve = Pick<Simulation, 'arrivals' | 'clients'>;
+
+const CURVES: Record<string, Curve> = {
+  hour: { arrivals: hour() },
+  step: { arrivals: Array.from({ length: 240 }, (_, second) => (second < 20 || second >= 120 ? 5 : 80)) },
+  ramp: { arrivals: Array.from({ length: 200 }, (_, second) => Math.min(80, 5 + second)) },
+  spikes: { arrivals: Array.from({ length: 1200 }, (_, second) => (second % 90 < 6 ? 60 : 8)) },
+  clients: {
+    arrivals: new Array<number>(120).fill(0),
+    clients: Array.from({ length: 120 }, (_, second) => (second < 20 ? 1 : 8)),
+  },
 };
 
 /** Requests a second: the same on every run. */
@@ -99,12 +107,12 @@ function bounded(replicas: number): number {
   return Math.min(SETTINGS.maxReplicas, Math.max(SETTINGS.minReplicas, replicas));
 }
 
-function replay(curve: readonly number[], rule: Rule): SimulatedSecond[] {
+function replay(curve: Curve, rule: Rule): SimulatedSecond[] {
   // Of its own, so that every rule meets the very same requests.
   const random = seededRandom(43);
   return [
     ...simulate({
-      arrivals: curve,
+      ...curve,
       // Exponential: some requests take much longer than others.
       serviceTime: () => -SERVICE_MS * Math.log(1 - random()),
       replicaStartMs: START_MS,

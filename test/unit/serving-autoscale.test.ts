@@ -9,6 +9,7 @@ import {
   observe,
 } from '../../src/serving/autoscale.ts';
 import { seededRandom } from '../../src/serving/random.ts';
+import { replicasFor } from '../../src/serving/replicas.ts';
 import { type SimulatedSecond, simulate } from '../../src/serving/simulator.ts';
 
 const SETTINGS: AutoscaleSettings = {
@@ -97,25 +98,72 @@ test('autoscale: a queue that grew while replicas started does not make it excee
   assert.ok(most >= 12 && most <= 50, `at most ${most} replicas`);
 });
 
-test('autoscale: clients who wait for their answers get what they need within two decisions', () => {
-  const clients = 8;
-  let state: AutoscaleState = NO_HISTORY;
-  let replicas = 1;
-  let completed = 0;
-  const decided: number[] = [];
-  for (let time = 100; time <= 4000; time += 100) {
-    const load = time > 1500 ? clients : 1;
-    const busy = Math.min(load, 1);
-    completed += busy;
-    state = observe(state, { time, busy, queued: load - busy, completed, arrived: completed + load });
-    const decision = decide({ ...SETTINGS, maxReplicas: 40 }, state, replicas, time);
-    state = decision.state;
-    replicas = decision.replicas;
-    decided.push(replicas);
-  }
-  assert.equal(decided.at(35), 12, JSON.stringify(decided));
-  assert.equal(decided.at(-1), 12);
-});
+const STEPS = [
+  { from: 1, to: 8, spreadMs: 5, targetUtilization: 70, needed: 12 },
+  { from: 1, to: 8, spreadMs: 5, targetUtilization: 100, needed: 8 },
+  { from: 1, to: 8, spreadMs: 150, targetUtilization: 70, needed: 12 },
+  { from: 1, to: 25, spreadMs: 50, targetUtilization: 70, needed: 36 },
+  { from: 4, to: 8, spreadMs: 5, targetUtilization: 100, needed: 8 },
+];
+for (const { from, to, spreadMs, targetUtilization, needed } of STEPS) {
+  const step = `from ${from} to ${to} within ${spreadMs} ms, target ${targetUtilization} %`;
+  test(`autoscale: clients who wait for their answers are all served by the first change after a step (${step})`, () => {
+    const settings = { ...SETTINGS, maxReplicas: 40, targetUtilization };
+    for (let seed = 1; seed <= 50; seed += 1) {
+      const random = seededRandom(seed);
+      const begun = 3000 + 1000 * random();
+      let state: AutoscaleState = NO_HISTORY;
+      const before = replicasFor(from, targetUtilization, 1);
+      let replicas = before;
+      // Samples do not come evenly.
+      for (let time = 0; time < begun + 3000; time += 80 + 50 * random()) {
+        const come = Math.min(1, Math.max(0, time - begun) / spreadMs);
+        const load = from + Math.floor((to - from) * come);
+        const busy = Math.min(before, load);
+        const completed =
+          from * Math.floor(Math.min(time, begun) / 100) + before * Math.floor(Math.max(0, time - begun) / 100);
+        state = observe(state, { time, busy, queued: load - busy, completed, arrived: completed + load });
+        const decision = decide(settings, state, replicas, time);
+        state = decision.state;
+        if (decision.replicas === replicas) continue;
+        assert.equal(decision.replicas, needed, `seed ${seed}, ${time - begun} ms after the step`);
+        assert.ok(time - begun < spreadMs + 750, `seed ${seed}: ${time - begun} ms`);
+        replicas = decision.replicas;
+      }
+      assert.equal(replicas, needed, `seed ${seed}`);
+    }
+  });
+}
+
+for (const [kind, serviceTime] of [
+  ['the same for all', () => 100],
+  ['exponential', (random: () => number) => -100 * Math.log(1 - random())],
+] as const) {
+  test(`autoscale: requests that come whether or not others were answered never get a replica for each that waits (service time ${kind})`, () => {
+    const most: number[] = [];
+    for (let seed = 1; seed <= 20; seed += 1) {
+      let state: AutoscaleState = NO_HISTORY;
+      const seconds = simulate({
+        arrivals: Array.from({ length: 60 }, (_, second) => (second < 20 ? 5 : 80)),
+        serviceTime,
+        replicaStartMs: 3000,
+        maxConcurrentRequestsPerContainer: 1,
+        maxQueueWaitMs: 500,
+        initialReplicas: 1,
+        random: seededRandom(seed),
+        scale: (sample, replicas) => {
+          state = observe(state, sample);
+          const decision = decide({ ...SETTINGS, maxReplicas: 100 }, state, replicas, sample.time);
+          state = decision.state;
+          return decision.replicas;
+        },
+      });
+      most.push(Math.max(...[...seconds].map(({ wanted }) => wanted)));
+    }
+    // 80 a second × 0.1 s ÷ 0.7 are 12; some 40 wait while replicas start.
+    assert.ok(Math.min(...most) >= 12 && Math.max(...most) <= 28, JSON.stringify(most));
+  });
+}
 
 test('autoscale: a pause shorter than a minute costs no replica', () => {
   const made = changes((second) => (second % 40 < 5 ? 5 : 0), 400);
@@ -196,6 +244,27 @@ test('the simulator queues, refuses, scales and removes as the rule says', () =>
   assert.ok((seconds.at(-1)?.ready ?? 99) <= 3, 'removed after a minute of calm');
   const arrived = seconds.reduce((sum, second) => sum + second.arrived, 0);
   assert.ok(Math.abs(arrived - (50 * 40 + 130 * 2)) < 200, `arrived ${arrived}`);
+});
+
+test('in the simulator, clients ask again when they were answered: there are never more requests than clients', () => {
+  const seconds = [
+    ...simulate({
+      arrivals: [0, 0, 0, 0, 0, 0],
+      clients: [1, 1, 8, 8, 2, 2],
+      serviceTime: () => 99,
+      replicaStartMs: 0,
+      maxConcurrentRequestsPerContainer: 1,
+      maxQueueWaitMs: 5000,
+      initialReplicas: 2,
+      random: seededRandom(1),
+      scale: (_sample, replicas) => replicas,
+    }),
+  ];
+  assert.deepEqual(
+    seconds.map(({ queued }) => queued),
+    [0, 0, 6, 6, 0, 0],
+  );
+  assert.equal(seconds[1]?.arrived, 10);
 });
 
 test('autoscale: with a minimum of 0 the last replica goes after a minute in which nothing was asked, and no sooner', () => {
