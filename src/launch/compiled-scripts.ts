@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
@@ -39,7 +40,11 @@ export class CompiledScripts {
       ...(kept === undefined ? {} : { cachedData: kept }),
     });
     if (kept === undefined || script.cachedDataRejected === true) {
+      // V8 forgets the code of what has not been called for a while, and without that of the outermost function parses all of it again.
+      setFlagsFromString('--no-flush-bytecode');
       process.once('exit', (code) => {
+        // The data fit a process with the same flags alone.
+        setFlagsFromString('--flush-bytecode');
         if (code === 0) this.#keep(place, file, script.createCachedData());
       });
     }

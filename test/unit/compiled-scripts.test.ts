@@ -20,8 +20,8 @@ async function openScript(t: TestContext) {
   return {
     root,
     write: (text: string) => writeFile(script, text),
-    run: async () => {
-      const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code]);
+    run: async (...flags: readonly string[]) => {
+      const { stdout } = await promisify(execFile)(process.execPath, [...flags, '--input-type=module', '--eval', code]);
       return stdout;
     },
     kept: async () => {
@@ -49,6 +49,16 @@ test('a script runs the same from what was compiled before, and a script in its 
   const now = await kept();
   assert.equal(now.length, 1);
   assert.notEqual(now[0], first);
+});
+
+test('what was called once is kept, however long ago that was', async (t) => {
+  const { root, write, run, kept } = await openScript(t);
+  await mkdir(root);
+  await write(`${GREET}gc();\n`);
+  await run('--expose-gc', '--stress-flush-code');
+  const [file] = await kept();
+  assert.ok(file);
+  assert.ok((await readFile(file)).includes('Hello '));
 });
 
 test('what was kept and is damaged is not used, and kept anew', async (t) => {
