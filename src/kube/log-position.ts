@@ -1,15 +1,45 @@
+/** Where lines are missing, or may be. */
+export interface LogGap {
+  /** `unread`: the node may have thrown lines away that were not asked for in time. `again`: it tells lines that were told before. */
+  readonly reason: 'unread' | 'again';
+  /** RFC 3339: of the last line that was told, and of the line that came next. */
+  readonly after: string;
+  readonly before: string;
+}
+
+/** Streams of one container are stamped at once, and may come in each other's order. */
+const DISORDER_MS = 1000;
+
 /**
  * How far the log of a container was told. The API can only be asked for lines since a whole second, so those of the last instants come
- * again with each connection.
+ * again with each connection; and a kubelet that was read too slowly gives out a whole file again.
  */
 export class LogPosition {
-  /** Milliseconds of the whole second, and what follows the decimal point. */
+  readonly #clock = new ClockOfNode();
+  /** The latest time of a line: milliseconds of the whole second, and what follows the decimal point. */
   #second = Number.NEGATIVE_INFINITY;
   #fraction = '';
-  /** Lines with exactly that time: how many were told, and how many have come since the connection was made. */
+  #latest = '';
+  /** Lines that were told from the latest one on. */
   #told = 0;
+  /** Characters of the last of them, which may have been told in part. */
+  #characters = 0;
+  #counted = true;
+  /** Of the line that is being judged, how many characters are still to be passed over. */
+  #over = 0;
+  #judged = Number.NaN;
+
+  #repeating = false;
+  #met = false;
   #come = 0;
-  readonly #clock = new ClockOfNode();
+
+  /** Runs of the container, counted from 0: the one that is read, that of the last line, and whether the latter was read to its end. */
+  #reading: number | undefined;
+  #run: number | undefined;
+  #whole = false;
+  /** What comes follows what was told, even if it does not repeat the end of that. */
+  #unbroken = true;
+  #gap: LogGap | undefined;
 
   /** `since`, RFC 3339: from then on. */
   constructor(since?: string) {
@@ -21,33 +51,123 @@ export class LogPosition {
     return this.#told > 0;
   }
 
-  /** Where a new connection has to begin: a whole second, which is all that the API takes. Undefined for the beginning. */
-  resume(): string | undefined {
-    this.#come = 0;
-    return Number.isFinite(this.#second) ? new Date(this.#second).toISOString() : undefined;
-  }
-
-  /** Whether the next line of the connection, of this time, was not told before; then it counts as told. Times come in order. */
-  isNew(time: string): boolean {
-    const [second, fraction] = this.#clock.split(time);
-    const order = second - this.#second || compareFractions(fraction, this.#fraction);
-    if (order < 0) return false;
-    if (order > 0) {
-      this.#second = second;
-      this.#fraction = fraction;
-      this.#told = 1;
-      this.#come = 1;
-      return true;
-    }
-    this.#come += 1;
-    if (this.#come <= this.#told) return false;
-    this.#told = this.#come;
-    return true;
+  /** The run that was read last. */
+  get run(): number | undefined {
+    return this.#reading;
   }
 
   /** Milliseconds since the epoch of the line that was judged last. */
   get milliseconds(): number {
-    return this.#second + Number(`0.${this.#fraction || '0'}`) * 1000;
+    return this.#judged;
+  }
+
+  /**
+   * Where a new connection has to begin: a whole second, which is all that the API takes. Undefined for the beginning. `run` is the one that
+   * it reads.
+   */
+  resume(run?: number): string | undefined {
+    this.#repeating = Number.isFinite(this.#second);
+    this.#met = false;
+    this.#come = 0;
+    this.#gap = undefined;
+    this.#reading = run ?? this.#reading;
+    this.#unbroken = !this.begun || this.#follows();
+    return Number.isFinite(this.#second) ? new Date(this.#second).toISOString() : undefined;
+  }
+
+  #follows(): boolean {
+    if (this.#reading === undefined || this.#run === undefined || !this.#whole) return false;
+    return this.#reading <= this.#run + 1;
+  }
+
+  /** Nothing has come that shows that the node still has all that follows what was told. */
+  get #misses(): boolean {
+    return !this.#met && !this.#unbroken;
+  }
+
+  /** The run that was read has ended, and so has its log. */
+  end(): void {
+    // What is missing is told with the next line, whichever run that is of.
+    if (this.#misses) return;
+    this.#run = this.#reading;
+    this.#whole = true;
+  }
+
+  /**
+   * Judges the next line of the connection, or the first piece of it.
+   * @returns how many of its characters were told before; undefined when all were
+   */
+  take(time: string, characters: number): number | undefined {
+    this.#over = this.#passOver(time);
+    if (this.#over === 0) {
+      if (this.#counted) this.#characters = 0;
+      this.#run = this.#reading;
+      this.#whole = false;
+    }
+    return this.takeMore(characters);
+  }
+
+  /** Judges what follows of the same line. */
+  takeMore(characters: number): number | undefined {
+    const over = Math.min(this.#over, characters);
+    if (this.#over > 0 && over === characters) {
+      this.#over -= over;
+      return undefined;
+    }
+    this.#over -= over;
+    if (this.#counted) this.#characters += characters - over;
+    return over;
+  }
+
+  /** What is missing before the line that was judged last, told once. */
+  takeGap(): LogGap | undefined {
+    const gap = this.#gap;
+    this.#gap = undefined;
+    return gap;
+  }
+
+  #passOver(time: string): number {
+    const [second, fraction] = this.#clock.split(time);
+    this.#judged = second + Number(`0.${fraction || '0'}`) * 1000;
+    const order = second - this.#second || compareFractions(fraction, this.#fraction);
+    if (!this.#repeating && second < this.#second - DISORDER_MS) {
+      this.#repeating = true;
+      this.#met = false;
+      this.#come = 0;
+      this.#unbroken = true;
+      this.#gap = { reason: 'again', after: this.#latest, before: time };
+    }
+    if (this.#repeating) {
+      const over = this.#passOverRepeated(order, second);
+      if (over > 0) return over;
+      if (this.#misses) this.#gap = { reason: 'unread', after: this.#latest, before: time };
+      this.#unbroken = true;
+    }
+    if (order > 0) {
+      this.#second = second;
+      this.#fraction = fraction;
+      this.#latest = time;
+      this.#told = 0;
+    }
+    // What is older than the second with which a connection begins does not come again.
+    this.#counted = second >= this.#second;
+    if (this.#counted) this.#told += 1;
+    return 0;
+  }
+
+  /** While what was told comes again: until all lines from the latest one on have come. */
+  #passOverRepeated(order: number, second: number): number {
+    if (order < 0 && !this.#met) return Number.POSITIVE_INFINITY;
+    if (order <= 0 && this.#told > this.#come) {
+      this.#met = true;
+      if (second >= this.#second) this.#come += 1;
+      if (this.#come < this.#told) return Number.POSITIVE_INFINITY;
+      this.#repeating = false;
+      this.#counted = true;
+      return this.#characters || Number.POSITIVE_INFINITY;
+    }
+    this.#repeating = false;
+    return 0;
   }
 }
 

@@ -1,8 +1,9 @@
 import { AksmlError } from '../contract/error.ts';
+import { LONGEST_LOG_LINE } from '../contract/log-line.ts';
 import { httpStatusOf } from './failure.ts';
 import { type KubeClient, objectPath } from './kube.ts';
-import { readLineBatches } from './lines.ts';
-import { LogPosition } from './log-position.ts';
+import { type LineBatch, readLineBatches } from './lines.ts';
+import { type LogGap, LogPosition } from './log-position.ts';
 import type { ObjectName } from './object.ts';
 import { PODS, type Pod } from './resource.ts';
 import { SYSTEM_PORTS, type TransportPorts } from './transport.ts';
@@ -17,6 +18,8 @@ export interface ContainerLogQuery {
 export interface PodLogQuery extends ContainerLogQuery {
   /** That of the container's run before this one. */
   readonly previous?: boolean;
+  /** Which run of the container that is, counted from 0, where it is known. */
+  readonly run?: number;
   /** The last N lines. */
   readonly tailLines?: number;
 }
@@ -27,6 +30,8 @@ export interface PodLogLine {
   /** The same in milliseconds since the epoch. */
   readonly milliseconds: number;
   readonly line: string;
+  /** It was not written by the container: it says where lines are missing. */
+  readonly mark?: true;
 }
 
 /** Lines that came together, none of them twice. */
@@ -78,16 +83,20 @@ export async function* followPodLog(
   ports: TransportPorts = SYSTEM_PORTS,
 ): AsyncGenerator<PodLogBatch, void, undefined> {
   const position = query.position ?? new LogPosition();
-  let restarts = 0;
+  let restarts = position.run ?? 0;
   for (let failures = 0; ; ) {
     try {
       const state = await stateOf(kube, query, signal);
       if (state === undefined) return;
       // What the run before wrote last, while nobody was connected.
-      if (state.restarts > restarts) yield* ifAny(connect(kube, { ...query, position, previous: true }, false, signal));
+      if (state.restarts > restarts && !state.waiting) {
+        const before = { ...query, position, previous: true, run: state.restarts - 1, ended: true };
+        yield* ifAny(connect(kube, before, false, signal));
+      }
       restarts = state.restarts;
       if (state.started) {
-        yield* connect(kube, { ...query, position }, state.running, signal, () => {
+        const present = { ...query, position, run: restarts, ended: !state.running };
+        yield* connect(kube, present, state.running, signal, () => {
           failures = 0;
         });
       }
@@ -116,6 +125,8 @@ interface ContainerState {
   readonly restarts: number;
   readonly started: boolean;
   readonly running: boolean;
+  /** Its next run has not begun; that before it is told as the present one. */
+  readonly waiting: boolean;
   /** It will never run again. */
   readonly over: boolean;
 }
@@ -145,13 +156,20 @@ export function containerState({ metadata, spec, status }: Pod, container: strin
     restarts: found?.restartCount ?? 0,
     started: (running ?? terminated ?? before) !== undefined,
     running: running !== undefined,
+    waiting: running === undefined && terminated === undefined,
     over: running === undefined && (initDone || podOver),
   };
 }
 
+interface Connection extends PodLogQuery {
+  readonly position: LogPosition;
+  /** The run is over. */
+  readonly ended?: boolean;
+}
+
 async function* connect(
   kube: KubeClient,
-  { pod, container, previous, tailLines, position }: PodLogQuery & { readonly position: LogPosition },
+  { pod, container, previous, run, tailLines, position, ended }: Connection,
   follow: boolean,
   signal: AbortSignal,
   onLines?: () => void,
@@ -165,7 +183,7 @@ async function* connect(
       previous,
       follow,
       timestamps: true,
-      sinceTime: position.resume(),
+      sinceTime: position.resume(run),
       tailLines: begun ? undefined : tailLines,
     },
     accept: '*/*',
@@ -175,17 +193,75 @@ async function* connect(
     doing: `reading the log of ${pod.name}`,
     signal,
   });
-  for await (const texts of readLineBatches(answer.body)) {
+  const told = new StampedLines(position);
+  for await (const lines of readLineBatches(answer.body, LONGEST_LOG_LINE)) {
     onLines?.();
-    const batch: PodLogLine[] = [];
-    for (const text of texts) {
-      const space = text.indexOf(' ');
-      const time = space === -1 ? text : text.slice(0, space);
-      if (text.startsWith(NO_LOG) || !position.isNew(time)) continue;
-      batch.push({ time, milliseconds: position.milliseconds, line: space === -1 ? '' : text.slice(space + 1) });
-    }
+    const batch = told.of(lines);
     if (batch.length > 0) yield batch;
   }
+  if (ended) position.end();
+}
+
+/** What of a connection's lines was not told before. */
+class StampedLines {
+  readonly #position: LogPosition;
+  /** Of the line that was begun last; undefined while there is none, and while it is no line of the log. */
+  #time: string | undefined;
+
+  constructor(position: LogPosition) {
+    this.#position = position;
+  }
+
+  of({ lines, continues }: LineBatch): PodLogLine[] {
+    const batch: PodLogLine[] = [];
+    for (let index = 0; index < lines.length; index += 1) {
+      const text = lines[index] ?? '';
+      if (index === 0 && continues) this.#goOn(text, batch);
+      else this.#begin(text, batch);
+    }
+    return batch;
+  }
+
+  #begin(text: string, batch: PodLogLine[]): void {
+    const position = this.#position;
+    if (!isStamped(text)) {
+      // A connection that begins within a long line brings the end of it without a time.
+      if (this.#time === undefined || text.startsWith(NO_LOG)) return;
+      this.#goOn(text, batch);
+      return;
+    }
+    const space = text.indexOf(' ');
+    const time = space === -1 ? text : text.slice(0, space);
+    const line = space === -1 ? '' : text.slice(space + 1);
+    this.#time = time;
+    const over = position.take(time, line.length);
+    const gap = position.takeGap();
+    const { milliseconds } = position;
+    if (gap !== undefined) batch.push({ time, milliseconds, line: markOf(gap), mark: true });
+    if (over !== undefined) batch.push({ time, milliseconds, line: over === 0 ? line : line.slice(over) });
+  }
+
+  #goOn(text: string, batch: PodLogLine[]): void {
+    if (this.#time === undefined) return;
+    const over = this.#position.takeMore(text.length);
+    if (over === undefined) return;
+    batch.push({
+      time: this.#time,
+      milliseconds: this.#position.milliseconds,
+      line: over === 0 ? text : text.slice(over),
+    });
+  }
+}
+
+/** Begins with a time as nodes write it: `2026-01-31T08:15:30.123456789Z`. */
+function isStamped(text: string): boolean {
+  return text[4] === '-' && text[7] === '-' && text[10] === 'T' && text[13] === ':' && text[16] === ':';
+}
+
+function markOf({ reason, after, before }: LogGap): string {
+  if (reason === 'unread')
+    return `[aksml: lines may be missing between ${after} and ${before}: the node rotated the log before it was asked again]`;
+  return `[aksml: lines are missing before ${before}: the node rotated the log faster than it was read]`;
 }
 
 function mayMend(error: unknown): boolean {

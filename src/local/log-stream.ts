@@ -1,5 +1,6 @@
 import { copyFile, mkdir, open, readdir, rename, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
+import { characterStart, LONGEST_LOG_LINE } from '../contract/log-line.ts';
 
 /** One line, with where it stands in everything that was ever written to the stream. */
 export interface RawLine {
@@ -17,8 +18,6 @@ export interface LogLimits {
 
 const DEFAULT_LIMITS: LogLimits = { fileBytes: 10 * 1024 * 1024, rotatedFiles: 3 };
 const CHUNK_BYTES = 64 * 1024;
-/** A longer line comes in pieces. */
-const LINE_BYTES = 64 * 1024;
 const MAX_MARKS = 4096;
 const NEWLINE = 10;
 
@@ -115,9 +114,11 @@ export class LogStream {
         begin = newline + 1;
       }
       pending = data.subarray(begin);
-      if (pending.length >= LINE_BYTES) {
-        yield emit(pending, position - pending.length, position);
-        pending = Buffer.alloc(0);
+      if (pending.length > LONGEST_LOG_LINE) {
+        const rest = pending.subarray(characterStart(pending, LONGEST_LOG_LINE));
+        const end = position - rest.length;
+        yield emit(pending.subarray(0, pending.length - rest.length), position - pending.length, end);
+        pending = rest;
       }
     }
     if (partial && pending.length > 0) yield emit(pending, position - pending.length, position);

@@ -85,22 +85,25 @@ function kubeSuite(cluster: Cluster): void {
   test('a log is followed through dropped connections without a line lost or doubled', async (t) => {
     const world = await openClusterWorld(t, cluster);
     const lines = 3000;
-    await startPython(world, `import time\nfor i in range(${lines}):\n  print(i, flush=True)\n  time.sleep(0.001)`);
+    const numbers = (count: number) => Array.from({ length: count }, (_, index) => index);
+    // The last one is too long to be held.
+    const code = `import time\nfor i in range(${lines}):\n  print(i, flush=True)\n  time.sleep(0.001)\nprint(*range(400000))`;
+    await startPython(world, code);
     const proxy = await openApiProxy(t, world);
     const kube = await connect(t, proxy.kubeconfig);
-    const read: number[] = [];
+    const read: string[] = [];
     const pod = { name: 'python', namespace: world.namespace };
     let cuts = 0;
     for await (const batch of followPodLog(kube, { pod, container: 'python' }, neverAborted())) {
-      read.push(...batch.map(({ line }) => Number(line)));
-      if (read.length < (cuts + 1) * 500) continue;
+      read.push(...batch.map(({ line }) => line));
+      if (read.length < Math.min((cuts + 1) * 500, lines + 1)) continue;
       cuts += 1;
       proxy.cut();
     }
-    assert.deepEqual(
-      read,
-      Array.from({ length: lines }, (_, index) => index),
-    );
+    assert.deepEqual(read.slice(0, lines), numbers(lines).map(String));
+    const pieces = read.slice(lines);
+    assert.equal(pieces.join(''), numbers(400_000).join(' '));
+    assert.equal(pieces.length, 3, 'three pieces of a MiB each');
     assert.ok(proxy.requests.filter(({ path }) => path.endsWith('/log')).length > 3, 'it connected again');
   });
 

@@ -108,15 +108,15 @@ async function* past(
   signal: AbortSignal,
 ): AsyncGenerator<PodLogBatch, void, undefined> {
   const { name, namespace = '' } = pod.metadata;
-  const { restarts, started } = containerState(pod, container);
+  const { restarts, started, waiting } = containerState(pod, container);
   // Where lines are left out later, nobody knows how many are needed.
   const filtered = query.grep !== undefined || query.init === true || query.since !== undefined;
   const tailLines = filtered || query.lines === undefined ? {} : { tailLines: query.lines };
   const log = { pod: { name, namespace }, container, ...tailLines };
   // Of the run before, a position of its own: it does not keep the present one from being read by its last lines only.
   const before = new LogPosition(query.since);
-  if (restarts > 0) yield* ifThere(readPodLog(kube, { ...log, position: before, previous: true }, signal));
-  if (started) yield* ifThere(readPodLog(kube, { ...log, position }, signal));
+  if (restarts > 0 && !waiting) yield* ifThere(readPodLog(kube, { ...log, position: before, previous: true }, signal));
+  if (started) yield* ifThere(readPodLog(kube, { ...log, position, run: restarts }, signal));
 }
 
 /** Pods go while they are read, and nodes throw old logs away. */
@@ -210,9 +210,9 @@ async function* matching(
   const { grep } = query;
   for await (const batch of batches) {
     const lines: TimedLine[] = [];
-    for (const { time, milliseconds, line } of batch) {
+    for (const { time, milliseconds, line, mark } of batch) {
       if (milliseconds > initEnd) return;
-      if (grep !== undefined && !line.includes(grep)) continue;
+      if (grep !== undefined && !line.includes(grep) && mark === undefined) continue;
       lines.push({ version, replica, time, stream: 'stdout', line, milliseconds });
     }
     yield lines;
