@@ -303,6 +303,18 @@ describe('what is shown anew', () => {
     assert.deepEqual(changed(two, endpoints({ type: 'deleted', name: 'shop' })), [group('endpoints')]);
   });
 
+  test('is the row whose log is streamed, for its menu', () => {
+    const node = `${ofEndpoint('iris')}/v/blue`;
+    const event = { type: 'stream', node, state: 'paused' } as const;
+    assert.deepEqual(changed(two, event), [node]);
+    const flags = (state: TreeState) => {
+      const version = nodeOf(state, node);
+      return version && present(version, t).contextValue;
+    };
+    assert.match(flags(reduce(two, event)) ?? '', /;streamed;paused;/);
+    assert.doesNotMatch(flags(reduce(reduce(two, event), { ...event, state: undefined })) ?? '', /streamed|paused/);
+  });
+
   test('is nothing when nothing looks different', () => {
     assert.deepEqual(changed(two, endpoints({ type: 'changed', endpoint: endpoint('iris') })), []);
     assert.equal(rootChanged(two, reduce(two, endpoints(SYNCED))), false);

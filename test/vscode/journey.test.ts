@@ -85,10 +85,18 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await workbench.webview('h1:has-text("Keys and tokens")');
   });
 
-  await step(t, world, 'the log is streamed to its own channel', async () => {
+  await step(t, world, 'the log is streamed to its own channel, and steered wherever it is seen', async () => {
     await workbench.openView('AKS ML');
     await workbench.choose(workbench.row('scorer').first(), 'Stream Logs');
     await page.locator('.panel .view-line', { hasText: 'the weights are 42' }).first().waitFor();
+    await page.locator('.panel').getByRole('button', { name: 'Pause Log' }).click();
+    await page.locator('.statusbar-item', { hasText: 'Streaming scorer, paused' }).waitFor();
+    await workbench.choose(workbench.row('scorer').first(), 'Resume Log');
+    const status = page.locator('.statusbar-item', { hasText: /Streaming scorer$/ });
+    await status.click();
+    await workbench.pick(/Stop Streaming/);
+    await status.waitFor({ state: 'hidden' });
+    await page.locator('.panel .view-line', { hasText: 'Streaming has stopped.' }).waitFor();
   });
 
   await step(t, world, 'a broken script is named with its traceback, in the form and on the endpoint', async () => {

@@ -87,6 +87,7 @@ export const HANDLERS: Readonly<Record<string, Load>> = {
   'aksml.log.resume': async () => (await log()).resumeLog,
   'aksml.log.save': async () => (await log()).saveLog,
   'aksml.log.stop': async () => (await log()).stopLog,
+  'aksml.log.manage': async () => (await log()).manageLogs,
 
   'aksml.engine.restart': async () => (await tree()).restartEngine,
   'aksml.engine.showLog': async () => (await tree()).showOutput,

@@ -2,7 +2,8 @@ import * as vscode from 'vscode';
 import type { Cause } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
-import type { LogSession } from '../logs/log-sessions.ts';
+import { isStreamed } from '../logs/log-places.ts';
+import type { LogSession, LogSessions } from '../logs/log-sessions.ts';
 import { showDetails } from '../show-error.ts';
 import type { TreeNode } from '../tree/nodes.ts';
 import { endpointOf, given, scopeOfEndpoint } from './pick.ts';
@@ -10,11 +11,12 @@ import { endpointOf, given, scopeOfEndpoint } from './pick.ts';
 const t = vscode.l10n.t;
 
 export async function streamLogs(window: AksmlWindow, on: CommandTarget): Promise<void> {
-  const scope = scopeOfEndpoint(await endpointOf(window, on));
-  const { node } = on;
-  const version = node?.kind === 'version' || node?.kind === 'replica' ? { versionName: node.version.name } : {};
-  const replica = node?.kind === 'replica' ? { replica: node.replica.id } : {};
-  (await window.logs()).follow({ scope, ...version, ...replica });
+  const endpoint = await endpointOf(window, on);
+  const scope = scopeOfEndpoint(endpoint);
+  const part = on.node?.kind === 'version' || on.node?.kind === 'replica' ? on.node : undefined;
+  const version = part === undefined ? {} : { versionName: part.version.name };
+  const replica = part?.kind === 'replica' ? { replica: part.replica.id } : {};
+  (await window.logs()).follow({ node: part?.id ?? endpoint.id, scope, ...version, ...replica });
 }
 
 /** The last words of what failed, and its log from then on. */
@@ -49,8 +51,55 @@ function causeOf(node: TreeNode): Cause | undefined {
   }
 }
 
-export async function filterLog(window: AksmlWindow): Promise<void> {
-  const session = await chosenLog(window);
+/** What can be done with a log, by the states in which it can. */
+const ACTIONS = {
+  show: { isFor: isStreamed, run: (session) => session.show() },
+  pause: { isFor: ({ state }) => state === 'running', run: (session) => session.pause() },
+  resume: { isFor: ({ state }) => state === 'paused', run: (session) => session.resume() },
+  filter: { isFor: () => true, run: askFilter },
+  save: { isFor: () => true, run: saveAs },
+  stop: { isFor: isStreamed, run: (session) => session.stop() },
+} satisfies Record<string, LogAction>;
+
+interface LogAction {
+  readonly isFor: (session: LogSession) => boolean;
+  readonly run: (session: LogSession) => void | Promise<void>;
+}
+
+type LogActionName = keyof typeof ACTIONS;
+
+const commandOf = (name: LogActionName) => async (window: AksmlWindow, on: CommandTarget) => {
+  const { isFor, run } = ACTIONS[name];
+  await run(await logOf(await window.logs(), on, isFor));
+};
+
+export const pauseLog = commandOf('pause');
+export const resumeLog = commandOf('resume');
+export const filterLog = commandOf('filter');
+export const saveLog = commandOf('save');
+export const stopLog = commandOf('stop');
+
+/** Asks what to do with a log that is streamed. */
+export async function manageLogs(window: AksmlWindow): Promise<void> {
+  const session = await chosenLog((await window.logs()).all.filter(isStreamed));
+  const items = (Object.keys(ACTIONS) as LogActionName[])
+    .filter((name) => ACTIONS[name].isFor(session))
+    .map((name) => ({ label: LABELS[name](), name }));
+  const { title, filter } = session;
+  const heading = filter === '' ? t('Log of {0}', title) : t('Log of {0}, only lines with "{1}"', title, filter);
+  await ACTIONS[given(await vscode.window.showQuickPick(items, { title: heading })).name].run(session);
+}
+
+const LABELS: Readonly<Record<LogActionName, () => string>> = {
+  show: () => `$(output) ${t('Show')}`,
+  pause: () => `$(debug-pause) ${t('Pause')}`,
+  resume: () => `$(debug-continue) ${t('Resume')}`,
+  filter: () => `$(filter) ${t('Filter…')}`,
+  save: () => `$(save-as) ${t('Save As…')}`,
+  stop: () => `$(debug-stop) ${t('Stop Streaming')}`,
+};
+
+async function askFilter(session: LogSession): Promise<void> {
   session.filter = given(
     await vscode.window.showInputBox({
       title: t('Filter {0}', session.title),
@@ -60,20 +109,7 @@ export async function filterLog(window: AksmlWindow): Promise<void> {
   );
 }
 
-export async function pauseLog(window: AksmlWindow): Promise<void> {
-  (await chosenLog(window)).pause();
-}
-
-export async function resumeLog(window: AksmlWindow): Promise<void> {
-  (await chosenLog(window)).resume();
-}
-
-export async function stopLog(window: AksmlWindow): Promise<void> {
-  (await chosenLog(window)).stop();
-}
-
-export async function saveLog(window: AksmlWindow): Promise<void> {
-  const session = await chosenLog(window);
+async function saveAs(session: LogSession): Promise<void> {
   const [folder] = vscode.workspace.workspaceFolders ?? [];
   const name = `${session.title.replaceAll(/[^\w.-]+/g, '-')}.log`;
   const target = given(
@@ -83,17 +119,27 @@ export async function saveLog(window: AksmlWindow): Promise<void> {
   await vscode.window.showTextDocument(target);
 }
 
-/** The only one that is open, or a chosen one. */
-async function chosenLog(window: AksmlWindow): Promise<LogSession> {
-  const { all } = await window.logs();
-  const [only] = all;
+/** The log that a command is about: that of its node or terminal, else the one that is shown, else a chosen one. */
+async function logOf(
+  { all }: LogSessions,
+  { node, arguments: [argument] }: CommandTarget,
+  isFor: (session: LogSession) => boolean,
+): Promise<LogSession> {
+  const meant = all.filter(isFor);
+  const own = meant.find((session) => (node ? session.node === node.id : session.isIn(argument)));
+  return own ?? meant.find(({ shownIn }) => shownIn !== undefined) ?? chosenLog(meant);
+}
+
+/** The only one, or a chosen one. */
+async function chosenLog(meant: readonly LogSession[]): Promise<LogSession> {
+  const [only] = meant;
   if (only === undefined) {
     throw new AksmlError('log.none', t('No log is open.'), {
       fault: 'input',
       remedy: t('Stream the log of an endpoint first.'),
     });
   }
-  if (all.length === 1) return only;
-  const items = all.map((session) => ({ label: session.title, session }));
+  if (meant.length === 1) return only;
+  const items = meant.map((session) => ({ label: session.title, session }));
   return given(await vscode.window.showQuickPick(items, { title: t('Log') })).session;
 }

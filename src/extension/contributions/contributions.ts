@@ -8,6 +8,7 @@ import {
 } from './contribution.ts';
 import { ENDPOINT_CONTRIBUTIONS } from './endpoint-commands.ts';
 import { FORM_CONTRIBUTIONS } from './forms.ts';
+import { LOG_CONTRIBUTIONS } from './log-commands.ts';
 import { PROJECT_FILES } from './project-files.ts';
 import { SETTINGS } from './settings.ts';
 import { VIEWS } from './views.ts';
@@ -17,6 +18,7 @@ import { WALKTHROUGH } from './walkthrough.ts';
 const PARTS: readonly Contributions[] = [
   COMMANDS,
   ENDPOINT_CONTRIBUTIONS,
+  LOG_CONTRIBUTIONS,
   FORM_CONTRIBUTIONS,
   PROJECT_FILES,
   VIEWS,

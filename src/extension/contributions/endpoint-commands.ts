@@ -217,14 +217,6 @@ const REVISION_COMMANDS: readonly CommandContribution[] = [
   },
 ];
 
-const LOG_COMMANDS: readonly CommandContribution[] = [
-  { id: 'aksml.log.filter', title: 'Filter Log…', icon: 'filter', palette: 'aksml.logging' },
-  { id: 'aksml.log.pause', title: 'Pause Log', icon: 'debug-pause', palette: 'aksml.logging' },
-  { id: 'aksml.log.resume', title: 'Resume Log', icon: 'debug-continue', palette: 'aksml.logging' },
-  { id: 'aksml.log.save', title: 'Save Log As…', icon: 'save-as', palette: 'aksml.logging' },
-  { id: 'aksml.log.stop', title: 'Stop Streaming Log', icon: 'debug-stop', palette: 'aksml.logging' },
-];
-
 export const ENDPOINT_CONTRIBUTIONS: Contributions = {
-  commands: [...ENDPOINT_COMMANDS, ...VERSION_COMMANDS, ...REVISION_COMMANDS, ...LOG_COMMANDS],
+  commands: [...ENDPOINT_COMMANDS, ...VERSION_COMMANDS, ...REVISION_COMMANDS],
 };

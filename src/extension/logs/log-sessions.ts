@@ -1,7 +1,10 @@
 import * as vscode from 'vscode';
 import type { EndpointScope } from '../../contract/engine-api.ts';
 import type { AksmlWindow } from '../aksml-window.ts';
+import type { NodeId } from '../tree/nodes.ts';
+import type { StreamState } from '../tree/state.ts';
 import { LogBuffer } from './log-buffer.ts';
+import { showWhereLogsAre } from './log-places.ts';
 import { channelSink, type LogSink, terminalSink } from './log-sink.ts';
 import { plainLine } from './log-text.ts';
 
@@ -9,63 +12,81 @@ const t = vscode.l10n.t;
 
 /** What is followed: an endpoint, one of its versions, or one replica. */
 export interface LogSubject {
+  /** In the tree; names the subject. */
+  readonly node: NodeId;
   readonly scope: EndpointScope;
   readonly versionName?: string;
   readonly replica?: string;
 }
 
-/** The logs that are open in this window. */
+/** `ended`: what was shown stays to be read until the log is asked for again; `closed`: it is not shown any more. */
+export type LogState = StreamState | 'ended' | 'closed';
+
+/** The logs that are shown in this window. */
 export class LogSessions implements vscode.Disposable {
   readonly #window: AksmlWindow;
-  readonly #open = new Map<string, LogSession>();
+  readonly #open = new Map<NodeId, LogSession>();
+  readonly #changed = new vscode.EventEmitter<LogSession>();
+  readonly onDidChange = this.#changed.event;
 
   constructor(window: AksmlWindow) {
     this.#window = window;
-    window.context.subscriptions.push(this);
+    window.context.subscriptions.push(this, showWhereLogsAre(this, window));
   }
 
-  /** Those that go on. */
   get all(): readonly LogSession[] {
-    return [...this.#open.values()].filter(({ ended }) => !ended);
+    return [...this.#open.values()];
   }
 
-  follow(subject: LogSubject): LogSession {
-    const key = JSON.stringify(subject);
-    const present = this.#open.get(key);
-    if (present?.ended) present.dispose();
-    const session = present && !present.ended ? present : new LogSession(this.#window, subject, () => this.#tell());
-    this.#open.set(key, session);
-    this.#tell();
-    session.show();
+  /** Shows what is streamed already; else begins to. */
+  follow(subject: LogSubject): void {
+    const present = this.#open.get(subject.node);
+    if (present?.state === 'ended') present.dispose();
+    (this.#open.get(subject.node) ?? this.#begin(subject)).show();
+  }
+
+  #begin(subject: LogSubject): LogSession {
+    const session = new LogSession(this.#window, subject, () => this.#tell(session));
+    this.#open.set(subject.node, session);
+    this.#tell(session);
     return session;
   }
 
-  #tell(): void {
-    void vscode.commands.executeCommand('setContext', 'aksml.logging', this.all.length > 0);
+  #tell(session: LogSession): void {
+    if (session.state === 'closed') this.#open.delete(session.node);
+    this.#changed.fire(session);
   }
 
   dispose(): void {
-    for (const session of this.#open.values()) session.dispose();
+    for (const session of this.all) session.dispose();
+    this.#changed.dispose();
   }
+}
+
+/** No two logs have the same, though the only version of a service is named like the service. */
+function titleOf({ scope, versionName, replica }: LogSubject): string {
+  const version = replica !== undefined && versionName === scope.name ? undefined : versionName;
+  const target = scope.target === 'local' ? undefined : scope.target;
+  return [scope.name, version, replica, target].filter(Boolean).join(' · ');
 }
 
 /** One log that is followed; it goes on through restarts of replicas, of the engine and of the compute target. */
 export class LogSession implements vscode.Disposable {
   readonly title: string;
+  readonly node: NodeId;
   readonly #sink: LogSink;
   readonly #buffer = new LogBuffer();
   readonly #subscription: { readonly dispose: () => void };
-  readonly #onEnd: () => void;
-  #paused = false;
+  readonly #onChange: () => void;
+  #state: LogState = 'running';
   #opened = false;
   #failing = false;
-  #ended = false;
 
-  constructor({ engine }: AksmlWindow, { scope, versionName, replica }: LogSubject, onEnd: () => void) {
-    this.title = [scope.name, versionName === scope.name ? undefined : versionName, replica]
-      .filter(Boolean)
-      .join(' · ');
-    this.#onEnd = onEnd;
+  constructor({ engine }: AksmlWindow, subject: LogSubject, onChange: () => void) {
+    const { scope, versionName, replica } = subject;
+    this.title = titleOf(subject);
+    this.node = subject.node;
+    this.#onChange = onChange;
     const settings = vscode.workspace.getConfiguration('aksml.logs');
     const name = `AKS ML: ${this.title}`;
     this.#sink =
@@ -97,7 +118,7 @@ export class LogSession implements vscode.Disposable {
 
   #add(lines: Parameters<LogBuffer['add']>[0]): void {
     const { shown, trimmed } = this.#buffer.add(lines);
-    if (this.#paused) return;
+    if (this.#state === 'paused') return;
     if (trimmed) this.#showAll();
     else if (shown.length > 0) this.#sink.append(shown);
   }
@@ -122,21 +143,36 @@ export class LogSession implements vscode.Disposable {
   set filter(text: string) {
     this.#buffer.filter = text;
     this.#showAll();
+    this.#onChange();
   }
 
-  get paused(): boolean {
-    return this.#paused;
+  get state(): LogState {
+    return this.#state;
+  }
+
+  /** Where a person has it before their eyes, if they have. */
+  get shownIn(): LogSink['place'] | undefined {
+    return this.#sink.isShown() ? this.#sink.place : undefined;
+  }
+
+  isIn(terminal: unknown): boolean {
+    return this.#sink.terminal !== undefined && this.#sink.terminal === terminal;
   }
 
   /** While it is paused, lines are kept and not shown. */
   pause(): void {
-    this.#paused = true;
     this.#sink.say(t('Paused.'));
+    this.#become('paused');
   }
 
   resume(): void {
-    this.#paused = false;
     this.#showAll();
+    this.#become('running');
+  }
+
+  #become(state: LogState): void {
+    this.#state = state;
+    this.#onChange();
   }
 
   /** All that is kept and passes the filter. */
@@ -147,7 +183,6 @@ export class LogSession implements vscode.Disposable {
       .join('');
   }
 
-  /** What was shown stays to be read until the log is asked for again. */
   stop(): void {
     this.#end(t('Streaming has stopped.'));
   }
@@ -155,18 +190,13 @@ export class LogSession implements vscode.Disposable {
   #end(sentence: string): void {
     this.#subscription.dispose();
     this.#sink.say(sentence);
-    this.#ended = true;
-    this.#onEnd();
-  }
-
-  get ended(): boolean {
-    return this.#ended;
+    this.#become('ended');
   }
 
   dispose(): void {
+    if (this.#state === 'closed') return;
     this.#subscription.dispose();
+    this.#become('closed');
     this.#sink.dispose();
-    this.#ended = true;
-    this.#onEnd();
   }
 }

@@ -10,6 +10,10 @@ export interface LogSink extends vscode.Disposable {
   /** A sentence of ours among the lines. */
   say(sentence: string): void;
   show(): void;
+  readonly place: 'output' | 'terminal';
+  readonly terminal?: vscode.Terminal;
+  /** Whether it is the one that its place shows now. */
+  isShown(): boolean;
 }
 
 export function channelSink(title: string): LogSink {
@@ -20,6 +24,12 @@ export function channelSink(title: string): LogSink {
     replace: (notice, lines) => channel.replace(`${notice === '' ? '' : `--- ${notice}\n`}${text(lines)}`),
     say: (sentence) => channel.appendLine(`--- ${sentence}`),
     show: () => channel.show(true),
+    place: 'output',
+    // The address of the document is all that VS Code tells of which channel is shown.
+    isShown: () =>
+      vscode.window.visibleTextEditors.some(
+        ({ document: { uri } }) => uri.scheme === 'output' && uri.path.endsWith(`-${title}`),
+      ),
     dispose: () => channel.dispose(),
   };
 }
@@ -59,6 +69,9 @@ export function terminalSink(title: string, onClose: () => void): LogSink {
     },
     say,
     show: () => terminal.show(true),
+    place: 'terminal',
+    terminal,
+    isShown: () => vscode.window.activeTerminal === terminal,
     dispose: () => {
       terminal.dispose();
       written.dispose();

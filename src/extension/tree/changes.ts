@@ -23,7 +23,8 @@ function isUntouched(before: TreeState, after: TreeState, was: TreeNode, is: Tre
     was.endpoint === is.endpoint &&
     was.workspace.targets === is.workspace.targets &&
     before.histories === after.histories &&
-    before.limits === after.limits
+    before.limits === after.limits &&
+    before.streams === after.streams
   );
 }
 
@@ -58,6 +59,7 @@ export function nodesAbout(event: TreeEvent): readonly NodeId[] {
     case 'history':
       return [`${event.node}/history`];
     case 'limit':
+    case 'stream':
       return [event.node];
     default:
       return event satisfies never;

@@ -3,7 +3,7 @@ import type { RevisionView, TargetView } from '../../contract/engine-api.ts';
 import type { RegisteredEnvironment } from '../../contract/environment.ts';
 import type { SerializedError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
-import type { Loadable, TreeState, WorkspaceState } from './state.ts';
+import type { Loadable, StreamState, TreeState, WorkspaceState } from './state.ts';
 
 /** Names a node for good: a path of escaped names from the workspace down. */
 export type NodeId = string;
@@ -18,6 +18,8 @@ interface InWorkspace {
 interface OfEndpoint extends InWorkspace {
   readonly target: string;
   readonly endpoint: Endpoint;
+  /** Of this node's log. */
+  readonly stream: StreamState | undefined;
 }
 interface OfVersion extends OfEndpoint {
   readonly version: VersionSpec;
@@ -178,7 +180,7 @@ function endpointNode(
   const [target, name] = [located.slice(0, slash), located.slice(slash + 1)];
   const endpoint = base.workspace.endpoints.get(target)?.byName.get(name);
   if (endpoint === undefined) return undefined;
-  const of = { ...base, target, endpoint };
+  const of = { ...base, target, endpoint, stream: state.streams.get(base.id) };
   const [what, versionName, , replicaId] = rest;
   switch (what) {
     case undefined:

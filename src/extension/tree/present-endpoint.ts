@@ -2,7 +2,7 @@ import type { EndpointState } from '../../contract/endpoint.ts';
 import type { Translate } from '../translate.ts';
 import type { NodeOf } from './nodes.ts';
 import { context, joined, type Presentation } from './presentation.ts';
-import { isStopped, isUnwell } from './state.ts';
+import { isStopped, isUnwell, type StreamState } from './state.ts';
 
 /** Shape and colour both tell the state. */
 const STATE_ICONS: Readonly<Record<EndpointState, NonNullable<Presentation['icon']>>> = {
@@ -16,7 +16,10 @@ const STATE_ICONS: Readonly<Record<EndpointState, NonNullable<Presentation['icon
 
 const STOPPED_ICON = { id: 'circle-slash' } as const;
 
-export function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoint'>, t: Translate): Presentation {
+export function presentEndpoint(
+  { endpoint, target, workspace, stream }: NodeOf<'endpoint'>,
+  t: Translate,
+): Presentation {
   const { metadata, spec, status } = endpoint;
   const state = status?.state ?? 'Transitioning';
   const several = (workspace.targets.value?.length ?? 0) > 1;
@@ -38,10 +41,16 @@ export function presentEndpoint({ endpoint, target, workspace }: NodeOf<'endpoin
       target !== 'local' && 'onCluster',
       state,
       isUnwell(status) && 'failing',
+      ...streamFlags(stream),
     ),
     expands: 'collapsed',
     spoken: t('{0}, endpoint, {1}, on {2}', metadata.name, state, target),
   };
+}
+
+/** What can be done with the log of a node depends on whether it is streamed. */
+function streamFlags(stream: StreamState | undefined): readonly string[] {
+  return stream === undefined ? [] : ['streamed', stream];
 }
 
 const AUTH = {
@@ -50,7 +59,7 @@ const AUTH = {
   none: (t: Translate) => t('no authentication'),
 } as const;
 
-export function presentVersion({ endpoint, version, status }: NodeOf<'version'>, t: Translate): Presentation {
+export function presentVersion({ endpoint, version, status, stream }: NodeOf<'version'>, t: Translate): Presentation {
   const state = status?.state ?? 'Transitioning';
   const ready = `${status?.availableReplicas ?? 0}/${status?.desiredReplicas ?? 0}`;
   const several = endpoint.spec.form === 'endpoint';
@@ -71,6 +80,7 @@ export function presentVersion({ endpoint, version, status }: NodeOf<'version'>,
       several && !version.isDefault && 'treatable',
       state,
       isUnwell(status) && 'failing',
+      ...streamFlags(stream),
     ),
     expands: 'collapsed',
     spoken: t('{0}, version of {1}, {2}, {3} replicas ready', version.name, endpoint.metadata.name, state, ready),
@@ -88,7 +98,7 @@ const REPLICA_ICONS = {
   failed: { id: 'error', color: 'list.errorForeground' },
 } as const;
 
-export function presentReplica({ replica }: NodeOf<'replica'>, t: Translate): Presentation {
+export function presentReplica({ replica, stream }: NodeOf<'replica'>, t: Translate): Presentation {
   const { id, state, message, error, restarts } = replica;
   return {
     label: id,
@@ -98,7 +108,7 @@ export function presentReplica({ replica }: NodeOf<'replica'>, t: Translate): Pr
       restarts === 0 ? undefined : restarts === 1 ? t('restarted once') : t('restarted {0} times', restarts),
     ),
     icon: REPLICA_ICONS[state],
-    contextValue: context('replica', state, state === 'failed' && 'failing'),
+    contextValue: context('replica', state, state === 'failed' && 'failing', ...streamFlags(stream)),
     expands: 'never',
     spoken: t('{0}, replica, {1}', id, state),
   };

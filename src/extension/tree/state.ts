@@ -12,7 +12,11 @@ export interface TreeState {
   readonly limits: ReadonlyMap<string, number>;
   /** By endpoint node; absent until somebody looks. */
   readonly histories: ReadonlyMap<string, Loadable<readonly RevisionView[]>>;
+  /** By node: its log is streamed in this window. */
+  readonly streams: ReadonlyMap<string, StreamState>;
 }
+
+export type StreamState = 'running' | 'paused';
 
 export interface WorkspaceState {
   /** Of the folder, or of the workspace named by a setting. */
@@ -65,9 +69,10 @@ export type TreeEvent =
     }
   | { readonly type: 'endpointsFailed'; readonly key: string; readonly target: string; readonly error: SerializedError }
   | { readonly type: 'history'; readonly node: string; readonly history: Loadable<readonly RevisionView[]> }
-  | { readonly type: 'limit'; readonly node: string; readonly limit: number };
+  | { readonly type: 'limit'; readonly node: string; readonly limit: number }
+  | { readonly type: 'stream'; readonly node: string; readonly state: StreamState | undefined };
 
-export const EMPTY: TreeState = { workspaces: [], limits: new Map(), histories: new Map() };
+export const EMPTY: TreeState = { workspaces: [], limits: new Map(), histories: new Map(), streams: new Map() };
 
 export function reduce(state: TreeState, event: TreeEvent): TreeState {
   switch (event.type) {
@@ -103,9 +108,16 @@ export function reduce(state: TreeState, event: TreeEvent): TreeState {
       return { ...state, histories: new Map([...state.histories, [event.node, event.history]]) };
     case 'limit':
       return { ...state, limits: new Map([...state.limits, [event.node, event.limit]]) };
+    case 'stream':
+      return { ...state, streams: withStream(state.streams, event.node, event.state) };
     default:
       return event satisfies never;
   }
+}
+
+function withStream(streams: TreeState['streams'], node: string, state: StreamState | undefined): TreeState['streams'] {
+  const others = [...streams].filter(([other]) => other !== node);
+  return new Map(state === undefined ? others : [...others, [node, state]]);
 }
 
 function blank(key: string, scope: WorkspaceScope): WorkspaceState {

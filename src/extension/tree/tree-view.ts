@@ -5,7 +5,15 @@ import { changedNodes, nodesAbout, rootChanged, topmost } from './changes.ts';
 import { TreeFeed } from './feed.ts';
 import { childrenOf, endpointNodeId, type NodeId, nodeOf, PAGE, parentOf, type TreeNode } from './nodes.ts';
 import { present } from './present.ts';
-import { EMPTY, isSettled, reduce, type TreeEvent, type TreeState, unwellEndpoints } from './state.ts';
+import {
+  EMPTY,
+  isSettled,
+  reduce,
+  type StreamState,
+  type TreeEvent,
+  type TreeState,
+  unwellEndpoints,
+} from './state.ts';
 
 const FIRE_MS = 100;
 const t = vscode.l10n.t;
@@ -140,6 +148,11 @@ export class TreeView implements vscode.TreeDataProvider<NodeId>, vscode.Disposa
   showMore(id: NodeId): void {
     const node = this.node(id);
     if (node?.kind === 'more') this.#dispatch({ type: 'limit', node: node.parent, limit: node.shown + PAGE });
+  }
+
+  /** Of a node whose log is streamed, or no longer is. */
+  markStream(node: NodeId, state: StreamState | undefined): void {
+    if (this.#state.streams.get(node) !== state) this.#dispatch({ type: 'stream', node, state });
   }
 
   /** Shows an endpoint and selects it, on whichever page of the list it is. */
