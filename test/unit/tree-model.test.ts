@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { EndpointChange } from '../../src/contract/compute-target.ts';
 import type { Endpoint, EndpointState, VersionSpec, VersionStatus } from '../../src/contract/endpoint.ts';
 import type { RevisionView, TargetView } from '../../src/contract/engine-api.ts';
+import { isUnwell, lookOf } from '../../src/contract/look.ts';
 import type { Model } from '../../src/contract/model.ts';
 import { changedNodes, nodesAbout, rootChanged, topmost } from '../../src/extension/tree/changes.ts';
 import { childrenOf, endpointNodeId, modelOfNode, nodeOf, PAGE, parentOf } from '../../src/extension/tree/nodes.ts';
@@ -245,6 +246,13 @@ describe('the tree', () => {
     assert.deepEqual(unwellEndpoints(state), ['local/iris']);
     const node = nodeOf(state, group('endpoints'));
     assert.equal(node && present(node, t).description, '1 · 1 failing');
+  });
+
+  test('takes what was stopped on request for no failure', () => {
+    const error = { code: 'Stopped', message: 'The compute target local is stopped.' } as const;
+    const looks = [lookOf({ state: 'Unhealthy', error }), lookOf({ state: 'Unhealthy' }), lookOf(undefined)];
+    assert.deepEqual(looks, ['stopped', 'bad', 'underWay']);
+    assert.deepEqual([isUnwell({ state: 'Unhealthy', error }), isUnwell({ state: 'Unschedulable' })], [false, true]);
   });
 
   test('shows a workspace of several folders once', () => {

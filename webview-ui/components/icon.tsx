@@ -20,6 +20,7 @@ const PATHS = {
   chevronDown: 'M3.5 6L8 10.5 12.5 6',
   arrowUp: 'M8 13V3M4 7l4-4 4 4',
   circle: 'M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11z',
+  stopped: 'M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11zM4.2 4.2l7.6 7.6',
   file: 'M3.5 1.8h6l3 3v9.4h-9zM9.3 1.9v3.2h3.2',
   chart: 'M2 2v12h12M4.5 11l3-4 2.5 2 3.5-5',
   table: 'M2 3h12v10H2zM2 6.3h12M2 9.6h12M6.5 6.3V13',

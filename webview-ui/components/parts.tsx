@@ -1,5 +1,5 @@
 import type { ComponentChildren, VNode } from 'preact';
-import type { EndpointState } from '../../src/contract/endpoint.ts';
+import { type Look, lookOf, type Shown } from '../../src/contract/look.ts';
 import type { Problem } from '../../src/contract/problem.ts';
 import { l10n } from '../host/l10n.ts';
 import type { Failure } from './failure.ts';
@@ -155,21 +155,22 @@ function placeOf({ file, path, line }: Problem): string {
   return line === undefined ? `(${place})` : `(${place}, ${l10n.t('line {0}', line)})`;
 }
 
-/** As in the tree. */
-const STATE_LOOK: Readonly<Record<EndpointState, readonly [tone: string, icon: IconName]>> = {
-  Healthy: ['good', 'check'],
-  Transitioning: ['', 'refresh'],
-  Unhealthy: ['bad', 'error'],
-  Failed: ['bad', 'error'],
-  Unschedulable: ['careful', 'warning'],
-  Deleting: ['', 'remove'],
+/** The same shapes and colours as in the tree. */
+const LOOKS: Readonly<Record<Look, readonly [tone: string, icon: IconName]>> = {
+  good: ['good', 'check'],
+  underWay: ['', 'refresh'],
+  careful: ['careful', 'warning'],
+  bad: ['bad', 'error'],
+  stopped: ['', 'stopped'],
+  leaving: ['', 'remove'],
 };
 
-export function State({ state }: { readonly state: EndpointState }): VNode {
-  const [tone, icon] = STATE_LOOK[state];
+export function State({ status }: { readonly status: Shown }): VNode {
+  const look = lookOf(status);
+  const [tone, icon] = LOOKS[look];
   return (
     <span class={`state ${tone}`}>
-      <Icon name={icon} /> {state}
+      <Icon name={icon} /> {look === 'stopped' ? l10n.t('Stopped') : status.state}
     </span>
   );
 }

@@ -1,6 +1,7 @@
 import type { VNode } from 'preact';
 import { Fragment } from 'preact';
 import type { Endpoint, VersionStatus } from '../../src/contract/endpoint.ts';
+import { isStopped } from '../../src/contract/look.ts';
 import type { EndpointAction } from '../../src/contract/webview/endpoint.ts';
 import { effectiveShares } from '../../src/serving/traffic.ts';
 import { figure } from '../components/chart.tsx';
@@ -39,7 +40,7 @@ export function EndpointView(props: EndpointViewProps): VNode {
         title={name}
         subtitle={
           <>
-            {endpoint.status === undefined ? null : <State state={endpoint.status.state} />}{' '}
+            {endpoint.status === undefined ? null : <State status={endpoint.status} />}{' '}
             {endpoint.spec.description === undefined ? null : <span> · {endpoint.spec.description}</span>}
           </>
         }
@@ -78,7 +79,7 @@ function Causes({ endpoint, onAct }: WithEndpoint & Pick<EndpointViewProps, 'onA
   return (
     <>
       {causesOf(endpoint).map(({ about, cause }) => (
-        <Banner tone="error" key={`${about} ${cause.code}`}>
+        <Banner tone={isStopped(cause) ? 'info' : 'error'} key={`${about} ${cause.code}`}>
           <p>
             <strong>
               {about}: {cause.code}
@@ -186,7 +187,7 @@ function Versions({ endpoint }: WithEndpoint): VNode {
                       {version.isDefault ? <span class="tag">{l10n.t('default')}</span> : null}{' '}
                       {version.type === 'Control' ? <span class="tag">{l10n.t('control')}</span> : null}
                     </td>
-                    <td>{status === undefined ? '–' : <State state={status.state} />}</td>
+                    <td>{status === undefined ? '–' : <State status={status} />}</td>
                     <td class="number">{figure(shares.get(version.name), '%')}</td>
                     <td class="number">
                       {status === undefined ? '–' : `${status.availableReplicas} / ${status.desiredReplicas}`}

@@ -31,7 +31,7 @@ export function RequestView(props: RequestViewProps): VNode {
   return (
     <main>
       <Head title={l10n.t('Test {0}', name)} subtitle={<span class="mono">POST {endpoint.status?.scoringUri}</span>}>
-        {endpoint.status === undefined ? null : <State state={endpoint.status.state} />}
+        {endpoint.status === undefined ? null : <State status={endpoint.status} />}
       </Head>
       {state.isGone ? <Banner tone="warning">{l10n.t('{0} has been deleted.', name)}</Banner> : null}
       {state.failure === undefined ? null : (

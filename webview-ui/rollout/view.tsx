@@ -21,7 +21,7 @@ export function RolloutView({ state, dispatch, onApply, onRollBack }: RolloutVie
   return (
     <main>
       <Head title={l10n.t('Rollout of {0}', name)} subtitle={l10n.t('Who gets how much of the requests.')}>
-        {endpoint.status === undefined ? null : <State state={endpoint.status.state} />}
+        {endpoint.status === undefined ? null : <State status={endpoint.status} />}
       </Head>
       {state.isGone ? <Banner tone="warning">{l10n.t('{0} has been deleted.', name)}</Banner> : null}
       {state.failure === undefined ? null : (
@@ -155,7 +155,7 @@ function Version(props: VersionProps): VNode {
           {name}
         </h3>
         {isDefault ? <span class="tag">{l10n.t('default')}</span> : null}
-        {status === undefined ? null : <State state={status.state} />}
+        {status === undefined ? null : <State status={status} />}
         <span class="muted">
           {spec?.models.join(', ')} · {l10n.t('revision {0}', spec?.revisionNumber ?? 0)}
           {status === undefined

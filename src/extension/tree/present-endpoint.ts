@@ -1,20 +1,25 @@
-import type { EndpointState } from '../../contract/endpoint.ts';
+import { isUnwell, type Look, lookOf, type Shown } from '../../contract/look.ts';
 import type { Translate } from '../translate.ts';
 import type { NodeOf } from './nodes.ts';
 import { context, joined, type Presentation } from './presentation.ts';
-import { isStopped, isUnwell, type StreamState } from './state.ts';
+import type { StreamState } from './state.ts';
 
 /** Shape and colour both tell the state. */
-const STATE_ICONS: Readonly<Record<EndpointState, NonNullable<Presentation['icon']>>> = {
-  Healthy: { id: 'pass-filled', color: 'testing.iconPassed' },
-  Transitioning: { id: 'loading~spin' },
-  Unhealthy: { id: 'error', color: 'list.errorForeground' },
-  Failed: { id: 'error', color: 'list.errorForeground' },
-  Unschedulable: { id: 'warning', color: 'list.warningForeground' },
-  Deleting: { id: 'trash' },
+const ICONS: Readonly<Record<Look, NonNullable<Presentation['icon']>>> = {
+  good: { id: 'pass-filled', color: 'testing.iconPassed' },
+  underWay: { id: 'loading~spin' },
+  careful: { id: 'warning', color: 'list.warningForeground' },
+  bad: { id: 'error', color: 'list.errorForeground' },
+  stopped: { id: 'circle-slash' },
+  leaving: { id: 'trash' },
 };
 
-const STOPPED_ICON = { id: 'circle-slash' } as const;
+/** Healthy is what everybody expects. */
+function stateInWords(status: Shown | undefined, t: Translate): string | undefined {
+  const look = lookOf(status);
+  if (look === 'stopped') return t('stopped');
+  return look === 'good' ? undefined : (status?.state ?? 'Transitioning');
+}
 
 export function presentEndpoint(
   { endpoint, target, workspace, stream }: NodeOf<'endpoint'>,
@@ -25,13 +30,8 @@ export function presentEndpoint(
   const several = (workspace.targets.value?.length ?? 0) > 1;
   return {
     label: metadata.name,
-    description: joined(
-      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
-      several ? target : undefined,
-      status?.scoringUri,
-      AUTH[spec.auth](t),
-    ),
-    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
+    description: joined(stateInWords(status, t), several ? target : undefined, status?.scoringUri, AUTH[spec.auth](t)),
+    icon: ICONS[lookOf(status)],
     contextValue: context(
       'endpoint',
       spec.form === 'endpoint' ? 'several' : 'single',
@@ -67,14 +67,14 @@ export function presentVersion({ endpoint, version, status, stream }: NodeOf<'ve
   return {
     label: version.name,
     description: joined(
-      isStopped(status) ? t('stopped') : state === 'Healthy' ? undefined : state,
+      stateInWords(status, t),
       several ? t('{0} % traffic', formatNumber(traffic)) : undefined,
       version.isDefault && several ? t('default') : undefined,
       version.type?.toLowerCase(),
       t('{0} replicas', ready),
       status?.utilization === undefined ? undefined : t('{0} % busy', Math.round(status.utilization * 100)),
     ),
-    icon: isStopped(status) ? STOPPED_ICON : STATE_ICONS[state],
+    icon: ICONS[lookOf(status)],
     contextValue: context(
       'version',
       several && !version.isDefault && 'treatable',

@@ -1,8 +1,9 @@
+import { isUnwell } from '../../contract/look.ts';
 import type { Translate } from '../translate.ts';
 import type { GroupName, NodeOf, TreeNode } from './nodes.ts';
 import { presentEndpoint, presentReplica, presentRevision, presentVersion } from './present-endpoint.ts';
 import { context, joined, type Presentation } from './presentation.ts';
-import { isUnwell, type WorkspaceState } from './state.ts';
+import type { WorkspaceState } from './state.ts';
 
 export function present(node: TreeNode, t: Translate): Presentation {
   switch (node.kind) {

@@ -1,8 +1,9 @@
 import type { EndpointChange } from '../../contract/compute-target.ts';
-import type { Endpoint, EndpointState, VersionStatus } from '../../contract/endpoint.ts';
+import type { Endpoint } from '../../contract/endpoint.ts';
 import type { RevisionView, TargetView, WorkspaceScope, WorkspaceView } from '../../contract/engine-api.ts';
 import type { RegisteredEnvironment } from '../../contract/environment.ts';
 import type { SerializedError } from '../../contract/error.ts';
+import { isUnwell } from '../../contract/look.ts';
 import type { Model } from '../../contract/model.ts';
 
 /** All that the tree shows, as the engine told it. Never changed in place. */
@@ -181,18 +182,6 @@ function withChanges(endpoints: EndpointsState, changes: readonly EndpointChange
     }
   }
   return { byName, synced, ...(listing === undefined ? {} : { listing }) };
-}
-
-/** States that ask for a person. */
-const UNWELL: readonly EndpointState[] = ['Unhealthy', 'Failed', 'Unschedulable'];
-
-/** What was stopped on request asks for nobody. */
-export function isUnwell(status: Pick<VersionStatus, 'state' | 'error'> | undefined): boolean {
-  return status !== undefined && UNWELL.includes(status.state) && !isStopped(status);
-}
-
-export function isStopped(status: Pick<VersionStatus, 'error'> | undefined): boolean {
-  return status?.error?.code === 'Stopped';
 }
 
 /** For the badge: endpoints that ask for a person. */
