@@ -1,21 +1,14 @@
-/** Where lines are missing, or may be. */
-export interface LogGap {
-  /** `unread`: the node may have thrown lines away that were not asked for in time. `again`: it tells lines that were told before. */
-  readonly reason: 'unread' | 'again';
-  /** RFC 3339: of the last line that was told, and of the line that came next. */
-  readonly after: string;
-  readonly before: string;
-}
-
-/** Streams of one container are stamped at once, and may come in each other's order. */
-const DISORDER_MS = 1000;
+import { type LogGap, RecentTimes, SkippedFiles } from './log-gap.ts';
 
 /**
  * How far the log of a container was told. The API can only be asked for lines since a whole second, so those of the last instants come
- * again with each connection; and a kubelet that was read too slowly gives out a whole file again.
+ * again with each connection; and a kubelet that was read too slowly gives out a whole file again. Two streams of a container are stamped at
+ * once: their lines may be out of order.
  */
 export class LogPosition {
   readonly #clock = new ClockOfNode();
+  readonly #recent = new RecentTimes();
+  readonly #skipped = new SkippedFiles();
   /** The latest time of a line: milliseconds of the whole second, and what follows the decimal point. */
   #second = Number.NEGATIVE_INFINITY;
   #fraction = '';
@@ -85,6 +78,11 @@ export class LogPosition {
     return !this.#met && !this.#unbroken;
   }
 
+  /** What is judged next comes now, in milliseconds since the epoch. */
+  arrive(now: number): void {
+    this.#skipped.arrive(now);
+  }
+
   /** The run that was read has ended, and so has its log. */
   end(): void {
     // What is missing is told with the next line, whichever run that is of.
@@ -130,12 +128,11 @@ export class LogPosition {
     const [second, fraction] = this.#clock.split(time);
     this.#judged = second + Number(`0.${fraction || '0'}`) * 1000;
     const order = second - this.#second || compareFractions(fraction, this.#fraction);
-    if (!this.#repeating && second < this.#second - DISORDER_MS) {
+    if (!this.#repeating && order < 0 && this.#recent.repeats(this.#judged)) {
       this.#repeating = true;
       this.#met = false;
       this.#come = 0;
-      this.#unbroken = true;
-      this.#gap = { reason: 'again', after: this.#latest, before: time };
+      this.#gap = this.#skipped.take();
     }
     if (this.#repeating) {
       const over = this.#passOverRepeated(order, second);
@@ -143,6 +140,8 @@ export class LogPosition {
       if (this.#misses) this.#gap = { reason: 'unread', after: this.#latest, before: time };
       this.#unbroken = true;
     }
+    this.#recent.add(this.#judged);
+    this.#skipped.note(time, this.#judged);
     if (order > 0) {
       this.#second = second;
       this.#fraction = fraction;

@@ -3,7 +3,8 @@ import { LONGEST_LOG_LINE } from '../contract/log-line.ts';
 import { httpStatusOf } from './failure.ts';
 import { type KubeClient, objectPath } from './kube.ts';
 import { type LineBatch, readLineBatches } from './lines.ts';
-import { type LogGap, LogPosition } from './log-position.ts';
+import type { LogGap } from './log-gap.ts';
+import { LogPosition } from './log-position.ts';
 import type { ObjectName } from './object.ts';
 import { PODS, type Pod } from './resource.ts';
 import { SYSTEM_PORTS, type TransportPorts } from './transport.ts';
@@ -213,6 +214,7 @@ class StampedLines {
   }
 
   of({ lines, continues }: LineBatch): PodLogLine[] {
+    this.#position.arrive(Date.now());
     const batch: PodLogLine[] = [];
     for (let index = 0; index < lines.length; index += 1) {
       const text = lines[index] ?? '';
@@ -259,9 +261,9 @@ function isStamped(text: string): boolean {
 }
 
 function markOf({ reason, after, before }: LogGap): string {
-  if (reason === 'unread')
-    return `[aksml: lines may be missing between ${after} and ${before}: the node rotated the log before it was asked again]`;
-  return `[aksml: lines are missing before ${before}: the node rotated the log faster than it was read]`;
+  return reason === 'unread'
+    ? `[aksml: lines may be missing between ${after} and ${before}: the node rotated the log before it was asked again]`
+    : `[aksml: lines are missing between ${after} and ${before}: the node rotated the log faster than it was read]`;
 }
 
 function mayMend(error: unknown): boolean {
