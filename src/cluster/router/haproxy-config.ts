@@ -13,7 +13,7 @@ import {
   twinOf,
   USUAL_PATIENCE_MS,
 } from './haproxy-names.ts';
-import { NAME, PASSING_ON, ROUTE_TLV } from './haproxy-rules.ts';
+import { NAME, PASSING_ON, ROUTE_TLV, USUAL_RESPONSES } from './haproxy-rules.ts';
 import type { HaproxySettings, QueueClass } from './haproxy-settings.ts';
 
 const BUFFER = 64 * 1024;
@@ -113,6 +113,7 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
       timeout server ${USUAL_PATIENCE_MS}
       http-request set-timeout server var(txn.target),field(5,:) unless { var(txn.target) -m sub :${USUAL_PATIENCE_MS}: }
       ${PASSING_ON}
+      ${USUAL_RESPONSES}
       http-response allow if { status lt 500 } !{ res.hdr_names -m sub x-aksml- }
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { srv_name -m str elsewhere } { res.hdr(x-aksml-version) -m found }
       http-response del-header x-aksml- -m beg unless { srv_name -m str elsewhere }
@@ -196,9 +197,10 @@ function peerBackend({ folder, servers }: HaproxySettings, name: string): string
       retries 2
       option redispatch 1
       http-reuse always
-      http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.usual)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
+      http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.usual),field(1,:)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-request set-header x-aksml-hop %[str(out),${hop}] unless { var(txn.usual) -m found }
       ${PASSING_ON}
+      ${USUAL_RESPONSES}
       http-response set-var(txn.version) res.fhdr(x-aksml-version) if { res.hdr(x-aksml-version) -m found }
       server itself unix@${join(folder, SOCKETS.self)} pool-max-conn 0 backup`;
   return [backend, ...(servers.get(name) ?? []).map((line) => `  ${line}`)].join('\n');

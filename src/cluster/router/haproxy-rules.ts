@@ -9,28 +9,42 @@ const UNUSUAL =
  * find that it does not apply: so these are told from the others by a single look into a map of whole paths, and go no further.
  *
  * An entry is one target or, where two versions share the traffic, `TARGET^T^TARGET` with the threshold below which the first gets a request. Such a
- * target says how a request is authenticated (`K`, `T`, `N`) in place of its state, and ends with `ENDPOINT:` and, where there are tokens, whose they
- * must be. The endpoint's name in `txn.usual` marks a usual request.
+ * target says how a request is authenticated (`K`, `T`, `N`) in place of its state, and ends with `ENDPOINT:ERA:`: other keys, and another one whose
+ * tokens are good, are another era. Both, in `txn.usual`, mark a usual request.
+ *
+ * A key costs a digest, and clients send the same one again and again: so a connection remembers the last header that was found good, for which
+ * endpoint, in which era, and until when. It is remembered in the connection's own memory, which no command shows.
  */
 export function usualRequests(folder: string): string {
   const map = lookupIn(folder);
   const isOf = (auth: string) => `{ var(txn.target),field(3,:) -m str ${auth} }`;
-  const usual = (auth: string, proof: string) =>
-    `http-request allow if ${isOf(auth)} { var(txn.usual) -m found } !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} } ${proof}`;
+  const usual = (proof: string) =>
+    `http-request allow if ${proof} !{ req.hdr_names -m reg ${UNUSUAL} } !{ req.fhdr(connection) -m reg -i ^(?!(keep-alive|close)$) } !{ req.fhdr(content-length) -m int gt ${BUFFERED_BODY} }`;
+  const isUsual = '{ var(txn.usual) -m found }';
+  const isGood = '{ var(txn.era) -m found }';
   return lines`
       http-request set-var(txn.id) uuid()
       http-request set-var(txn.target) path,${map('usual')}
       http-request set-var(txn.target) var(txn.target),field(3,^) if { var(txn.target),field(2,^),sub(txn.dice) -m int le 0 }
-      http-request set-var(txn.usual) var(txn.target),field(6,:)
+      http-request set-var(txn.usual) var(txn.target),field(6,:,2)
       http-request unset-var(txn.usual) if { req.ver 2.0 } !METH_GET !{ req.hdr(content-length) -m found }
-      ${usual('K', `{ http_auth_bearer,sha2(256),hex,concat(:,txn.usual),${map('keys')} -m found }`)}
-      ${usual('N', '')}
-      http-request set-var(txn.subject) var(txn.target),field(1,^),field(7,:,0) if ${isOf('T')}
-      http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if ${isOf('T')}
-      ${usual('T', FRESH)}
+      ${usual('{ req.fhdr(authorization,1),concat(:,txn.usual),secure_memcmp(sess.proof) -m bool } { date,sub(sess.until) -m int lt 0 }')}
+      ${usual(`${isOf('N')} ${isUsual}`)}
+      http-request set-var(txn.service) var(txn.usual),field(1,:) if ${isUsual}
+      http-request set-var(txn.era) http_auth_bearer,sha2(256),hex,concat(:,txn.service),${map('keys')} if ${isOf('K')} ${isUsual}
+      http-request set-var(sess.until) int(${NEVER}) if ${isGood}
+      http-request set-var(txn.subject) var(txn.service),${map('keys')} if ${isOf('T')} ${isUsual}
+      http-request set-var(txn.expiry) http_auth_bearer,concat(:,txn.subject),sha2(256),table_gpt0(tokens) if ${isOf('T')} ${isUsual}
+      http-request set-var(txn.era) var(txn.subject),field(3,|) if ${isOf('T')} ${isUsual} ${FRESH}
+      http-request set-var(sess.until) var(txn.expiry) if ${isOf('T')} ${isGood}
+      http-request set-var(sess.proof) req.fhdr(authorization,1),concat(:,txn.service),concat(:,txn.era) if ${isGood}
+      ${usual(isGood)}
       http-request unset-var(txn.usual)
       http-request unset-var(txn.target)`;
 }
+
+/** A second that is not reached. */
+const NEVER = 1e12;
 
 /** Of a token that was found good: until then. */
 const FRESH = '{ date,sub(txn.expiry) -m int lt 0 }';
@@ -44,7 +58,7 @@ export const REQUEST_ID = lines`
       unique-id-header x-request-id`;
 
 /** An endpoint's name, in what is said of any request. */
-export const NAME = '%[var(txn.name)]%[var(txn.usual)]';
+export const NAME = '%[var(txn.name)]%[var(txn.usual),field(1,:)]';
 
 /** What is done to a usual request where it is sent on, and to others before. */
 export const PASSING_ON = lines`
@@ -69,15 +83,25 @@ export const CLEAN_REQUEST = lines`
       http-request del-header x-ms-client-request-id
       http-request set-header x-ms-client-request-id %[var(txn.client_id)] if { var(txn.client_id) -m len gt 0 }`;
 
+/** In answers of replicas that are to be looked at. */
+const UNUSUAL_ANSWER = 'x-aksml-|(^|,)(connection|azureml-model-deployment)(,|$)';
+
+/** In backends: what is answered to a usual request without anything unusual passes at once, anything else as what other requests get. */
+export const USUAL_RESPONSES = lines`
+      http-response allow if { var(txn.usual) -m found } { status lt 500 } !{ res.hdr_names -m reg ${UNUSUAL_ANSWER} }
+      http-response set-var(txn.version) var(txn.target),field(2,:) if { var(txn.usual) -m found }
+      http-response set-var(txn.name) var(txn.usual),field(1,:) if { var(txn.usual) -m found }
+      http-response unset-var(txn.usual)`;
+
 /** The version that a backend says has answered has come from another router, or from this one in a second pass. */
 export const RESPONSE_HEADERS = lines`
-      http-response allow if { var(txn.usual) -m found } !{ var(txn.version) -m found } !{ res.hdr(connection) -m found }
+      http-response allow if { var(txn.usual) -m found }
       http-response del-header x-aksml- -m beg
       http-response del-header access-control- -m beg if { var(txn.flags) -m sub c }
       http-response lua.drop_named_response if { res.hdr(connection) -m found } !{ res.fhdr(connection) -i keep-alive close upgrade }
-      http-after-response set-header azureml-model-deployment %[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
-      http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
+      http-after-response add-header azureml-model-deployment %[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-after-response allow if { var(txn.usual) -m found } { res.hdr(x-ms-request-id) -m found }
+      http-after-response set-header azureml-model-deployment %[var(txn.version)] if { var(txn.version) -m found }
       http-after-response set-header x-request-id %[var(txn.id)] unless { res.hdr(x-request-id) -m found }
       http-after-response set-header x-ms-request-id %[var(txn.id)] unless { res.hdr(x-ms-request-id) -m found }
       http-after-response allow if { var(txn.usual) -m found }

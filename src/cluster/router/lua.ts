@@ -9,7 +9,7 @@ core.register_action("verify_token", { "http-req" }, function(txn)
   local socket = core.tcp()
   socket:settimeout(5)
   if not socket:connect("unix@" .. folder .. "/tokens.sock") then return end
-  local audience, subject = (txn:get_var("txn.subject") or ""):match("^(.-)|(.*)$")
+  local audience, subject = (txn:get_var("txn.subject") or ""):match("^(.-)|(.-)|")
   socket:send("VERIFY " .. (audience or "") .. " " .. (subject or "") .. " " .. token .. "\\n")
   local answer = socket:receive("*l")
   socket:close()

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { effectiveShares } from '../../serving/traffic.ts';
 import { BACKSTOP_MS, BUFFERED_BODY, type MapName, PARTS } from './haproxy-names.ts';
 import type { RoutedAuth, RoutedEndpoint, RoutedVersion } from './routing-table.ts';
@@ -62,13 +63,18 @@ export function commonEntries({ hopSecrets, challenges }: CommonEntries): MapEnt
 }
 
 function keyEntries(name: string, auth: RoutedAuth): ReadonlyMap<string, string> {
-  if (auth.mode === 'key') return new Map(auth.keyHashes.map((hash) => [`${safe(hash).toUpperCase()}:${name}`, '1']));
-  if (auth.mode === 'token') return new Map([[name, subjectOf(auth)]]);
+  const era = eraOf(auth);
+  if (auth.mode === 'key') return new Map(auth.keyHashes.map((hash) => [`${safe(hash).toUpperCase()}:${name}`, era]));
+  if (auth.mode === 'token') return new Map([[name, `${safe(auth.audience)}|${safe(auth.subjectUid)}|${era}`]]);
   return new Map();
 }
 
-function subjectOf({ audience, subjectUid }: Extract<RoutedAuth, { mode: 'token' }>): string {
-  return `${safe(audience)}|${safe(subjectUid)}`;
+/** By which what was found good under other keys, or as a token of another, is no proof any more. */
+function eraOf(auth: RoutedAuth): string {
+  if (auth.mode === 'none') return '';
+  const kept = auth.mode === 'key' ? auth.keyHashes : [auth.audience, auth.subjectUid];
+  const digest = createHash('sha256').update(JSON.stringify([auth.mode, ...kept]));
+  return digest.digest('hex').slice(0, 16);
 }
 
 function routeEntries({ name, versions, mirror }: RoutedEndpoint): ReadonlyMap<string, string> {
@@ -106,7 +112,7 @@ function usualEntry(
   const isUsual = ({ version }: TrafficPart) => isHot(version) && !version.ownServer;
   if (parts.length > 2 || !parts.every(isUsual) || maxBodyBytes < BUFFERED_BODY) return undefined;
   const owner = ownerField(name);
-  const whose = `${name}:${auth.mode === 'token' ? subjectOf(auth) : ''}`;
+  const whose = `${name}:${eraOf(auth)}:`;
   const [first, second] = parts.map(({ version }) => {
     const backend = owner === '-' ? backendOf(name, version.name) : owner;
     return targetOf(version, backend, AUTH_LETTER[auth.mode].toUpperCase()) + whose;
