@@ -74,7 +74,8 @@ export class Informer<T extends KubeObject> {
   /** Works until the signal; never throws. */
   async run(signal: AbortSignal): Promise<void> {
     const ports = this.#options.ports ?? SYSTEM_PORTS;
-    for await (const event of listWatch(this.#kube, this.resource, this.#options.query ?? {}, signal, ports)) {
+    const query = { ...this.#options.query, keep: this.#options.keep };
+    for await (const event of listWatch(this.#kube, this.resource, query, signal, ports)) {
       if (event.type === 'interrupted') {
         this.#interruptedBy = event.error;
         this.#options.onError?.(event.error);
@@ -95,11 +96,10 @@ export class Informer<T extends KubeObject> {
     this.#ready.resolve();
   }
 
-  #put(whole: T): void {
-    const key = keyOf(whole.metadata);
+  #put(object: T): void {
+    const key = keyOf(object.metadata);
     const previous = this.#objects.get(key);
-    if (previous !== undefined && previous.metadata.resourceVersion === whole.metadata.resourceVersion) return;
-    const object = this.#options.keep?.(whole) ?? whole;
+    if (previous !== undefined && previous.metadata.resourceVersion === object.metadata.resourceVersion) return;
     this.#objects.set(key, object);
     this.#regroup(key, previous, object);
     this.#tell(previous === undefined ? { type: 'added', object } : { type: 'changed', object, previous });

@@ -96,25 +96,32 @@ export class KubeClient {
     }
   }
 
-  /** Everything that matches, page by page; begun anew where the server has forgotten the state that a page belongs to. */
+  /**
+   * Everything that matches, page by page; begun anew where the server has forgotten the state that a page belongs to. Of each object `keep`
+   * says at once what is wanted of it.
+   */
   async list<T extends KubeObject>(
     resource: Resource<T>,
     query: ListQuery = {},
     signal?: AbortSignal,
+    keep: (object: T) => T = (object) => object,
   ): Promise<{ readonly items: readonly T[]; readonly resourceVersion: string }> {
     const items: T[] = [];
-    let page: KubeList<T> | undefined;
+    const take = (page: KubeList<T>) => {
+      for (const item of page.items) items.push(keep(item));
+      return page.metadata ?? {};
+    };
+    let last: KubeList<T>['metadata'];
     do {
       try {
-        page = await this.#page(resource, query, page?.metadata?.continue, signal);
+        last = take(await this.#page(resource, query, last?.continue, signal));
       } catch (error) {
-        if (!AksmlError.is(error, 'kube.gone') || page === undefined) throw error;
+        if (!AksmlError.is(error, 'kube.gone') || last === undefined) throw error;
         items.length = 0;
-        page = await this.#page(resource, query, undefined, signal, 0);
+        last = take(await this.#page(resource, query, undefined, signal, 0));
       }
-      for (const item of page.items) items.push(item);
-    } while (page.metadata?.continue);
-    return { items, resourceVersion: page.metadata?.resourceVersion ?? '' };
+    } while (last.continue);
+    return { items, resourceVersion: last.resourceVersion ?? '' };
   }
 
   #page<T extends KubeObject>(

@@ -17,6 +17,11 @@ export type ListWatchEvent<T> =
   /** After an interruption: they arrive again. */
   | { readonly type: 'resumed' };
 
+export interface ListWatchQuery<T> extends ListQuery {
+  /** What is kept of an object as soon as it comes: thousands of them, whole, are several times as large. */
+  readonly keep?: ((object: T) => T) | undefined;
+}
+
 /** The server ends a watch after this; the next one takes up where it ended. Seconds. */
 const WATCH_SECONDS = 290;
 /** A server that sends nothing, not even the bookmark of each minute, is not there any more. */
@@ -32,7 +37,7 @@ const WELL_MS = 5_000;
 export async function* listWatch<T extends KubeObject>(
   kube: KubeClient,
   resource: Resource<T>,
-  query: ListQuery,
+  { keep = (object) => object, ...query }: ListWatchQuery<T>,
   signal: AbortSignal,
   ports: TransportPorts & { readonly now?: () => number } = SYSTEM_PORTS,
 ): AsyncGenerator<ListWatchEvent<T>, void, undefined> {
@@ -44,7 +49,7 @@ export async function* listWatch<T extends KubeObject>(
     const begun = now();
     try {
       if (resourceVersion === undefined) {
-        const { items, resourceVersion: listed } = await kube.list(resource, query, signal);
+        const { items, resourceVersion: listed } = await kube.list(resource, query, signal, keep);
         if (interrupted) yield { type: 'resumed' };
         interrupted = false;
         yield { type: 'listed', objects: items };
@@ -57,7 +62,7 @@ export async function* listWatch<T extends KubeObject>(
           continue;
         }
         resourceVersion = change.object.metadata.resourceVersion ?? resourceVersion;
-        if (change.type !== 'bookmark') yield { type: change.type, object: change.object };
+        if (change.type !== 'bookmark') yield { type: change.type, object: keep(change.object) };
       }
       if (now() - begun > WELL_MS) failures = 0;
       else failures += 1;
