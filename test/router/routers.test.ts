@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { Agent } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
 import type { ReplicaRecord } from '../../src/cluster/router/aversion.ts';
 import { ownerOf } from '../../src/cluster/router/owners.ts';
 import { RequestLog } from '../../src/cluster/router/request-log.ts';
 import type { RoutedEndpoint, RouterPeer } from '../../src/cluster/router/routing-table.ts';
-import { type Answer, FakeReplica, Hold } from '../conformance/fake-replica.ts';
+import { type Answer, echo, FakeReplica, Hold } from '../conformance/fake-replica.ts';
 import { call, until } from '../conformance/http-client.ts';
 import { routedEndpoint, routedVersion, startRouter, type TestRouter } from './test-router.ts';
 
@@ -103,7 +104,22 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     );
   });
 
-  test('when the owner dies, only what was in it is lost', async (t) => {
+  test('a replica that dies over a request is 502 whichever is asked, also where its connection was used before', async (t) => {
+    const replica = await FakeReplica.start('a');
+    t.after(() => replica.kill());
+    await configure([routedEndpoint('svc', [routedVersion('main', [replica])])]);
+    for (const router of routers) {
+      replica.answer = echo;
+      for (let used = 0; used < 3; used += 1) await call(url(router, 'svc'), { body: 'x' });
+      const before = replica.seen.length;
+      replica.answer = (_request, response) => void response.destroy();
+      const reply = await call(url(router, 'svc'), { body: 'x', agent: new Agent() });
+      assert.deepEqual([reply.status, reply.text], [502, 'Replica closed connection before replying']);
+      assert.equal(replica.seen.length, before + 1);
+    }
+  });
+
+  test('when the owner dies, only what was in it is lost, and who asked says so', async (t) => {
     const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
     t.after(() => Promise.all(replicas.map((replica) => replica.kill())));
     const [first, , third] = routers;
@@ -115,7 +131,8 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     const clients = Array.from({ length: 4 }, async () => {
       while (running) {
         outcomes.push(
-          await call(url(first, name), { body: 'x' }).then(
+          // Each over a connection of its own: that of routers was used before.
+          await call(url(first, name), { body: 'x', agent: new Agent() }).then(
             ({ status }) => status,
             (error: Error) => error.message,
           ),
@@ -123,13 +140,22 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
       }
     });
     await until(() => outcomes.length > 50, 'requests go through');
+    const hold = new Hold();
+    for (const replica of replicas) replica.answer = hold.answer;
+    await until(() => hold.waiting.length === replicas.length, 'there is one at each replica');
     await third.router.kill();
+    for (const replica of replicas) replica.answer = slowly;
+    hold.releaseAll();
     const then = outcomes.length;
     await until(() => outcomes.length > then + 200, 'requests go on');
     running = false;
     await Promise.all(clients);
     const failed = outcomes.filter((outcome) => outcome !== 200);
-    assert.ok(failed.length <= 2 * clients.length, JSON.stringify(failed));
+    assert.ok(failed.length >= replicas.length, 'what was at replicas is lost');
+    assert.ok(
+      failed.length <= 2 * clients.length && failed.every((outcome) => outcome === 502),
+      JSON.stringify(failed),
+    );
     await third.router.start();
   });
 

@@ -37,14 +37,18 @@ export function slotCommands(path: string, { maxConcurrent, state }: Server, tak
   return [`set maxconn server ${path} ${left}`, `set server ${path} state ready`];
 }
 
+/** Connections to another router that wait for a request. */
+const MOST_IDLE = 256;
+
 /** `http2`: what is gRPC goes as HTTP/2 all the way, because an answer of nothing but trailers becomes another one in HTTP/1. */
 export function peerServer({ name, address, hopPort }: RouterPeer, http2: boolean): Server {
   const host = address.includes(':') ? `[${address}]` : address;
   const checked = 'check inter 1s fastinter 100ms downinter 300ms rise 1 fall 1';
   const observed = 'observe layer4 error-limit 1 on-error mark-down';
+  const idle = `pool-max-conn ${MOST_IDLE} pool-purge-delay 1s`;
   return {
     name: serverName({ id: name, address, port: hopPort }),
-    line: `${host}:${hopPort}${http2 ? ' proto h2' : ''} ${checked} ${observed}`,
+    line: `${host}:${hopPort}${http2 ? ' proto h2' : ''} ${checked} ${observed} ${idle}`,
     maxConcurrent: 0,
     state: 'ready',
   };

@@ -102,14 +102,16 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
     answers,
     '',
     'defaults version',
-    // A replica that works for a client who has gone is still at work: its place is not free.
+    // A replica that works for a client who has gone is still at work: its place is not free. Where a connection to a server that was used before
+    // breaks over a request, HAProxy hangs up on the client instead of saying 502, as servers may with any but the first request of a connection.
+    // "safe" makes it so: what comes first on a client's connection gets a connection of its own.
     common.replace('option abortonclose', 'no option abortonclose'),
     answers,
     lines`
       balance leastconn
       retries 3
       option redispatch 1
-      http-reuse always
+      http-reuse safe
       timeout server ${USUAL_PATIENCE_MS}
       http-request set-timeout server var(txn.target),field(5,:) unless { var(txn.target) -m sub :${USUAL_PATIENCE_MS}: }
       ${PASSING_ON}
@@ -196,7 +198,7 @@ function peerBackend({ folder, servers }: HaproxySettings, name: string): string
     backend ${name} from passing
       retries 2
       option redispatch 1
-      http-reuse always
+      http-reuse safe
       http-request set-header x-aksml-hop %[str(out-usual),${hop}]|%[var(txn.usual),field(1,:)]/%[var(txn.target),field(2,:)] if { var(txn.usual) -m found }
       http-request set-header x-aksml-hop %[str(out),${hop}] unless { var(txn.usual) -m found }
       ${PASSING_ON}

@@ -31,7 +31,7 @@ export function serversOf(version: RoutedVersion, backend: string, folder: strin
     }));
   const host = ({ address }: RoutedReplica) => (address.includes(':') ? `[${address}]` : address);
   const direct = (replica: RoutedReplica) =>
-    `${host(replica)}:${replica.port} maxconn ${maxConcurrent} ${IDLE}${http2 ? ' proto h2' : ''}`;
+    `${host(replica)}:${replica.port} maxconn ${maxConcurrent} ${IDLE} pool-max-conn ${maxConcurrent}${http2 ? ' proto h2' : ''}`;
   if (!ownServer) return new Map([[backend, servers((replica) => `${direct(replica)} ${CHECK} ${OBSERVE}`)]]);
   const held = (replica: RoutedReplica) =>
     `unix@${join(folder, SOCKETS.hold)}${http2 ? ' proto h2' : ''} maxconn ${maxConcurrent} ${IDLE} ${CHECK} addr ${replica.address} port ${replica.port}`;
