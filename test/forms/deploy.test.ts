@@ -199,6 +199,28 @@ suite('the deploy form', { skip: 'skip' in found ? found.skip : false }, () => {
     await form.close();
   });
 
+  test('a deployment that is begun before its last change is planned waits for the plan, and goes by it', async () => {
+    const problems: Problem[] = [];
+    const { wish, calls } = world({}, problems);
+    const form = await openForm(browser, wish);
+    const button = form.page.getByRole('button', { name: 'Deploy', exact: true });
+    const name = form.page.getByRole('textbox', { name: 'Name' });
+    await form.page.getByText('create the service diabetes on local').waitFor();
+    const nameAndDeploy = async (text: string) => {
+      await name.fill(text);
+      await button.dispatchEvent('click');
+    };
+    await nameAndDeploy('heart');
+    await until(() => calls.length === 1);
+    assert.equal(calls[0]?.[1]?.name, 'heart');
+    problems.push(EXISTS);
+    await nameAndDeploy('kidney');
+    await form.page.getByText(EXISTS.message).waitFor();
+    assert.equal(await button.isDisabled(), true);
+    assert.equal(calls.length, 1);
+    await form.close();
+  });
+
   test('a deployment that would be refused cannot be begun, and the form says how to replace what is there', async () => {
     const { wish, calls } = world({}, [EXISTS]);
     const form = await openForm(browser, wish);

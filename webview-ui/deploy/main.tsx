@@ -7,7 +7,7 @@ import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
 import type { FieldSpec } from '../configuration/fields.ts';
 import { connect } from '../host/host.ts';
-import { DEPLOY_DRAFT, draftOf, reduceDeploy, startDeploy } from './model.ts';
+import { canDeploy, changesOf, DEPLOY_DRAFT, draftOf, reduceDeploy, startDeploy } from './model.ts';
 import { DeployView } from './view.tsx';
 
 registerComponents();
@@ -32,11 +32,10 @@ function Deploy(): VNode {
     if (!state.isOpen) return;
     const stop = new AbortController();
     const evaluate = async () => {
-      dispatch({ type: 'evaluating' });
       try {
         dispatch({ type: 'evaluated', evaluation: await host.request('evaluate', { wish }, stop.signal) });
       } catch (error) {
-        if (!AksmlError.isCancelled(error)) dispatch({ type: 'failed', failure: failureOf(error) });
+        if (!AksmlError.isCancelled(error)) dispatch({ type: 'notEvaluated', failure: failureOf(error) });
       }
     };
     const timer = setTimeout(() => void evaluate(), TYPING_PAUSE_MS);
@@ -60,9 +59,15 @@ function Deploy(): VNode {
     dispatch({ type: 'written' });
   };
   const deploy = async () => {
-    if ((state.evaluation?.changes.length ?? 0) > 0) await write();
+    if (changesOf(state).length > 0) await write();
     await host.request('deploy', { wish: { ...wish, edits: [] } });
   };
+  useEffect(() => {
+    if (!state.isAwaited || state.isEvaluating) return;
+    dispatch({ type: 'begun' });
+    // Changes that came with the plan have not been seen.
+    if (canDeploy(state) && changesOf(state).length === 0) attempt(deploy());
+  }, [state.isAwaited, state.isEvaluating]);
   return (
     <DeployView
       state={state}
@@ -72,7 +77,7 @@ function Deploy(): VNode {
       onOpenDiff={(path) => attempt(host.request('openDiff', { wish, path }))}
       onOpenAsText={(path) => attempt(host.request('openAsText', { path }))}
       onWrite={() => attempt(write())}
-      onDeploy={() => attempt(deploy())}
+      onDeploy={() => (state.isEvaluating ? dispatch({ type: 'await' }) : attempt(deploy()))}
       onCancel={() => attempt(host.request('cancel', {}))}
       onFollow={(action) => attempt(host.request('follow', { action }))}
     />

@@ -22,7 +22,10 @@ export interface DeployState {
   readonly offers: Offers;
   readonly isOpen: boolean;
   readonly evaluation?: Evaluation;
+  /** The evaluation is one of an earlier wish; its answer is under way. */
   readonly isEvaluating: boolean;
+  /** "Deploy" was pressed meanwhile: it goes on with the plan, unless something speaks against it. */
+  readonly isAwaited: boolean;
   /** Grows with all that makes a new evaluation necessary. */
   readonly revision: number;
   readonly tab: DeployTab;
@@ -49,14 +52,14 @@ export type DeployAction =
       readonly path: readonly string[];
       readonly value: unknown;
     }
-  | { readonly type: 'discard' | 'changed' | 'evaluating' | 'dismiss' | 'written' }
+  | { readonly type: 'discard' | 'changed' | 'dismiss' | 'written' | 'await' | 'begun' }
   | { readonly type: 'evaluated'; readonly evaluation: Evaluation }
   | { readonly type: 'choices'; readonly choices: DeployChoices }
   | { readonly type: 'tab'; readonly tab: DeployTab }
   | { readonly type: 'filter'; readonly filter: Filter }
   | { readonly type: 'load'; readonly load: LoadDraft }
   | { readonly type: 'run'; readonly run: RunView }
-  | { readonly type: 'failed'; readonly failure: Failure };
+  | { readonly type: 'failed' | 'notEvaluated'; readonly failure: Failure };
 
 export const DEPLOY_DRAFT = v.object({
   wish: DEPLOY_WISH,
@@ -74,6 +77,7 @@ export function startDeploy(draft: DeployDraft | undefined): DeployState {
     offers: { targets: [], environments: [] },
     isOpen: false,
     isEvaluating: false,
+    isAwaited: false,
     revision: 0,
     tab: draft?.tab ?? 'plan',
     filter: NO_FILTER,
@@ -110,8 +114,6 @@ export function reduceDeploy(state: DeployState, action: DeployAction): DeploySt
       return asked({ ...state, wish: { ...state.wish, edits: [] } });
     case 'changed':
       return asked(state);
-    case 'evaluating':
-      return { ...state, isEvaluating: true };
     case 'evaluated':
       return { ...state, isEvaluating: false, evaluation: action.evaluation };
     case 'choices':
@@ -125,7 +127,13 @@ export function reduceDeploy(state: DeployState, action: DeployAction): DeploySt
     case 'run':
       return { ...state, run: action.run };
     case 'failed':
-      return { ...state, isEvaluating: false, failure: action.failure };
+      return { ...state, failure: action.failure };
+    case 'notEvaluated':
+      return { ...state, isEvaluating: false, isAwaited: false, failure: action.failure };
+    case 'await':
+      return { ...state, isAwaited: true };
+    case 'begun':
+      return { ...state, isAwaited: false };
     case 'dismiss': {
       const { failure: _, ...rest } = state;
       return rest;
@@ -151,7 +159,7 @@ function opened(
 }
 
 function asked(state: DeployState): DeployState {
-  return { ...state, revision: state.revision + 1 };
+  return { ...state, revision: state.revision + 1, isEvaluating: true, isAwaited: false };
 }
 
 type Edits = DeployWish['edits'];
@@ -187,10 +195,16 @@ export function problemsOfFile(state: DeployState, file: ConfigurationFile): rea
   return problemsOf(state).filter((problem) => problem.file?.replaceAll('\\', '/').endsWith(path) ?? false);
 }
 
+/** As far as is known: while a change is evaluated, by what was so before it, so that a button does not flicker as one types. */
 export function canDeploy(state: DeployState): boolean {
   const isRunning = state.run?.status === 'running';
   const hasErrors = problemsOf(state).some(({ severity }) => severity === 'error');
-  return !isRunning && !state.isEvaluating && !hasErrors && state.evaluation?.plan !== undefined;
+  return !isRunning && !hasErrors && state.evaluation?.plan !== undefined;
+}
+
+/** What would be written before, which is shown first. */
+export function changesOf({ evaluation }: Pick<DeployState, 'evaluation'>): Evaluation['changes'] {
+  return evaluation?.changes ?? [];
 }
 
 /** Why a name will not do, before the engine is asked. */

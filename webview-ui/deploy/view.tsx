@@ -8,7 +8,15 @@ import { Button, Checkbox, Dropdown, TextField } from '../components/toolkit.ts'
 import type { FieldSpec } from '../configuration/fields.ts';
 import { FileForm } from '../configuration/file-view.tsx';
 import { l10n } from '../host/l10n.ts';
-import { canDeploy, type DeployAction, type DeployState, nameProblem, problemsOf, problemsOfFile } from './model.ts';
+import {
+  canDeploy,
+  changesOf,
+  type DeployAction,
+  type DeployState,
+  nameProblem,
+  problemsOf,
+  problemsOfFile,
+} from './model.ts';
 import { Plan } from './plan-view.tsx';
 
 export interface DeployViewProps {
@@ -201,8 +209,8 @@ function FileChoice({ label, value, files, onChange }: FileChoiceProps): VNode {
 
 function Parts(props: DeployViewProps): VNode {
   const { state, dispatch } = props;
-  const { evaluation, tab } = state;
-  const changes = evaluation?.changes ?? [];
+  const { tab } = state;
+  const changes = changesOf(state);
   const marked = (text: string, file: ConfigurationFile) => {
     const count = problemsOfFile(state, file).filter(({ severity }) => severity === 'error').length;
     return count === 0 ? text : l10n.t('{0} ({1} errors)', text, count);
@@ -260,7 +268,7 @@ function Configuration(props: DeployViewProps & { readonly file: ConfigurationFi
 }
 
 function Changes({ state, dispatch, onOpenDiff, onWrite }: DeployViewProps): VNode {
-  const changes = state.evaluation?.changes ?? [];
+  const changes = changesOf(state);
   if (changes.length === 0) return <p class="empty">{l10n.t('The files are as they are on the disk.')}</p>;
   return (
     <div>
@@ -312,13 +320,15 @@ function Change({
 }
 
 function Footer({ state, dispatch, onDeploy }: DeployViewProps): VNode {
-  const changes = state.evaluation?.changes ?? [];
+  const changes = changesOf(state);
   const isReady = canDeploy(state);
   const isSeen = changes.length === 0 || state.tab === 'changes';
+  // What is written is what was seen, so that only a deployment without changes waits for its plan.
+  const isBusy = state.isAwaited || (state.isEvaluating && changes.length > 0);
   return (
     <footer class="footer actions">
       {isSeen ? (
-        <Button appearance="primary" disabled={!isReady} onClick={onDeploy}>
+        <Button appearance="primary" disabled={!isReady || isBusy} onClick={onDeploy}>
           {changes.length === 0 ? l10n.t('Deploy') : l10n.t('Write and deploy')}
         </Button>
       ) : (
@@ -327,7 +337,11 @@ function Footer({ state, dispatch, onDeploy }: DeployViewProps): VNode {
         </Button>
       )}
       <span class="muted">
-        {changes.length === 0 ? '' : l10n.t('Written first: {0}', changes.map(({ path }) => path).join(', '))}
+        {state.isAwaited
+          ? l10n.t('Deploying once it is planned…')
+          : changes.length === 0
+            ? ''
+            : l10n.t('Written first: {0}', changes.map(({ path }) => path).join(', '))}
       </span>
     </footer>
   );
