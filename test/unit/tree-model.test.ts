@@ -129,7 +129,7 @@ describe('the tree', () => {
     const state = after({ type: 'models', key: KEY, value: [] }, endpoints(SYNCED));
     const [workspace] = childrenOf(state, undefined);
     assert.deepEqual(labels(state, workspace), ['Endpoints', 'Models', 'Clusters', 'Environments']);
-    assert.deepEqual(labels(state, group('clusters')), ['local']);
+    assert.deepEqual(labels(state, group('clusters')), ['local', 'Attach a cluster']);
     assert.deepEqual(labels(state, group('models')), ['Register a model, or drop its file here']);
     assert.deepEqual(labels(state, group('endpoints')), ['Deploy a model']);
     assert.deepEqual(labels(state, group('environments')), ['Looking…']);
@@ -185,7 +185,7 @@ describe('the tree', () => {
     assert.deepEqual(labels(state, iris), ['version 2', 'version 1']);
     const node = nodeOf(state, childrenOf(state, iris)[0] ?? '');
     assert.equal(node && present(node, t).description, 'ScikitLearn · 2.0 KB · stage=test · in shop');
-    assert.match((node && tooltip(node, t)) ?? '', /Used by \| shop/);
+    assert.match((node && tooltip(node, t)) ?? '', /Used by(&nbsp;)* \| shop/);
   });
 
   test('shows a page of many, and the way to the next', () => {

@@ -29,7 +29,7 @@ export const VIEWS: Contributions = {
         when: '!isWorkspaceTrusted',
         contents: text(
           'welcome.untrusted',
-          'Deploying runs code of this folder, so that AKS ML waits until you trust it. Until then its configuration files can be read and edited.\n[Manage Workspace Trust](command:workbench.trust.manage)',
+          'Deploying runs code from this folder, so AKS ML waits until you trust it. Until then you can read and edit its configuration files.\n[Manage Workspace Trust](command:workbench.trust.manage)',
         ),
       },
     ],

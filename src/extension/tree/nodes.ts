@@ -104,7 +104,8 @@ export function nodeOf(state: TreeState, id: NodeId): TreeNode | undefined {
   }
 }
 
-const HINTS = ['model', 'endpoint', 'environment', 'loading'] as const;
+const HINTS = ['model', 'endpoint', 'environment', 'cluster', 'loading'] as const;
+
 function errorNode(state: TreeState, base: InWorkspace): TreeNode | undefined {
   const { error, about = '' } = errorAt(state, base) ?? {};
   return error && { kind: 'error', error, about, ...base };
@@ -260,7 +261,7 @@ function distinctWorkspaces({ workspaces }: TreeState): readonly WorkspaceState[
 function groupChildren({ id, group, workspace }: NodeOf<'group'>): readonly NodeId[] {
   switch (group) {
     case 'clusters':
-      return listed(id, workspace.targets, ({ listing }) => listing.name);
+      return clusters(id, workspace.targets);
     case 'models':
       return listed(id, workspace.models, ({ name }) => name, 'model');
     case 'environments':
@@ -268,6 +269,13 @@ function groupChildren({ id, group, workspace }: NodeOf<'group'>): readonly Node
     case 'endpoints':
       return endpointsOf(id, workspace);
   }
+}
+
+/** This machine is always there; what else there could be is said until there is something. */
+function clusters(id: NodeId, targets: WorkspaceState['targets']): readonly NodeId[] {
+  const nodes = listed(id, targets, ({ listing }) => listing.name);
+  const isAlone = targets.value?.every(({ listing }) => listing.kind === 'local') === true;
+  return isAlone && targets.error === undefined ? [...nodes, `${id}/!cluster`] : nodes;
 }
 
 function listed<T>(

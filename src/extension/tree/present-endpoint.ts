@@ -114,6 +114,15 @@ export function presentReplica({ replica, stream }: NodeOf<'replica'>, t: Transl
   };
 }
 
+/** `2026-01-31 12:34` of the user's own time. */
+function localMinute(iso: string): string {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return iso;
+  const two = (value: number) => `${value}`.padStart(2, '0');
+  const day = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-');
+  return `${day} ${two(time.getHours())}:${two(time.getMinutes())}`;
+}
+
 export function presentRevision({ endpoint, revision }: NodeOf<'revision'>, t: Translate): Presentation {
   const { number, current, changed, createdBy, createdTime, hasCode, version } = revision;
   return {
@@ -121,7 +130,7 @@ export function presentRevision({ endpoint, revision }: NodeOf<'revision'>, t: T
     description: joined(
       current ? t('current') : undefined,
       changed.includes('first') ? undefined : changed.join(', '),
-      createdTime.slice(0, 16).replace('T', ' '),
+      localMinute(createdTime),
       createdBy,
     ),
     icon: { id: current ? 'git-commit' : 'circle-outline' },

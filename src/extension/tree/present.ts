@@ -257,6 +257,8 @@ function presentHint({ hint }: NodeOf<'hint'>, t: Translate): Presentation {
       return hinted(t('Register a model, or drop its file here'), 'add', 'aksml.model.register');
     case 'environment':
       return hinted(t('Register an environment'), 'add', 'aksml.environment.register');
+    case 'cluster':
+      return hinted(t('Attach a cluster'), 'plug', 'aksml.cluster.attach');
     case 'endpoint':
       return hinted(t('Deploy a model'), 'rocket', 'aksml.endpoint.deploy');
   }

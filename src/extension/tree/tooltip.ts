@@ -1,4 +1,5 @@
 import type { Cause } from '../../contract/endpoint.ts';
+import type { Model } from '../../contract/model.ts';
 import type { Translate } from '../translate.ts';
 import type { TreeNode } from './nodes.ts';
 import { endpointsWith, formatBytes, frameworkOf } from './present.ts';
@@ -57,7 +58,7 @@ function originOf({ workspace }: Extract<TreeNode, { kind: 'workspace' }>, t: Tr
     case 'options':
       return t('the setting aksml.workspace');
     case 'default':
-      return t('nothing: no file names a workspace');
+      return t('default: no file names a workspace');
     default:
       return undefined;
   }
@@ -93,12 +94,17 @@ function modelTooltip({ model, workspace }: Extract<TreeNode, { kind: 'model' }>
   return facts(model.id, [
     [t('Framework'), frameworkOf(model)],
     [t('Description'), model.description],
-    [t('Content'), `${model.basename}, ${formatBytes(model.size)}, ${model.fileCount}`],
+    [t('Content'), contentOf(model, t)],
     [t('Tags'), labels(model.tags)],
     [t('Properties'), labels(model.properties)],
     [t('Created'), `${localTime(model.createdTime)} ${model.createdBy}`],
     [t('Used by'), endpointsWith(workspace, (version) => version.models.includes(model.id)).join(', ')],
   ]);
+}
+
+function contentOf({ basename, isFolder, size, fileCount }: Model, t: Translate): string {
+  const files = fileCount === 1 ? t('1 file') : t('{0} files', fileCount);
+  return [basename, formatBytes(size), ...(isFolder ? [files] : [])].join(', ');
 }
 
 function endpointTooltip({ endpoint, target }: Extract<TreeNode, { kind: 'endpoint' }>, t: Translate): string {
@@ -131,7 +137,7 @@ function versionTooltip({ version, status }: Extract<TreeNode, { kind: 'version'
         : t('{0} to {1} at {2} % utilization', scale.minReplicas, scale.maxReplicas, scale.targetUtilization),
     ],
     [t('Resources'), t('{0} CPU, {1} GB, {2} GPU', resources.cpu, resources.memoryInGB, resources.gpu)],
-    [t('Requests at once in a replica'), version.maxConcurrentRequestsPerContainer],
+    [t('Requests at once'), t('{0} in each replica', version.maxConcurrentRequestsPerContainer)],
     [t('Revision'), version.revisionNumber],
     [t('Updated'), localTime(version.updatedTime)],
   ])}${causeText(status?.error)}`;
@@ -164,7 +170,8 @@ const FENCE = '```';
 function facts(title: string, rows: readonly Fact[]): string {
   const lines = rows
     .filter(([, value]) => value !== undefined && value !== '')
-    .map(([name, value]) => `| ${escaped(name)} | ${escaped(`${value}`)} |`);
+    // VS Code leaves no room between the cells of a table.
+    .map(([name, value]) => `| ${escaped(name)}&nbsp;&nbsp; | ${escaped(`${value}`)} |`);
   return [`**${escaped(title)}**`, '', '| | |', '|---|---|', ...lines, ''].join('\n');
 }
 
