@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as vscode from 'vscode';
 import { PYTHON_VARIABLE } from '../contract/engine-api.ts';
 import { AksmlError } from '../contract/error.ts';
+import { pathSetting } from './settings.ts';
 
 /**
  * A process of the engine, run by VS Code's own Node, which is there on the desktop, on remote machines and in the browser alike. Without
@@ -32,10 +33,7 @@ function engineEnvironment(inherited: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const environment = Object.fromEntries(
     Object.entries(inherited).filter(([name]) => !/^(VSCODE_|ELECTRON_|NODE_OPTIONS$|CHROME_DESKTOP$)/.test(name)),
   );
-  const settings = vscode.workspace.getConfiguration('aksml');
-  const home = settings.get<string>('home');
-  const kubeconfig = settings.get<string>('kubeconfig');
-  const python = settings.get<string>('python');
+  const [home, kubeconfig, python] = ['home', 'kubeconfig', 'python'].map(pathSetting);
   return {
     ...environment,
     ELECTRON_RUN_AS_NODE: '1',

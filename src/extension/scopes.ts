@@ -1,5 +1,6 @@
 import * as vscode from 'vscode';
 import type { WorkspaceScope } from '../contract/engine-api.ts';
+import { textSetting } from './settings.ts';
 
 /** A folder that is open, as the engine is told of it. */
 export interface FolderScope {
@@ -13,7 +14,7 @@ export function folderScopes(): readonly FolderScope[] {
   return (vscode.workspace.workspaceFolders ?? [])
     .filter(({ uri }) => uri.scheme === 'file')
     .map((folder) => {
-      const workspace = vscode.workspace.getConfiguration('aksml', folder.uri).get<string>('workspace');
+      const workspace = textSetting('workspace', folder.uri);
       const scope = { folder: folder.uri.fsPath, ...(workspace ? { workspace } : {}) };
       return { key: workspace ? `${folder.uri.fsPath} ${workspace}` : folder.uri.fsPath, scope, folder };
     });
@@ -33,5 +34,5 @@ export function scopeFor(uri: vscode.Uri | undefined): FolderScope | undefined {
 
 /** Where a deploy goes that names no compute target. */
 export function defaultTarget(folder: vscode.Uri | undefined): string {
-  return vscode.workspace.getConfiguration('aksml', folder).get<string>('target') || 'local';
+  return textSetting('target', folder) ?? 'local';
 }

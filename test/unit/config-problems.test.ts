@@ -328,3 +328,14 @@ test('no JSON makes it throw', async () => {
     { numRuns: 30 },
   );
 });
+
+test('of a file with thousands of unknown keys a hundred are told, and how many others there are', async () => {
+  const keys = Object.fromEntries(Array.from({ length: 2000 }, (_, index) => [`key${index}`, index]));
+  const { problems } = await load({
+    inference: { entryScript: 'score.py', runtime: 'python' },
+    deployment: { computeType: 'local', ...keys },
+  });
+  assert.equal(problems.filter(({ code }) => code === 'key.unknown').length, 100);
+  const [more] = problems.filter(({ code }) => code === 'problems.more');
+  assert.equal(more?.message, 'There are 1900 more problems of the kind key.unknown.');
+});

@@ -51,7 +51,9 @@ export function ClusterView(props: ClusterViewProps): VNode {
           {l10n.t('Attach')}
         </Button>
         <span class="muted">
-          {l10n.t("The cluster is checked first, then aksml's controller and front end are installed in it.")}
+          {state.draft.name === ''
+            ? l10n.t('A name is needed.')
+            : l10n.t("The cluster is checked first, then aksml's controller and front end are installed in it.")}
         </span>
       </footer>
     </main>

@@ -8,10 +8,15 @@ export interface Origin {
   readonly line?: number;
 }
 
+/** More of one kind help nobody: a file of another program has thousands of unknown keys. */
+const MOST_OF_A_KIND = 100;
+
 /** Collects every problem of a run; nothing is thrown until all are found. */
 export class Report {
   readonly #problems: Problem[] = [];
   readonly #known = new Set<string>();
+  /** By code: how many there are, and the first that is not listed. */
+  readonly #counts = new Map<string, { count: number; unlisted?: Problem }>();
 
   error(code: string, origin: Origin, message: string, remedy?: string): void {
     this.add('error', code, origin, message, remedy);
@@ -46,7 +51,11 @@ export class Report {
       const identity = JSON.stringify([code, file, path, line]);
       if (this.#known.has(identity)) continue;
       this.#known.add(identity);
-      this.#problems.push(problem);
+      const kind = this.#counts.get(code) ?? { count: 0 };
+      this.#counts.set(code, kind);
+      kind.count += 1;
+      if (kind.count <= MOST_OF_A_KIND) this.#problems.push(problem);
+      else kind.unlisted ??= problem;
     }
   }
 
@@ -55,7 +64,22 @@ export class Report {
   }
 
   get problems(): readonly Problem[] {
-    return this.#problems;
+    return [...this.#problems, ...this.#unlisted()];
+  }
+
+  #unlisted(): readonly Problem[] {
+    return [...this.#counts].flatMap(([code, { count, unlisted }]) =>
+      unlisted === undefined
+        ? []
+        : [
+            {
+              severity: unlisted.severity,
+              code: 'problems.more',
+              ...(unlisted.file === undefined ? {} : { file: unlisted.file }),
+              message: `There are ${count - MOST_OF_A_KIND} more problems of the kind ${code}.`,
+            },
+          ],
+    );
   }
 
   get hasErrors(): boolean {

@@ -4,7 +4,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { EngineClient } from '../engine-client.ts';
 import { type ConfigurationKind, configurationKind } from './documents.ts';
-import { rangeOf } from './ranges.ts';
+import { rangesIn } from './ranges.ts';
 
 const PAUSE_MS = 250;
 
@@ -102,9 +102,10 @@ export class ConfigurationDiagnostics implements vscode.Disposable {
 
   /** Problems of other files, such as the scoring script, stand at the key that names them. */
   #show(document: vscode.TextDocument, problems: readonly Problem[]): void {
+    const rangeOf = rangesIn(document);
     const diagnostics = problems.map((problem) => {
       const text = [problem.message, problem.remedy].filter(Boolean).join(' ');
-      const diagnostic = new vscode.Diagnostic(rangeOf(document, problem), text, SEVERITIES[problem.severity]);
+      const diagnostic = new vscode.Diagnostic(rangeOf(problem), text, SEVERITIES[problem.severity]);
       diagnostic.source = 'aksml';
       diagnostic.code = problem.code;
       if (problem.code === 'key.unknown' || problem.code === 'key.noEffect') {

@@ -1,6 +1,7 @@
 import * as vscode from 'vscode';
 import type { EndpointScope } from '../../contract/engine-api.ts';
 import type { AksmlWindow } from '../aksml-window.ts';
+import { numberSetting, textSetting } from '../settings.ts';
 import type { NodeId } from '../tree/nodes.ts';
 import type { StreamState } from '../tree/state.ts';
 import { LogBuffer } from './log-buffer.ts';
@@ -87,15 +88,14 @@ export class LogSession implements vscode.Disposable {
     this.title = titleOf(subject);
     this.node = subject.node;
     this.#onChange = onChange;
-    const settings = vscode.workspace.getConfiguration('aksml.logs');
     const name = `AKS ML: ${this.title}`;
     this.#sink =
-      settings.get('destination') === 'terminal' ? terminalSink(name, () => this.dispose()) : channelSink(name);
+      textSetting('logs.destination') === 'terminal' ? terminalSink(name, () => this.dispose()) : channelSink(name);
     const params = {
       ...scope,
       ...(versionName === undefined ? {} : { versionName }),
       ...(replica === undefined ? {} : { replica }),
-      lines: settings.get<number>('lines') ?? 1000,
+      lines: numberSetting('logs.lines', { least: 0, most: 100_000, otherwise: 1000 }),
       follow: true,
     };
     this.#subscription = engine.subscribe('endpoint.logs', params, {
