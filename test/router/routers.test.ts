@@ -48,7 +48,7 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
   test('whichever is asked, a replica never has more than its limit, and nobody is refused', async (t) => {
     const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
     t.after(() => Promise.all(replicas.map((replica) => replica.kill())));
-    await configure([routedEndpoint('svc', [routedVersion('main', replicas)])]);
+    await configure([routedEndpoint('svc', [routedVersion('main', replicas, { maxQueueWaitMs: 60_000 })])]);
     const replies = await Promise.all(
       Array.from({ length: 300 }, (_, index) => {
         const router = routers[index % routers.length];
@@ -147,7 +147,7 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     for (const replica of replicas) replica.answer = slowly;
     hold.releaseAll();
     const then = outcomes.length;
-    await until(() => outcomes.length > then + 200, 'requests go on');
+    await until(() => outcomes.length > then + 50, 'requests go on');
     running = false;
     await Promise.all(clients);
     const failed = outcomes.filter((outcome) => outcome !== 200);
@@ -180,6 +180,7 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
         return failing.seen.length - before;
       };
       const attracted = await ask(200);
+      while (working.some(({ seen }) => seen.length === 0)) await ask(4);
       let counted = new Map<string, ReplicaRecord>();
       await until(() => {
         for (const servers of log.takeServers().values()) counted = new Map([...counted, ...servers]);

@@ -24,7 +24,7 @@ export class HaproxyProcess {
     this.#program = program;
     this.#folder = folder;
     this.#log = log;
-    this.#master = new RuntimeApi(join(folder, SOCKETS.master));
+    this.#master = new RuntimeApi(join(folder, SOCKETS.master), () => this.running);
   }
 
   get running(): boolean {
@@ -91,9 +91,10 @@ export class HaproxyProcess {
   }
 
   async #untilAnswering(child: ChildProcess): Promise<void> {
-    const admin = new RuntimeApi(join(this.#folder, SOCKETS.admin));
+    const isRunning = () => child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+    const admin = new RuntimeApi(join(this.#folder, SOCKETS.admin), isRunning);
     const end = Date.now() + START_MS;
-    while (child.exitCode === null && child.signalCode === null && child.pid !== undefined && Date.now() < end) {
+    while (isRunning() && Date.now() < end) {
       try {
         await admin.run(['show info']);
         return;

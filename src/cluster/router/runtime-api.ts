@@ -4,7 +4,8 @@ import { AksmlError } from '../../contract/error.ts';
 
 /** Commands of one connection; HAProxy takes lines of up to its buffer size. Characters. */
 const LONGEST_LINE = 15_000;
-const PATIENCE_MS = 2000;
+/** Of one that runs: on a machine that has much else to do, a reload takes seconds. */
+const PATIENCE_MS = 30_000;
 const POLL_MS = 10;
 
 /** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
@@ -67,6 +68,9 @@ export class RuntimeApi {
         const answers = answersIn(text, commands.length);
         if (answers.length === commands.length) return answers;
       }
+      // A master says in a last line alone that a worker is not there any more.
+      const answers = /.\n$/.test(text) ? answersIn(`${text}\n`, commands.length) : [];
+      if (answers.length === commands.length) return answers;
       throw new Error('it hung up');
     } finally {
       connection.destroy();
@@ -82,7 +86,8 @@ function isRefusal(error: unknown): boolean {
 function answersIn(text: string, count: number): string[] {
   const answers: string[] = [];
   let answer: string[] = [];
-  for (const line of text.split('\n')) {
+  // What follows the last end of a line is a line that has not come yet.
+  for (const line of text.split('\n').slice(0, -1)) {
     if (line !== '') answer.push(line);
     else if (answers.length < count) {
       answers.push(answer.join('\n'));
