@@ -3,7 +3,7 @@
  * without sampling, at 4 Hz, and as often as the agent does it.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,17 +14,15 @@ import type { RoutedEndpoint } from '../../src/cluster/router/routing-table.ts';
 import { keepTelling } from '../../src/cluster/router/telling.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter } from '../router/test-router.ts';
-import { generateLoad, type LoadResult } from './gateway/load.ts';
+import { median } from './median.ts';
+import { type OpenLoopResult, openLoop } from './open-loop.ts';
+import { cpuOf } from './processor.ts';
 
 const ENDPOINTS = 500;
 const ROUNDS = 9;
 const SECONDS = 2;
 const CONNECTIONS = 64;
 const RATE = 5000;
-/** Of requests that are counted, those that are made: a fifth more, to warm up. */
-const WARMED = 1.2;
-/** Of /proc. */
-const TICK_MS = 10;
 const KEY = 'key-of-the-benchmark';
 /** Samples a second. */
 const MODES = { 'no sampling': 0, '4 Hz': 4, '10 Hz, as the agent': 10 };
@@ -55,7 +53,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-interface Run extends LoadResult {
+interface Run extends OpenLoopResult {
   /** Milliseconds of HAProxy's for a second of requests. */
   readonly cpu: number;
   /** Milliseconds that each took. */
@@ -95,19 +93,15 @@ async function measure(inUse: number, hertz: number): Promise<Run> {
   const ending = new AbortController();
   const pid = await workerPid();
   const sampling = hertz > 0 ? sampleUntil(ending.signal, 1000 / hertz) : Promise.resolve([]);
-  const paths = Array.from({ length: inUse }, (_, index) => `/api/v1/service/svc-${index}/score`);
-  const before = await cpuOf(pid);
-  const result = await generateLoad({
-    port: settings.port,
-    path: paths,
-    key: KEY,
-    rate: RATE,
-    seconds: SECONDS,
-    connections: CONNECTIONS,
-  });
-  const cpu = (await cpuOf(pid)) - before;
+  const urls = Array.from(
+    { length: inUse },
+    (_, index) => `http://127.0.0.1:${settings.port}/api/v1/service/svc-${index}/score`,
+  );
+  const before = await cpuOf([pid]);
+  const result = await openLoop({ urls, key: KEY, rate: RATE, seconds: SECONDS, connections: CONNECTIONS });
+  const cpu = (await cpuOf([pid])) - before;
   ending.abort();
-  return { ...result, cpu: (cpu * RATE) / (result.requests * WARMED), samples: await sampling };
+  return { ...result, cpu: (cpu * RATE) / result.sent, samples: await sampling };
 }
 
 /** Milliseconds that each took. */
@@ -143,13 +137,6 @@ async function workerPid(): Promise<number> {
   return Number(/^Pid: (\d+)$/m.exec(text)?.[1]);
 }
 
-/** Milliseconds of processor time that a process has had. */
-async function cpuOf(pid: number): Promise<number> {
-  const [, after = ''] = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ');
-  const [user, system] = after.split(' ').slice(11, 13);
-  return (Number(user) + Number(system)) * TICK_MS;
-}
-
 function upstreamConfig(port: number): string {
   return `global
   nbthread 1
@@ -163,11 +150,6 @@ frontend upstream
   bind 127.0.0.1:${port}
   http-request return status 200 content-type application/json string "[0.1, 0.9]"
 `;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
 
 function round(value: number): number {

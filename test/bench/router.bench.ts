@@ -1,6 +1,14 @@
 /**
  * How many requests a router carries, and what it adds to each: against HAProxy with a plain configuration and a proxy of Node's, with the same
- * upstream, in interleaved runs. Needs wrk.
+ * upstream, in interleaved runs. Every proxy has one thread. Needs wrk, taskset, two cores, and the first time Go.
+ *
+ * What a router carries is decided by the processor time that it needs for a request. Where generator, upstream and proxy share two cores, their
+ * part of the time is in every figure and brings the ratios together. So there are two tables: one with everything on the same cores, and one with
+ * the proxies on a core of their own. In that one the generator and the upstream on the other core can be the limit: the proxy's core is then not
+ * in use all the time, and what it would carry is worked out, as a second divided by the time for a request. All ratios are medians of those within
+ * a round, since the machine may have other work that comes and goes.
+ *
+ * What a router adds is taken at constant rates, from rounds in which every target has its turn: the median of the rounds' differences.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -18,16 +26,26 @@ import { keepTelling } from '../../src/cluster/router/telling.ts';
 import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter, type TestRouter } from '../router/test-router.ts';
-import type { LoadOptions, LoadResult } from './gateway/load.ts';
+import { median } from './median.ts';
+import { type OpenLoopResult, openLoop } from './open-loop.ts';
+import { bindTo, cpuOf } from './processor.ts';
 
 const ROUNDS = 5;
 const SECONDS = 4;
+const LATENCY_ROUNDS = 9;
+const PROXY_CORE = 0;
+const OTHER_CORE = 1;
 const CONNECTIONS = 64;
 const RATES = [1000, 2000, 5000];
 const REPLICA_ID = '3d0d6e5b-3c53-4f0e-9a5b-7a3c52f0c1de';
 /** As the scoring server's, which makes an id for a request that comes without: so that replicas behind any proxy answer alike. */
 const REPLICA_HEADERS = `hdr x-request-id ${REPLICA_ID} hdr x-ms-request-id ${REPLICA_ID} hdr x-ms-run-function-failed False hdr x-ms-server-version azmlinfsrv`;
 const KEY = 'key-of-the-benchmark';
+const WRK_REQUEST = `
+wrk.method = "POST"
+wrk.body = '{"data": [[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]}'
+wrk.headers["content-type"] = "application/json"
+`;
 
 const program = await haproxyProgram();
 if (typeof program !== 'string') throw new Error(program.skip);
@@ -40,13 +58,13 @@ const routers: TestRouter[] = [];
 const told: (() => void)[] = [];
 
 try {
-  await startHaproxy('upstream', [
+  const replicas = await startHaproxy('upstream', [
     'frontend upstream',
     `  bind 127.0.0.1:${upstream}`,
     // With what the scoring server says of itself and of each call.
     `  http-request return status 200 content-type application/json string "[0.1, 0.9]" ${REPLICA_HEADERS}`,
   ]);
-  await startHaproxy('plain', [
+  const plainProxy = await startHaproxy('plain', [
     'frontend plain',
     `  bind 127.0.0.1:${plain}`,
     '  default_backend replicas',
@@ -55,9 +73,11 @@ try {
     '  http-reuse always',
     ...[0, 1, 2, 3].map((index) => `  server r${index} 127.0.0.1:${upstream} maxconn 64`),
   ]);
-  children.push(
-    spawn(process.execPath, [join(import.meta.dirname, 'router', 'node-proxy.ts'), String(node), String(upstream)]),
-  );
+  const nodeProxy = start(process.execPath, [
+    join(import.meta.dirname, 'router', 'node-proxy.ts'),
+    String(node),
+    String(upstream),
+  ]);
   for (const [index, address] of ['127.0.0.1', '127.0.0.2'].entries())
     routers.push(await startRouter({ name: `router-${index}`, address }));
   const [first] = routers;
@@ -70,29 +90,25 @@ try {
   }
   const at = (owner: string, auth: string) =>
     `http://127.0.0.1:${first.settings.port}/api/v1/service/${nameFor(owner, auth)}/score`;
-  const targets = {
-    'HAProxy, plain': `http://127.0.0.1:${plain}/score`,
-    'router, owner, key': at('router-0', 'key'),
-    'router, owner, token': at('router-0', 'token'),
-    'router, over the owner hop, key': at('router-1', 'key'),
-    'Node proxy (undici)': `http://127.0.0.1:${node}/score`,
-  };
+  const workers = await Promise.all(routers.map(({ router }) => workerOf(router)));
+  const owner = workers.slice(0, 1);
+  const targets: readonly Target[] = [
+    { target: 'HAProxy, plain', url: `http://127.0.0.1:${plain}/score`, pids: [plainProxy] },
+    { target: 'router, owner, key', url: at('router-0', 'key'), pids: owner },
+    { target: 'router, owner, token', url: at('router-0', 'token'), pids: owner },
+    { target: 'two routers, over the owner hop, key', url: at('router-1', 'key'), pids: workers },
+    { target: 'Node proxy (undici)', url: `http://127.0.0.1:${node}/score`, pids: [nodeProxy] },
+  ];
+  await writeFile(join(folder, 'request.lua'), WRK_REQUEST);
   await sleep(500);
-  const rps = new Map<string, number[]>();
-  for (let round = 0; round < ROUNDS; round += 1)
-    for (const [name, url] of Object.entries(targets)) rps.set(name, [...(rps.get(name) ?? []), await wrk(url)]);
-  const base = median(rps.get('HAProxy, plain') ?? []);
-  console.log(
-    `\n${CONNECTIONS} connections, closed loop, one thread; medians of ${ROUNDS} interleaved runs of ${SECONDS} s`,
-  );
-  console.table(
-    [...rps].map(([target, values]) => ({
-      target,
-      'requests/s': Math.round(median(values)),
-      'of plain HAProxy': Number((median(values) / base).toFixed(2)),
-    })),
-  );
+  const title = `${CONNECTIONS} connections, closed loop, one thread; medians of ${ROUNDS} interleaved runs of ${SECONDS} s`;
+  console.log(`\n${title}; everything on the same cores`);
+  await printCarried(targets, []);
   for (const rate of RATES) await printAdded(rate, at);
+  await bindTo(PROXY_CORE, [plainProxy, nodeProxy, ...workers]);
+  await bindTo(OTHER_CORE, [replicas, process.pid]);
+  console.log(`\n${title}; proxies on a core of their own`);
+  await printCarried(targets, ['taskset', '-c', String(OTHER_CORE)]);
 } finally {
   for (const child of children) child.kill();
   for (const end of told) end();
@@ -111,6 +127,59 @@ async function tellAsAsked(router: Router, logPort: number): Promise<() => void>
   };
 }
 
+interface Target {
+  readonly target: string;
+  readonly url: string;
+  /** Of the proxies that a request goes through. */
+  readonly pids: readonly number[];
+}
+
+interface Carried {
+  /** Requests a second. */
+  readonly rps: number;
+  /** Microseconds of the proxies' for a request. */
+  readonly cpu: number;
+  /** Part of the run in which the proxies were at work. */
+  readonly busy: number;
+}
+
+/** `generator`: what the generator is started by. */
+async function printCarried(targets: readonly Target[], generator: readonly string[]): Promise<void> {
+  const runs = new Map<string, Carried[]>(targets.map(({ target }) => [target, []]));
+  for (let round = 0; round < ROUNDS; round += 1)
+    for (const target of targets) runs.get(target.target)?.push(await carried(target, generator));
+  const plainRuns = runs.get('HAProxy, plain') ?? [];
+  const of = (all: readonly Carried[], figure: keyof Carried) => median(all.map((run) => run[figure]));
+  const ratio = (all: readonly Carried[], of: (run: Carried, plain: Carried) => number) =>
+    round(median(all.flatMap((run, index) => (plainRuns[index] ? [of(run, plainRuns[index])] : []))));
+  console.table(
+    [...runs].map(([target, all]) => ({
+      target,
+      'requests/s': Math.round(of(all, 'rps')),
+      'of plain HAProxy': ratio(all, ({ rps }, plain) => rps / plain.rps),
+      'proxy at work, %': Math.round(100 * of(all, 'busy')),
+      'CPU a request, µs': round(of(all, 'cpu')),
+      'a second / CPU a request': Math.round(1e6 / of(all, 'cpu')),
+      'of plain HAProxy, by CPU': ratio(all, ({ cpu }, plain) => plain.cpu / cpu),
+    })),
+  );
+}
+
+async function carried({ url, pids }: Target, generator: readonly string[]): Promise<Carried> {
+  const [program = 'wrk', ...args] = [...generator, 'wrk'];
+  const before = await cpuOf(pids);
+  const begun = performance.now();
+  const { stdout } = await promisify(execFile)(program, [
+    ...[...args, '-t', '1', '-c', String(CONNECTIONS), '-d', `${SECONDS}s`],
+    ...['-H', `authorization: Bearer ${KEY}`, '-s', join(folder, 'request.lua'), url],
+  ]);
+  const took = performance.now() - begun;
+  const cpu = (await cpuOf(pids)) - before;
+  if (/Non-2xx/.test(stdout)) throw new Error(`${url} answered with errors: ${stdout}`);
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+  return { rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), cpu: (1000 * cpu) / requests, busy: cpu / took };
+}
+
 /** Milliseconds that the router adds to the direct call, at a constant rate. */
 async function printAdded(rate: number, at: (owner: string, auth: string) => string): Promise<void> {
   const targets = {
@@ -118,32 +187,36 @@ async function printAdded(rate: number, at: (owner: string, auth: string) => str
     'router, owner': at('router-0', 'key'),
     'router, over the owner hop': at('router-1', 'key'),
   };
-  const runs = new Map<string, LoadResult[]>();
-  for (let round = 0; round < 3; round += 1) {
-    for (const [name, target] of Object.entries(targets)) {
-      const { port, pathname } = new URL(target);
-      const result = await load({
-        port: Number(port),
-        path: pathname,
-        key: KEY,
-        rate,
-        seconds: SECONDS,
-        connections: CONNECTIONS,
-      });
-      runs.set(name, [...(runs.get(name) ?? []), result]);
+  const names = Object.entries(targets);
+  const runs = new Map<string, OpenLoopResult[]>(names.map(([name]) => [name, []]));
+  for (let turn = 0; turn < LATENCY_ROUNDS; turn += 1) {
+    // Each comes first, second and last equally often.
+    for (const [name, url] of names.map((each, index) => names[(index + turn) % names.length] ?? each)) {
+      const options = { urls: [url], key: KEY, rate, seconds: SECONDS, connections: CONNECTIONS };
+      runs.get(name)?.push(await openLoop(options));
     }
   }
-  const of = (name: string, figure: 'mean' | 'p99') => median((runs.get(name) ?? []).map((result) => result[figure]));
-  console.log(`\n${rate} requests a second, open loop; medians of 3 interleaved runs; milliseconds`);
+  const direct = runs.get('direct') ?? [];
+  const added = (all: readonly OpenLoopResult[], figure: 'mean' | 'p99') =>
+    round(median(all.map((run, turn) => run[figure] - (direct[turn]?.[figure] ?? Number.NaN))));
+  console.log(
+    `\n${rate} requests a second, open loop; ${LATENCY_ROUNDS} interleaved runs of ${SECONDS} s; milliseconds`,
+  );
   console.table(
-    Object.keys(targets).map((target) => ({
+    [...runs].map(([target, all]) => ({
       target,
-      mean: round(of(target, 'mean')),
-      p99: round(of(target, 'p99')),
-      'added mean': round(of(target, 'mean') - of('direct', 'mean')),
-      'added p99': round(of(target, 'p99') - of('direct', 'p99')),
+      mean: round(median(all.map(({ mean }) => mean))),
+      p99: round(median(all.map(({ p99 }) => p99))),
+      'added mean': added(all, 'mean'),
+      'added p99': added(all, 'p99'),
+      failed: all.reduce((sum, { failed }) => sum + failed, 0),
     })),
   );
+}
+
+async function workerOf(router: Router): Promise<number> {
+  const [text = ''] = await router.api.run(['show info']);
+  return Number(/^Pid: (\d+)$/m.exec(text)?.[1]);
 }
 
 function tableOf(): RoutingTable {
@@ -186,7 +259,8 @@ function nameFor(owner: string, auth: string): string {
   }
 }
 
-async function startHaproxy(name: string, lines: readonly string[]): Promise<void> {
+/** Its process. */
+async function startHaproxy(name: string, lines: readonly string[]): Promise<number> {
   const path = join(folder, `${name}.cfg`);
   const text = [
     'global',
@@ -201,30 +275,15 @@ async function startHaproxy(name: string, lines: readonly string[]): Promise<voi
     ...lines,
   ];
   await writeFile(path, `${text.join('\n')}\n`);
-  children.push(spawn(haproxy, ['-f', path, '-db'], { stdio: 'ignore' }));
+  return start(haproxy, ['-f', path, '-db']);
 }
 
-async function load(options: LoadOptions): Promise<LoadResult> {
-  const script = join(import.meta.dirname, 'gateway', 'load.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [script, JSON.stringify(options)]);
-  return JSON.parse(stdout);
+function start(program: string, args: readonly string[]): number {
+  const child = spawn(program, args, { stdio: 'ignore' });
+  children.push(child);
+  return child.pid ?? 0;
 }
 
-/** Requests a second. */
-async function wrk(url: string): Promise<number> {
-  const { stdout } = await promisify(execFile)('wrk', [
-    ...['-t', '1', '-c', String(CONNECTIONS), '-d', `${SECONDS}s`, '-H', `authorization: Bearer ${KEY}`],
-    url,
-  ]);
-  if (/Non-2xx/.test(stdout)) throw new Error(`${url} answered with errors: ${stdout}`);
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function round(milliseconds: number): number {
-  return Number(milliseconds.toFixed(2));
+function round(value: number): number {
+  return Number(value.toFixed(2));
 }

@@ -1,0 +1,23 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+
+/** Of /proc. */
+const TICK_MS = 10;
+
+/** Milliseconds of processor time that processes have had in all. */
+export async function cpuOf(pids: readonly number[]): Promise<number> {
+  const each = await Promise.all(
+    pids.map(async (pid) => {
+      const [, after = ''] = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ');
+      const [user, system] = after.split(' ').slice(11, 13);
+      return (Number(user) + Number(system)) * TICK_MS;
+    }),
+  );
+  return each.reduce((sum, milliseconds) => sum + milliseconds, 0);
+}
+
+/** Leaves these processes, with all their threads, one core. */
+export async function bindTo(core: number, pids: readonly number[]): Promise<void> {
+  for (const pid of pids) await promisify(execFile)('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+}
