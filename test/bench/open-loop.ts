@@ -37,8 +37,8 @@ export interface OpenLoopResult {
 }
 
 /**
- * Scoring requests at a constant rate, by vegeta: its own 99th percentile is a fraction of what a generator in Node has, whose collections of
- * garbage stop it for milliseconds. It collects none at all in so short a run. Needs Go, the first time.
+ * Scoring requests at a constant rate, by vegeta: a generator in Node has milliseconds of its own in the 99th percentile. It collects no garbage in
+ * so short a run. A latency counts from when a request was sent. Needs Go, the first time.
  */
 export async function openLoop({ urls, key, rate, seconds, connections }: OpenLoopOptions): Promise<OpenLoopResult> {
   await installGoProgram(`${MODULE}@v${VERSION}`, folder);

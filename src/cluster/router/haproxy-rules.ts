@@ -27,7 +27,7 @@ export function usualRequests(folder: string): string {
       http-request set-var(txn.target) path,${map('usual')}
       http-request set-var(txn.target) var(txn.target),field(3,^) if { var(txn.target),field(2,^),sub(txn.dice) -m int le 0 }
       http-request set-var(txn.usual) var(txn.target),field(6,:,2)
-      http-request unset-var(txn.usual) if { req.ver 2.0 } !METH_GET !{ req.hdr(content-length) -m found }
+      http-request unset-var(txn.usual) if { fc_http_major 2 } !METH_GET !{ req.hdr(content-length) -m found }
       ${usual('{ req.fhdr(authorization,1),concat(:,txn.usual),secure_memcmp(sess.proof) -m bool } { date,sub(sess.until) -m int lt 0 }')}
       ${usual(`${isOf('N')} ${isUsual}`)}
       http-request set-var(txn.service) var(txn.usual),field(1,:) if ${isUsual}
