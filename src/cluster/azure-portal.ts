@@ -10,8 +10,13 @@ const PUBLIC_PORTAL = 'https://portal.azure.com';
 /** A node's provider id on Azure begins so (cloud-provider-azure). */
 const NODE_GROUP = /^azure:\/\/(\/subscriptions\/[\w-]+\/resourceGroups\/[\w.()-]+)\//i;
 
+/** The group that AKS makes for a cluster's nodes unless it is told another: `MC_GROUP_CLUSTER_REGION`, cut at 80 characters. */
+const AKS_NODE_GROUP = /^(?<subscription>.*\/resourceGroups\/)MC_(?<group>[^_]+)_(?<cluster>[^_]+)_[^_]+$/i;
+const LONGEST_GROUP = 80;
+
 /**
- * Where Azure's portal shows the resource group of a cluster's nodes; undefined for a cluster elsewhere.
+ * Where Azure's portal shows an AKS cluster, or where that cannot be told (names may have a `_`, too) the resource group of its nodes;
+ * undefined for a cluster elsewhere.
  * @param server URL of the API server, which tells the cloud
  */
 export function portalAddress(nodes: readonly KubeNode[], server: string): string | undefined {
@@ -19,5 +24,12 @@ export function portalAddress(nodes: readonly KubeNode[], server: string): strin
   if (group === undefined || !URL.canParse(server)) return undefined;
   const { hostname } = new URL(server);
   const [, portal] = PORTALS.find(([end]) => hostname.endsWith(end)) ?? ['', PUBLIC_PORTAL];
-  return `${portal}/#resource${group}/overview`;
+  return `${portal}/#resource${clusterOf(group) ?? group}/overview`;
+}
+
+function clusterOf(nodeGroup: string): string | undefined {
+  const { subscription, group, cluster } = AKS_NODE_GROUP.exec(nodeGroup)?.groups ?? {};
+  const name = nodeGroup.slice(nodeGroup.lastIndexOf('/') + 1);
+  if (cluster === undefined || name.length >= LONGEST_GROUP) return undefined;
+  return `${subscription}${group}/providers/Microsoft.ContainerService/managedClusters/${cluster}`;
 }

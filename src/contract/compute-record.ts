@@ -91,7 +91,7 @@ export interface ComputeTargetStatus {
   readonly reachable: boolean;
   /** Such as `v1.36.3`. */
   readonly kubernetesVersion?: string;
-  /** Where Azure's portal shows the nodes of a cluster that is there. */
+  /** Where Azure's portal shows a cluster that is there, or its nodes. */
   readonly portal?: string;
   readonly nodes?: { readonly total: number; readonly ready: number };
   /** Of the nodes that take pods, the most common first: `amd64`, `arm64`. */

@@ -190,21 +190,34 @@ test('a cluster has room where nodes take pods and no pod has asked', () => {
 
 const AKS_NODE =
   'azure:///subscriptions/0b1f/resourceGroups/mc_team_prod_westeurope/providers/Microsoft.Compute/virtualMachineScaleSets/np/virtualMachines/0';
-const GROUP = '/#resource/subscriptions/0b1f/resourceGroups/mc_team_prod_westeurope/overview';
+const RESOURCE =
+  '/#resource/subscriptions/0b1f/resourceGroups/team/providers/Microsoft.ContainerService/managedClusters/prod/overview';
 
 for (const [what, server, providerID, address] of [
-  ['of Azure', 'https://prod-1.hcp.westeurope.azmk8s.io:443', AKS_NODE, `https://portal.azure.com${GROUP}`],
+  ['of Azure', 'https://prod-1.hcp.westeurope.azmk8s.io:443', AKS_NODE, `https://portal.azure.com${RESOURCE}`],
   [
     "of Azure's cloud in China",
     'https://p.hcp.chinaeast2.cx.prod.service.azk8s.cn',
     AKS_NODE,
-    `https://portal.azure.cn${GROUP}`,
+    `https://portal.azure.cn${RESOURCE}`,
   ],
   [
     "of Azure's US government cloud",
     'https://p.hcp.usgovvirginia.cx.aks.containerservice.azure.us',
     AKS_NODE,
-    `https://portal.azure.us${GROUP}`,
+    `https://portal.azure.us${RESOURCE}`,
+  ],
+  [
+    'of Azure whose own group cannot be told from that of its nodes',
+    'https://prod-1.hcp.westeurope.azmk8s.io:443',
+    AKS_NODE.replace('_team_', '_the_team_'),
+    'https://portal.azure.com/#resource/subscriptions/0b1f/resourceGroups/mc_the_team_prod_westeurope/overview',
+  ],
+  [
+    'of Azure whose nodes are in a group with a name of its own',
+    'https://prod-1.hcp.westeurope.azmk8s.io:443',
+    AKS_NODE.replace('mc_team_prod_westeurope', 'nodes-of-prod'),
+    'https://portal.azure.com/#resource/subscriptions/0b1f/resourceGroups/nodes-of-prod/overview',
   ],
   ['of another cloud', 'https://1.2.3.4', 'aws:///eu-west-1a/i-0c', undefined],
   ['of none', 'https://1.2.3.4', undefined, undefined],

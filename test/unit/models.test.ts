@@ -21,6 +21,8 @@ import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
 import tar from 'tar-stream';
 import { AksmlError } from '../../src/contract/error.ts';
+import { resolveModels } from '../../src/engine/endpoints/models.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import { materializeModel, modelLayer } from '../../src/engine/models/materialize.ts';
 import { readModelMetadata, writeModelMetadata } from '../../src/engine/models/metadata-file.ts';
 import {
@@ -452,4 +454,9 @@ test('model show prints v1’s members, and metadata files go from register to d
   await assert.rejects(readModelMetadata(file, { name: 'other' }), isCode('model.otherWorkspace'));
   await writeFile(file, '{"modelId": 1}');
   await assert.rejects(readModelMetadata(file, { name: 'ws' }), isCode('model.badMetadataFile'));
+});
+
+test('a file that is to be registered with its deployment, and is gone, is missed before anything is done', async () => {
+  const { problems, paths } = await resolveModels({} as Engine, [{ path: 'gone.pkl' }], tmpdir());
+  assert.deepEqual([problems.map(({ code }) => code), paths], [['model.pathMissing'], []]);
 });

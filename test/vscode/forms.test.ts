@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,6 +89,13 @@ async function journey(t: TestContext, world: VsCodeWorld): Promise<void> {
     await form.getByRole('textbox', { name: 'Name', exact: true }).fill('scorer');
     await form.getByText('weights:1').first().waitFor();
     await form.getByText('create the service scorer on local').waitFor();
+    const inference = join(world.project, 'inferenceconfig.json');
+    const text = await readFile(inference, 'utf8');
+    await rm(inference);
+    await form.getByText(/The file \S*inferenceconfig\.json does not exist/).waitFor();
+    await form.getByRole('tab', { name: 'Changes (0)' }).waitFor();
+    await writeFile(inference, text);
+    await form.getByText('Deploying would do this').waitFor();
     await form.getByRole('tab', { name: 'Deployment' }).click();
     const wait = form.getByRole('textbox', { name: 'maxQueueWaitMs' });
     await wait.fill('750');

@@ -113,7 +113,7 @@ export function reduceDeploy(state: DeployState, action: DeployAction): DeploySt
     case 'written':
       return asked({ ...state, wish: { ...state.wish, edits: [] } });
     case 'changed':
-      return asked(state);
+      return { ...asked(state), isAwaited: state.isAwaited };
     case 'evaluated':
       return { ...state, isEvaluating: false, evaluation: action.evaluation };
     case 'choices':

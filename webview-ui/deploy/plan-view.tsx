@@ -22,14 +22,14 @@ export function Plan({ state }: { readonly state: DeployState }): VNode {
           <>
             <Spinner /> {l10n.t('Planning…')}
           </>
-        ) : deployed && state.run?.status === 'running' ? (
+        ) : state.run?.status === 'running' ? (
           l10n.t('It is being deployed.')
         ) : deployed ? (
           l10n.t('It is deployed. To deploy it again, check "Replace what … runs now".')
         ) : problems.some(({ severity }) => severity === 'error') ? (
           l10n.t('It cannot be deployed like this:')
         ) : (
-          l10n.t('Nothing has been done yet. Deploying would do this:')
+          planInWords(state)
         )}
       </p>
       {evaluation?.failure === undefined ? null : (
@@ -64,6 +64,12 @@ export function Plan({ state }: { readonly state: DeployState }): VNode {
       )}
     </div>
   );
+}
+
+function planInWords({ run }: DeployState): string {
+  return run === undefined
+    ? l10n.t('Nothing has been done yet. Deploying would do this:')
+    : l10n.t('Deploying again would do this:');
 }
 
 function FitText({ state: { evaluation, wish } }: { readonly state: DeployState }): VNode | null {

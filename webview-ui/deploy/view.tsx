@@ -213,7 +213,8 @@ function Parts(props: DeployViewProps): VNode {
   const changes = changesOf(state);
   const marked = (text: string, file: ConfigurationFile) => {
     const count = problemsOfFile(state, file).filter(({ severity }) => severity === 'error').length;
-    return count === 0 ? text : l10n.t('{0} ({1} errors)', text, count);
+    if (count === 0) return text;
+    return count === 1 ? l10n.t('{0} (1 error)', text) : l10n.t('{0} ({1} errors)', text, count);
   };
   return (
     <section aria-label={l10n.t('Plan and configuration')}>

@@ -58,8 +58,10 @@ interface ResolvedModel {
 }
 
 async function resolveModel(engine: Engine, reference: ModelReference, cwd: string): Promise<ResolvedModel> {
-  if (typeof reference !== 'string') return { path: await unregistered(resolve(cwd, reference.path), reference) };
-  const path = resolve(cwd, reference);
+  const path = resolve(cwd, typeof reference === 'string' ? reference : reference.path);
+  if (typeof reference !== 'string') {
+    return (await exists(path)) ? { path: await unregistered(path, reference) } : { problem: pathMissing(path) };
+  }
   try {
     const { model } = await findModel(engine, reference);
     const isPathToo = !reference.includes(':') && (await exists(path));
@@ -106,6 +108,16 @@ export async function registerPaths(
     models.push(model);
   }
   return models;
+}
+
+function pathMissing(path: string): Problem {
+  return {
+    severity: 'error',
+    code: 'model.pathMissing',
+    path: '--model',
+    message: `${path} does not exist.`,
+    remedy: 'Restore it, or choose another model.',
+  };
 }
 
 function notThePath({ id }: Model, reference: string): Problem {

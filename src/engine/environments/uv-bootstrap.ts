@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { arch as machineArch } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
@@ -19,6 +19,8 @@ type Variables = Readonly<Record<string, string | undefined>>;
 export const UV_VERSION = '0.13.9';
 /** The first with the index variables that credentials need. */
 const OLDEST_UV = [0, 5, 0];
+/** Of uv with its wheel, about. */
+const UV_SIZE = 64 << 20;
 const VENV_TIMEOUT_MS = 120_000;
 
 export interface UvTools {
@@ -74,7 +76,7 @@ async function fetchUv(tools: UvTools, folder: string): Promise<void> {
   await mkdir(work, { recursive: true, mode: 0o700 });
   tools.onProgress?.({ type: 'log', stage: 'environment', source: 'aksml', line: `Fetching uv ${UV_VERSION}` });
   try {
-    const wheel = (await wheelByPip(tools, work)) ?? (await wheelByFetch(tools, work));
+    const wheel = (await wheelByPip(tools, work)) ?? (await wheelByFetch(tools, await withRoom(work)));
     const ready = join(work, 'ready');
     await unpackScripts(wheel, ready);
     const uv = join(ready, tools.platform === 'win32' ? 'uv.exe' : 'uv');
@@ -85,6 +87,14 @@ async function fetchUv(tools: UvTools, folder: string): Promise<void> {
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+/** What failed for want of room does not always say so; writing as much as will be needed does. @returns the folder */
+async function withRoom(folder: string): Promise<string> {
+  const file = join(folder, 'room');
+  await writeFile(file, Buffer.alloc(UV_SIZE));
+  await rm(file);
+  return folder;
 }
 
 async function removeLeftovers(folder: string): Promise<void> {

@@ -39,15 +39,19 @@ export class DeployFiles {
   async pending(wish: DeployWish): Promise<readonly PendingFile[]> {
     const configurations = configurationFiles(wish);
     const paths = [...new Set([...configurations.map(({ path }) => path), ...this.#needed(wish)])];
-    return Promise.all(
+    const found = await Promise.all(
       paths.map(async (path) => {
         const before = await this.#present(path);
         const file = configurations.find((configuration) => configuration.path === path)?.file;
         const edits = wish.edits.filter((edit) => edit.file === file);
-        const start = before ?? this.#proposed.get(path) ?? '';
-        return { path, before, after: edits.reduce((text, edit) => editedText(text, edit.path, edit.value), start) };
+        const start = before ?? this.#proposed.get(path);
+        // A file that is gone is for the engine to miss, not to be written as an empty one.
+        if (start === undefined && edits.length === 0) return [];
+        const after = edits.reduce((text, edit) => editedText(text, edit.path, edit.value), start ?? '');
+        return [{ path, before, after }];
       }),
     );
+    return found.flat();
   }
 
   /** Files that a proposal would make belong to its own inference configuration. */

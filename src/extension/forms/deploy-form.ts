@@ -71,7 +71,22 @@ class DeployHost {
     const { folder, workspace } = scope;
     this.#workspace = { folder, ...(workspace === undefined ? {} : { workspace }) };
     const changed = () => form.notify('changed', {});
+    const watcher = vscode.workspace.createFileSystemWatcher(
+      new vscode.RelativePattern(vscode.Uri.file(folder), `{${Object.values(CONFIGURATION_GLOBS).flat().join(',')}}`),
+    );
+    const othersThere = () => {
+      changed();
+      // Without an answer what could be chosen before can be chosen still.
+      void this.#choices().then(
+        (choices) => form.notify('choices', choices),
+        () => undefined,
+      );
+    };
     form.subscriptions.push(
+      watcher,
+      watcher.onDidChange(changed),
+      watcher.onDidCreate(othersThere),
+      watcher.onDidDelete(othersThere),
       vscode.workspace.onDidSaveTextDocument(changed),
       vscode.workspace.onDidChangeTextDocument(({ document, contentChanges }) => {
         if (contentChanges.length > 0 && document.uri.scheme === 'file' && /config/i.test(document.fileName)) changed();
@@ -209,7 +224,7 @@ class DeployHost {
     const found = await vscode.workspace.findFiles(pattern, '**/{node_modules,.venv,.git}/**', 50);
     return found
       .map(({ fsPath }) => files.relative(fsPath))
-      .sort((a, b) => a.split('/').length - b.split('/').length || a.localeCompare(b));
+      .sort((a, b) => depthOf(a) - depthOf(b) || rankOf(a, file) - rankOf(b, file) || a.localeCompare(b));
   }
 
   async #files(): Promise<DeployFiles> {
@@ -311,6 +326,15 @@ interface BrowseParams {
   readonly file: keyof typeof CONFIGURATION_GLOBS;
   readonly kind: 'file' | 'folder';
   readonly path: readonly string[];
+}
+
+function depthOf(path: string): number {
+  return path.split('/').length;
+}
+
+/** The file with the usual name comes before those that have other words in theirs. */
+function rankOf(path: string, file: string): number {
+  return basename(path).toLowerCase() === `${file}.json` ? 0 : 1;
 }
 
 function folderOf(path: string): string {
