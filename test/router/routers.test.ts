@@ -3,6 +3,7 @@ import { Agent } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
 import type { ReplicaRecord } from '../../src/cluster/router/aversion.ts';
+import { LoadSampler } from '../../src/cluster/router/load-sampler.ts';
 import { ownerOf } from '../../src/cluster/router/owners.ts';
 import { RequestLog } from '../../src/cluster/router/request-log.ts';
 import type { RoutedEndpoint, RouterPeer } from '../../src/cluster/router/routing-table.ts';
@@ -157,6 +158,35 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
       JSON.stringify(failed),
     );
     await third.router.start();
+  });
+
+  test('what a version holds is sampled, also where no request has ended yet, and is gone with its requests', async (t) => {
+    const hold = new Hold();
+    const replica = await FakeReplica.start('a', hold.answer);
+    t.after(() => replica.kill());
+    const [first] = routers;
+    assert.ok(first);
+    const log = await RequestLog.listen(first.settings.logPort);
+    t.after(() => log.close());
+    const endpoints = ['idle', 'svc'].map((name) => routedEndpoint(name, [routedVersion('main', [replica])]));
+    await first.router.configure({ endpoints, routers: peers().slice(0, 1) });
+    const sampler = new LoadSampler(first.router, log);
+    const sampled = async (expected: readonly string[]) => {
+      let loads: string[] = [];
+      const deadline = Date.now() + 60_000;
+      while (loads.join() !== expected.join() && Date.now() < deadline) {
+        const { versions } = await sampler.sample();
+        loads = versions.map(({ endpoint, busy, queued, completed }) => `${endpoint} ${busy} ${queued} ${completed}`);
+      }
+      assert.deepEqual(loads, expected);
+    };
+    await sampled(['idle 0 0 0', 'svc 0 0 0']);
+    const calls = Array.from({ length: 3 }, () => call(url(first, 'svc'), { body: 'x' }));
+    await sampled(['idle 0 0 0', 'svc 1 2 0']);
+    replica.answer = echo;
+    hold.releaseAll();
+    await Promise.all(calls);
+    await sampled(['idle 0 0 0', 'svc 0 0 3']);
   });
 
   for (const limit of [1, 4]) {

@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { aversion, type ReplicaRecord, WEIGHTS } from './aversion.ts';
-import { addCommands, canQueue, isTwin, queueIn, serverLine, usedConnections } from './haproxy-commands.ts';
+import {
+  addCommands,
+  backendsInUse,
+  canQueue,
+  isTwin,
+  queueIn,
+  serverLine,
+  usedConnections,
+} from './haproxy-commands.ts';
 import type { Server } from './router-servers.ts';
 import type { RuntimeApi } from './runtime-api.ts';
 
@@ -46,6 +54,12 @@ export class Backends {
       }
     }
     return sums;
+  }
+
+  /** Those that a request is in: what it takes to tell grows with the requests, not with the backends. @throws AksmlError `router.haproxyUnreachable` */
+  async inUse(): Promise<ReadonlySet<string>> {
+    const [text = ''] = await this.#api.run(['show sess']);
+    return backendsInUse(text);
   }
 
   /** Requests that wait, by backends. @throws AksmlError `router.haproxyUnreachable` */

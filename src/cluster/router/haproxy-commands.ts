@@ -67,6 +67,11 @@ export function usedConnections(text: string): ReadonlyMap<string, number> {
   );
 }
 
+/** `show sess`: backends that requests are in. */
+export function backendsInUse(text: string): ReadonlySet<string> {
+  return new Set([...text.matchAll(/ be=(\S+) /g)].map(([, backend = '']) => backend));
+}
+
 /** Of the line about a backend that `show stat` ends with. */
 export function queueIn(text: string): number {
   return Number(text.split('\n').at(-1)?.split(',')[2] ?? 0);
