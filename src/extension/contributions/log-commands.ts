@@ -17,6 +17,9 @@ function onLog(order: number, place: 'icon' | 'entry', ...states: readonly State
   ];
 }
 
+/** Also one that has ended can still be searched and kept. */
+const IS_SHOWN = 'aksml.logging || aksml.log.output == ended || aksml.log.terminal == ended';
+
 const LOG_COMMANDS: readonly CommandContribution[] = [
   {
     id: 'aksml.log.pause',
@@ -43,14 +46,14 @@ const LOG_COMMANDS: readonly CommandContribution[] = [
     id: 'aksml.log.filter',
     title: 'Filter Log…',
     icon: 'filter',
-    palette: 'aksml.logging',
+    palette: IS_SHOWN,
     menus: onLog(3, 'entry', 'running', 'paused', 'ended'),
   },
   {
     id: 'aksml.log.save',
     title: 'Save Log As…',
     icon: 'save-as',
-    palette: 'aksml.logging',
+    palette: IS_SHOWN,
     menus: onLog(4, 'entry', 'running', 'paused', 'ended'),
   },
   { id: 'aksml.log.manage', title: 'Manage Streamed Logs…', icon: 'output', palette: 'aksml.logging' },
