@@ -10,6 +10,7 @@ import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cl
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
+import { builtParts } from '../../src/engine/endpoints/deploy.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
 import { createWorkspace } from '../../src/engine/workspace/workspace.ts';
@@ -18,7 +19,7 @@ import { makeBareBase } from './bare-base.ts';
 import { joinTeam } from './deployment-world.ts';
 import { freePort, type RunningRegistry, startDockerRegistry } from './docker-registry.ts';
 import { inspectFiles } from './image-files.ts';
-import { environmentDefinition, SCORE } from './package-world.ts';
+import { ARCHITECTURE, environmentDefinition, SCORE, writeSmallBase } from './package-world.ts';
 import { findPodman, openPodman, type Podman } from './podman.ts';
 
 const CACHE = join(import.meta.dirname, '..', '..', '.cache', 'test-images');
@@ -245,6 +246,22 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     );
     assert.equal(`${imageRepository}@${image}`, (await resolved(baseImage)).name);
     assert.ok(!requests().some((request) => request.includes('/images/')));
+  });
+
+  test('a container for some of the nodes alone runs there', async (t) => {
+    const { engine, build } = await teamIn(t, 'some-nodes');
+    const image = join(engine.home.root, 'other');
+    const other = ARCHITECTURE === 'amd64' ? 'arm64' : 'amd64';
+    await writeSmallBase(image, { architecture: other });
+    const routes = { port: 80, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
+    const source = { kind: 'container', container: { image, ...routes } } as const;
+    const built = await build(
+      { sourceDirectory: '', definition: environmentDefinition() },
+      { source, architectures: [ARCHITECTURE, other] },
+    );
+    assert.equal(built.architecture, other);
+    const { nodeSelector } = builtParts(engine, built, [], { nodeSelector: { pool: 'ml' } });
+    assert.deepEqual(nodeSelector, { pool: 'ml', 'kubernetes.io/arch': other });
   });
 
   test('a deploy that is stopped at any request is finished by the next one, and by a teammate', async (t) => {

@@ -301,7 +301,7 @@ test('an image that was written is a base image again, from its folder and from 
       format,
     });
     for (const name of [outputPath, `oci:${outputPath}:latest`]) {
-      const read = await readBaseImage(await findImage(name, { fetch }), { os: 'linux', architecture: ARCHITECTURE });
+      const read = await readBaseImage(await findImage(name, { fetch }), [{ os: 'linux', architecture: ARCHITECTURE }]);
       assert.equal(read.digest, digest);
       assert.equal(read.layers.length, 5);
     }
@@ -331,7 +331,7 @@ test('a tar of docker save before Docker 25 is an image, with layers that are li
   pack.finalize();
   const file = join(folder, 'saved.tar');
   await writeFile(file, await buffer(pack as unknown as Readable));
-  const image = await readBaseImage(await findImage(file, { fetch }), { os: 'linux', architecture: ARCHITECTURE });
+  const image = await readBaseImage(await findImage(file, { fetch }), [{ os: 'linux', architecture: ARCHITECTURE }]);
   assert.deepEqual(
     image.layers.map(({ diffId, descriptor }) => [diffId, descriptor.digest, descriptor.size]),
     Array.from({ length: 2 }, () => [sha256(layer), sha256(layer), layer.length]),
@@ -481,12 +481,24 @@ test("of an image for several platforms the wanted one is taken, and of Docker's
       return Buffer.from(JSON.stringify(digest === undefined ? index : docker));
     },
   };
-  const read = await readBaseImage(source, { os: 'linux', architecture: ARCHITECTURE });
+  const read = await readBaseImage(source, [{ os: 'linux', architecture: ARCHITECTURE }]);
   assert.deepEqual(asked, [undefined, sha256(ARCHITECTURE)]);
   assert.equal(read.layers[0]?.descriptor.mediaType, 'application/vnd.oci.image.layer.v1.tar+gzip');
+  asked.length = 0;
+  await readBaseImage(source, [
+    { os: 'linux', architecture: 's390x' },
+    { os: 'linux', architecture: ARCHITECTURE },
+    { os: 'linux', architecture: 'riscv64' },
+  ]);
+  assert.deepEqual(asked, [undefined, sha256(ARCHITECTURE)], 'the first of several that there is');
   await assert.rejects(
-    readBaseImage(source, { os: 'linux', architecture: 's390x' }),
-    (error) => AksmlError.is(error, 'image.wrongPlatform') && error.message.includes('linux/riscv64'),
+    readBaseImage(source, [
+      { os: 'linux', architecture: 's390x' },
+      { os: 'linux', architecture: 'arm' },
+    ]),
+    (error) =>
+      AksmlError.is(error, 'image.wrongPlatform') &&
+      error.message.endsWith(`is for linux/riscv64, linux/${ARCHITECTURE}, not for linux/s390x or linux/arm.`),
   );
 });
 

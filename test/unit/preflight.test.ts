@@ -271,8 +271,13 @@ const ON_CLUSTER: readonly (readonly [string, PreflightFacts, readonly string[]]
   ],
   [
     'nodes of another architecture',
-    onCluster({ configuration: inline('amd64') }, { architectures: ['arm64'] }),
+    onCluster({ configuration: inline('arm64') }, { architectures: ['amd64'] }),
     ['error cluster.architecture'],
+  ],
+  [
+    'nodes of another architecture than the one that nobody has chosen',
+    onCluster({ configuration: inline('amd64') }, { architectures: ['arm64'] }),
+    [],
   ],
   [
     'nodes of both architectures',

@@ -1,10 +1,10 @@
 import { dirname } from 'node:path';
 import type { SecretVariables } from '../../contract/compute-target.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
-import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
+import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
 import { createRevision, findNewestRevision, type StoredRevision } from '../revisions/revisions.ts';
 import { gitProperties } from './git.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
@@ -22,6 +22,8 @@ export interface BuildRequest {
   /** The version exists, so that secret values may be stored already. */
   readonly secretsMayBeStored: boolean;
   readonly build: BuildOptions;
+  /** Of the cluster's nodes, where it is known already. */
+  readonly architectures?: readonly string[];
   /** Digest of the image that the version runs now. */
   readonly formerImage?: string;
 }
@@ -94,7 +96,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   const make = await loadMaker(engine);
   const { made, recorded } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
-  const definition = recipe.definition ?? EMPTY_ENVIRONMENT;
+  const definition = recipe.definition ?? NO_ENVIRONMENT;
   const { revision, digest } = recorded;
   return {
     image: made.image,
@@ -118,7 +120,7 @@ function draftOf(
   { recipe, code, environment, variables }: MadeVersion,
   git: Readonly<Record<string, string>>,
 ): Omit<Revision, 'number'> {
-  const definition = recipe.definition ?? EMPTY_ENVIRONMENT;
+  const definition = recipe.definition ?? NO_ENVIRONMENT;
   return {
     endpoint,
     version,
@@ -159,10 +161,3 @@ async function gitFacts(engine: Engine, source: CodeSource): Promise<Readonly<Re
       return {};
   }
 }
-
-const EMPTY_ENVIRONMENT: EnvironmentDefinition = {
-  environmentVariables: {},
-  secretEnvironmentVariables: [],
-  python: { userManagedDependencies: true },
-  docker: { platform: { os: 'Linux', architecture: 'amd64' }, arguments: [], enableGpu: false },
-};

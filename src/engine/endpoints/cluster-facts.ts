@@ -2,6 +2,7 @@ import type { ComputeTargetRecord, ComputeTargetStatus } from '../../contract/co
 import type { Problem } from '../../contract/problem.ts';
 import { sizeProblems } from '../compute/size.ts';
 import type { Engine } from '../engine.ts';
+import { architecturesFor, unfit } from './architecture.ts';
 import type { PreflightFacts } from './preflight.ts';
 
 /** What is known of a cluster before something is deployed to it. */
@@ -117,16 +118,10 @@ const isLargeEnough: ClusterCheck = (_, { record, status }) => sizeProblems(reco
 const architectureFits: ClusterCheck = ({ configuration: { inference } }, { record, status: { architectures } }) => {
   const environment = inference?.environment;
   if (environment?.kind !== 'inline' || architectures === undefined || architectures.length === 0) return undefined;
-  const { architecture } = environment.definition.docker.platform;
-  return architectures.includes(architecture)
+  const fit = architecturesFor(environment.definition, architectures).filter((one) => architectures.includes(one));
+  return fit.length > 0
     ? undefined
-    : {
-        severity: 'error',
-        code: 'cluster.architecture',
-        path: 'environment.docker.platform',
-        message: `The environment is for ${architecture}, and the nodes of ${record.name} are ${architectures.join(' and ')}.`,
-        remedy: `Set docker.platform of the environment to {"os": "Linux", "architecture": "${architectures[0]}"}.`,
-      };
+    : unfit(environment.definition.docker.platform.architecture, architectures, record.name);
 };
 
 function round(amount: number): number {

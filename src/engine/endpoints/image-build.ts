@@ -1,8 +1,8 @@
 import { APP_ROOT } from '../../contract/container.ts';
 import type { CustomContainer } from '../../contract/endpoint.ts';
-import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine, ImageStore } from '../engine.ts';
+import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
 import { type AssembledImage, assembleImage, type DeploymentParts } from '../images/assemble.ts';
 import type { Foundation, ImageParts } from '../images/compose.ts';
@@ -25,7 +25,9 @@ import type { Place } from '../registry/copy.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { repositoryOf } from '../revisions/revisions.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
+import { architecturesFor } from './architecture.ts';
 import type { BuildRequest, MadeVersion, RecordedVersion, Recorder } from './build.ts';
+import { clusterFacts } from './cluster-facts.ts';
 import { type PackedCode, packCode, type Recipe, recipeOf } from './recipe.ts';
 import { type SplitVariables, splitVariables } from './secrets.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -42,6 +44,7 @@ export async function makeDeploymentImage(
 ): Promise<RecordedVersion> {
   const store = await imageStore(engine);
   const before = lookAtFormer(store, request, options.signal);
+  const nodes = nodesOf(engine, request, options.signal);
   const recipe = await recipeOf(engine, request.source, options);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
@@ -60,8 +63,19 @@ export async function makeDeploymentImage(
     allVariables: variables,
     split,
     before,
+    nodes,
   };
   return makeWhole(job, options, record);
+}
+
+/** Of which architectures the cluster's nodes are, if that can be known. */
+async function nodesOf(
+  engine: Engine,
+  { architectures }: BuildRequest,
+  signal?: AbortSignal,
+): Promise<readonly string[] | undefined> {
+  if (architectures !== undefined) return architectures;
+  return (await clusterFacts(engine, signal).catch(() => undefined))?.status.architectures;
 }
 
 /** Most layers of an image are those of the one before: whoever reads its manifest need not look for each of them. */
@@ -96,6 +110,8 @@ interface ImageJob {
   readonly split: SplitVariables;
   /** What is known of the image that the version runs now. */
   readonly before: Promise<void>;
+  /** Architectures of the cluster's nodes. */
+  readonly nodes: Promise<readonly string[] | undefined>;
   readonly code?: PackedCode;
   readonly findModel?: FindModelLayer;
 }
@@ -141,7 +157,8 @@ function prepareGround(
       const ground = await containerGround(job, container, options);
       return { value: ground, reused: true, detail: ground.foundation.reference ?? ground.foundation.digest };
     }
-    const { image, foundIn } = await findEnvironment(job, options, rebuild);
+    const architectures = architecturesFor(recipe.definition ?? NO_ENVIRONMENT, await job.nodes);
+    const { image, foundIn } = await findEnvironment(job, architectures, options, rebuild);
     const ground: Ground = {
       foundation: image,
       place: { registry: store.registry, repository: ENVIRONMENT_IMAGES },
@@ -156,6 +173,7 @@ function prepareGround(
 
 function findEnvironment(
   { engine, store, request, recipe, plan }: ImageJob,
+  architectures: readonly string[],
   options: RunOptions,
   rebuild: { readonly lock: readonly string[] } | undefined,
 ): Promise<FoundEnvironment> {
@@ -167,6 +185,7 @@ function findEnvironment(
     {
       definition: recipe.definition ?? NO_ENVIRONMENT,
       plan,
+      architectures,
       compression: 'zstd',
       keepsStart: container !== undefined,
       refresh: request.build.refreshEnvironment ?? false,
@@ -180,14 +199,15 @@ function findEnvironment(
 
 /** A custom container's own image, by its digest of now. */
 async function containerGround(
-  { engine, store, recipe, plan }: ImageJob,
+  { engine, store, recipe, plan, nodes }: ImageJob,
   container: CustomContainer,
   options: RunOptions,
 ): Promise<Ground> {
   const definition = recipe.definition ?? NO_ENVIRONMENT;
   const named = container.image ?? definition.docker.baseImage;
   if (named === undefined) throw noImage();
-  const base = await findBase(engine, { definition, base: named }, plan, options.signal);
+  const architectures = architecturesFor(definition, await nodes);
+  const base = await findBase(engine, { definition, base: named, architectures }, plan, options.signal);
   if (!base.place) {
     const { fetchBase } = await import('../images/base-cache.ts');
     await fetchBase(base, store.registry, options.signal === undefined ? {} : { signal: options.signal });
@@ -365,11 +385,3 @@ function describePush(digest: string, { reused, sentBytes, reusedLayers }: Pushe
     ? `${name} was there`
     : `${name}, ${Math.ceil(sentBytes / 1000)} kB sent, ${reusedLayers} of ${layers} layers reused`;
 }
-
-/** A container brings everything itself. */
-const NO_ENVIRONMENT: EnvironmentDefinition = {
-  environmentVariables: {},
-  secretEnvironmentVariables: [],
-  python: { userManagedDependencies: true },
-  docker: { platform: { os: 'Linux', architecture: 'amd64' }, arguments: [], enableGpu: false },
-};

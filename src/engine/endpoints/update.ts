@@ -15,6 +15,7 @@ import {
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
+import { architectureProblems } from './architecture.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
@@ -135,6 +136,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
       machine: machineFacts(),
       cluster,
     }),
+    ...(await architectureProblems(engine, configuration, deployment, cluster, signal)),
   ];
   const plan: DeploymentPlan = {
     action: 'add',
@@ -147,12 +149,12 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
     settings: { ...settings, auth: current.spec.auth },
     problems,
   };
-  return { plan, current, deployment, resolved };
+  return { plan, current, deployment, resolved, architectures: cluster?.status.architectures };
 }
 
 /** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
 export async function createVersion(engine: Engine, change: NewVersion, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, deployment, resolved } = await prepareVersion(engine, change, options.signal);
+  const { plan, current, deployment, resolved, architectures } = await prepareVersion(engine, change, options.signal);
   const { settings } = plan;
   refuseErrors(plan.problems, change.name, options);
   const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, change.cwd, options))];
@@ -165,6 +167,7 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
       models,
       settings,
       secretsMayBeStored: false,
+      ...(architectures === undefined ? {} : { architectures }),
       build: change.build,
       ...(deployment.environmentVariables === undefined
         ? {}

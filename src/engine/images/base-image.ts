@@ -49,10 +49,10 @@ const DEEPEST_INDEX = 3;
 /** What a digest names: as it was read before, or as `read` has it. */
 export type RecallDocument = (digest: string, read: () => Promise<Uint8Array>) => Promise<Uint8Array>;
 
-/** Reads manifest and configuration, of an index those for the platform. @throws AksmlError `image.wrongPlatform` | `image.unreadable` */
+/** Reads manifest and configuration, of an index those for the first platform that it has. @throws AksmlError `image.wrongPlatform` | `image.unreadable` */
 export async function readBaseImage(
   source: ImageSource,
-  platform: Platform,
+  platforms: readonly Platform[],
   signal?: AbortSignal,
   recall: RecallDocument = (_, read) => read(),
 ): Promise<BaseImage> {
@@ -60,7 +60,7 @@ export async function readBaseImage(
   let manifest = parse(bytes, source);
   for (let depth = 0; isIndex(manifest); depth += 1) {
     if (depth === DEEPEST_INDEX) throw unreadable(source, 'its index is nested too deeply');
-    bytes = await source.manifest(choose(manifest, platform, source), signal);
+    bytes = await source.manifest(choose(manifest, platforms, source), signal);
     manifest = parse(bytes, source);
   }
   const { config: configDescriptor, layers } = manifest;
@@ -71,8 +71,8 @@ export async function readBaseImage(
   if (sha256(configBytes) !== configDescriptor.digest) throw unreadable(source, 'its configuration is damaged');
   const config: unknown = JSON.parse(Buffer.from(configBytes).toString('utf8'));
   if (!isImageConfig(config)) throw unreadable(source, 'it is an artifact, not a container image');
-  if (config.os !== platform.os || config.architecture !== platform.architecture) {
-    throw wrongPlatform(source, platform, `${config.os}/${config.architecture}`);
+  if (!platforms.some(({ os, architecture }) => config.os === os && config.architecture === architecture)) {
+    throw wrongPlatform(source, platforms, nameOf(config));
   }
   if (layers.length !== config.rootfs.diff_ids.length)
     throw unreadable(source, 'its layers do not fit its configuration');
@@ -105,17 +105,19 @@ function isIndex(manifest: RawManifest): boolean {
   );
 }
 
-function choose(index: RawManifest, platform: Platform, source: ImageSource): string {
+function choose(index: RawManifest, platforms: readonly Platform[], source: ImageSource): string {
   const manifests = index.manifests ?? [];
-  const fitting = manifests.find(
-    (entry) => entry.platform?.os === platform.os && entry.platform.architecture === platform.architecture,
-  );
-  if (fitting) return fitting.digest;
+  for (const { os, architecture } of platforms) {
+    const isFor = ({ platform }: (typeof manifests)[number]) =>
+      platform?.os === os && platform.architecture === architecture;
+    const fitting = manifests.find(isFor);
+    if (fitting) return fitting.digest;
+  }
   // A layout's index need not say the platform of its only image.
   const [only] = manifests;
   if (only && manifests.length === 1 && only.platform === undefined) return only.digest;
-  const there = manifests.map((entry) => `${entry.platform?.os}/${entry.platform?.architecture}`).join(', ');
-  throw wrongPlatform(source, platform, there);
+  const there = manifests.map(({ platform }) => nameOf(platform ?? {})).join(', ');
+  throw wrongPlatform(source, platforms, there);
 }
 
 function asLayer(descriptor: Descriptor, diffId: string, source: ImageSource): Layer {
@@ -133,10 +135,14 @@ function unreadable(source: ImageSource, why: string): AksmlError {
   });
 }
 
-function wrongPlatform(source: ImageSource, platform: Platform, there: string): AksmlError {
+function nameOf({ os, architecture }: Partial<Platform>): string {
+  return `${os}/${architecture}`;
+}
+
+function wrongPlatform(source: ImageSource, platforms: readonly Platform[], there: string): AksmlError {
   return new AksmlError(
     'image.wrongPlatform',
-    `The base image ${source.name} is for ${there}, not for ${platform.os}/${platform.architecture}.`,
+    `The base image ${source.name} is for ${there}, not for ${platforms.map(nameOf).join(' or ')}.`,
     {
       fault: 'input',
       subject: source.name,

@@ -55,7 +55,7 @@ export async function withBuiltBase<T>(
     await runOrThrow(run, build, builder, options);
     const archive = join(work, 'image.tar');
     await runOrThrow(run, exportCommand(builder, tag, archive, env), builder, options);
-    return await use(await readBaseImage(await findImage(archive, { fetch: tools.fetch }), platform, signal));
+    return await use(await readBaseImage(await findImage(archive, { fetch: tools.fetch }), [platform], signal));
   } finally {
     await run(removeCommand(builder, tag, environment)).catch(() => undefined);
     await rm(work, { recursive: true, force: true });

@@ -110,7 +110,7 @@ async function assembleFor(
     fetch: tools.fetch,
     credentials: storedCredentials(tools),
   });
-  const base = await readBaseImage(source, platform, signal);
+  const base = await readBaseImage(source, [platform], signal);
   const { libc } = await fetchBase(base, registry, signal === undefined ? {} : { signal });
   if (libc === 'musl') throw wrongLibc(base);
   const node = await nodeLayer(registry, await nodeProgram(tools, platform, signal), signal);

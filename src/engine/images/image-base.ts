@@ -22,6 +22,8 @@ export interface BaseRequest {
   readonly definition: EnvironmentDefinition;
   /** Instead of the environment's: a name, or the path of an image layout or of a tar of one. */
   readonly base?: string;
+  /** For which machines it may be, those that are wished first; default: what the environment says. */
+  readonly architectures?: readonly string[];
 }
 
 /**
@@ -45,18 +47,21 @@ export async function findBase(
     credentials: credentialsFor(store, definition),
   });
   const { os, architecture } = definition.docker.platform;
+  const { architectures = [architecture] } = request;
+  const platforms = architectures.map((one) => ({ os: os.toLowerCase(), architecture: one }));
   const recall: RecallDocument = (digest, read) => recallDocument(store.home, digest, read);
-  return readBaseImage(source, { os: os.toLowerCase(), architecture }, signal, recall);
+  return readBaseImage(source, platforms, signal, recall);
 }
 
 /** The environment's Docker steps, with every image that they begin from named by its digest of now. @throws AksmlError `image.*` */
 export async function findSteps(
   tools: ImageTools,
-  request: BaseRequest,
+  { definition, base: named }: BaseRequest,
   plan: EnvironmentPlan,
   signal?: AbortSignal,
 ): Promise<DockerSteps> {
-  const { definition } = request;
+  // A builder builds for what the environment says.
+  const request: BaseRequest = { definition, ...(named === undefined ? {} : { base: named }) };
   const { buildContext, baseDockerfile } = definition.docker;
   if (buildContext) return { dockerfile: '', fetched: await pinContext(tools, buildContext, signal) };
   const base = baseDockerfile === undefined ? await findBase(tools, request, plan, signal) : undefined;
