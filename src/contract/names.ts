@@ -69,6 +69,8 @@ export const ADDRESS_BLOCK = new RegExp(
 /** As near to a text as {@link SERVICE_NAME} allows, with room for `reserved` more characters; empty where nothing of it is left. */
 export function serviceNameFrom(text: string, reserved = 0): string {
   return text
+    .normalize('NFKD')
+    .replace(/\p{Mark}+/gu, '')
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^[^a-z]+/, '')

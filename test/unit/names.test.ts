@@ -35,6 +35,7 @@ test('a service is named as near to a text as the rule allows', () => {
     'a---': 'a',
     模型: '',
     [`m${'x'.repeat(40)}`]: `m${'x'.repeat(26)}`,
+    'Modèle d’été': 'modele-d-ete',
   };
   for (const [text, expected] of Object.entries(cases)) assert.equal(serviceNameFrom(text, 5), expected);
   assert.equal(firstFree('ridge', new Set(['ridge', 'ridge-2'])), 'ridge-3');
