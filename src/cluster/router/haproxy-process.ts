@@ -62,10 +62,23 @@ export class HaproxyProcess {
 
   /** Workers of before the last reloads that are still answering something, and what each says to the commands. */
   async askOldWorkers(commands: readonly string[]): Promise<string[][]> {
+    const ask = async (pid: string): Promise<string[]> => {
+      for (;;) {
+        try {
+          return await this.#master.run(commands.map((command) => `@!${pid} ${command}`));
+        } catch (error) {
+          if (!(await this.#oldWorkers()).includes(pid)) return [];
+          if (!this.running) throw error;
+        }
+      }
+    };
+    return Promise.all((await this.#oldWorkers()).map(ask));
+  }
+
+  async #oldWorkers(): Promise<string[]> {
     const [processes = ''] = await this.#master.run(['show proc']);
     const old = processes.slice(processes.indexOf('# old workers'));
-    const pids = old.startsWith('#') ? [...old.matchAll(/^(\d+)\s+worker/gm)].map(([, pid]) => pid) : [];
-    return Promise.all(pids.map((pid) => this.#master.run(commands.map((command) => `@!${pid} ${command}`))));
+    return old.startsWith('#') ? [...old.matchAll(/^(\d+)\s+worker/gm)].map(([, pid = '']) => pid) : [];
   }
 
   /** Answers what it has, takes nothing new, and ends. */

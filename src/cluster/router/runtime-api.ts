@@ -6,6 +6,8 @@ import { AksmlError } from '../../contract/error.ts';
 const LONGEST_LINE = 15_000;
 /** Of one that runs: on a machine that has much else to do, a reload takes seconds. */
 const PATIENCE_MS = 30_000;
+/** Between two pieces of what a worker says by way of its master. */
+const SILENCE_MS = 3000;
 const POLL_MS = 10;
 
 /** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
@@ -59,6 +61,9 @@ export class RuntimeApi {
   async #askOnce(commands: readonly string[]): Promise<string[]> {
     const connection = createConnection(this.#socket);
     connection.setEncoding('utf8');
+    // A worker that ends over its answer leaves its master silent.
+    if (commands[0]?.startsWith('@!'))
+      connection.setTimeout(SILENCE_MS, () => connection.destroy(new Error('it stopped in the middle of an answer')));
     try {
       connection.write(`${commands.join(';')}\n`);
       let text = '';
