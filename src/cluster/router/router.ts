@@ -43,6 +43,8 @@ export interface RouterSettings {
   readonly inForce?: (table: RoutingTable) => void;
 }
 
+type OwnedVersions = ReadonlyMap<string, { readonly endpoint: string; readonly version: string }>;
+
 const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
 const EMPTY: RoutingTable = { endpoints: [], routers: [] };
 /** A request is sent to a version's backend at most so long after it was decided: as soon as its body is there. */
@@ -64,6 +66,8 @@ export class Router {
   #owners = new Owners([]);
   /** Endpoints that this router owns, as HAProxy knows it. */
   #owned: ReadonlySet<string> = new Set();
+  /** Until something of it changes: it is asked for with every sample. */
+  #ownedVersions: OwnedVersions | undefined;
   readonly #serversOf = new WeakMap<RoutedVersion, { readonly backend: string; readonly servers: ServersByBackend }>();
   readonly #peers = new Peers();
   /** Backends of no version any more, with the moment since when: requests may still come that were looked at before. */
@@ -100,7 +104,12 @@ export class Router {
   }
 
   /** By their backends: the versions of endpoints whose requests wait in this router. */
-  ownedVersions(): ReadonlyMap<string, { readonly endpoint: string; readonly version: string }> {
+  ownedVersions(): OwnedVersions {
+    this.#ownedVersions ??= this.#findOwnedVersions();
+    return this.#ownedVersions;
+  }
+
+  #findOwnedVersions(): OwnedVersions {
     const owned = this.#owned;
     const versions = this.#pool.versions.map((key) => {
       const [endpoint = '', version = ''] = key.split('/');
@@ -222,6 +231,7 @@ export class Router {
     await this.backends.add(wanted);
     await this.#applyMaps();
     this.#owned = owned;
+    this.#ownedVersions = undefined;
     for (const backend of lost) await this.backends.emptyQueue(backend, 'back');
     await this.backends.drainAndCut(wanted);
     for (const { backend, need } of moved) this.#leaving.set(backend, { need, since: performance.now() });
@@ -229,6 +239,7 @@ export class Router {
 
   /** Gives each version a backend. False where the pool has none left. */
   #assign(): boolean {
+    this.#ownedVersions = undefined;
     return this.#versions().every(([key, version]) => this.#pool.assign(key, needOf(version)) !== undefined);
   }
 
@@ -240,6 +251,7 @@ export class Router {
 
   /** Takes the backends of versions that are gone, or need another one. */
   #releaseMoved(): { readonly backend: string; readonly need: Need }[] {
+    this.#ownedVersions = undefined;
     const wanted = new Map(this.#versions().map(([key, version]) => [key, needOf(version)] as const));
     return this.#pool.versions.flatMap((key) => {
       const need = wanted.get(key);

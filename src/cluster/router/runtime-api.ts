@@ -7,7 +7,7 @@ const LONGEST_LINE = 15_000;
 /** Of one that runs: on a machine that has much else to do, a reload takes seconds. */
 const PATIENCE_MS = 30_000;
 /** Between two pieces of what a worker says by way of its master. */
-const SILENCE_MS = 3000;
+const SILENCE_MS = 500;
 const POLL_MS = 10;
 
 /** The run-time interface of one HAProxy: what it is told takes effect at once, for the requests that come after. */
