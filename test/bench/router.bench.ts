@@ -9,7 +9,8 @@
  * a round, since the machine may have other work that comes and goes.
  *
  * What a router adds is taken at constant rates, from rounds in which every target has its turn: the median of the rounds' differences. Other work
- * on the machine is in the 99th percentiles and the means, also in that of the direct call: where those are not small, only the p50 says something.
+ * on the machine is in the 99th percentiles and the means, also in that of the direct call: where those are not small, only the p50 says something. What the plain
+ * HAProxy adds tells what is a second process's on the way, and what is the router's.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -33,7 +34,7 @@ import { bindTo, cpuOf } from './processor.ts';
 
 const ROUNDS = 5;
 const SECONDS = 4;
-const LATENCY_ROUNDS = 9;
+const LATENCY_ROUNDS = 8;
 const PROXY_CORE = 0;
 const OTHER_CORE = 1;
 const CONNECTIONS = 64;
@@ -186,13 +187,14 @@ async function carried({ url, pids }: Target, generator: readonly string[]): Pro
 async function printAdded(rate: number, at: (owner: string, auth: string) => string): Promise<void> {
   const targets = {
     direct: `http://127.0.0.1:${upstream}/score`,
+    'HAProxy, plain': `http://127.0.0.1:${plain}/score`,
     'router, owner': at('router-0', 'key'),
     'router, over the owner hop': at('router-1', 'key'),
   };
   const names = Object.entries(targets);
   const runs = new Map<string, OpenLoopResult[]>(names.map(([name]) => [name, []]));
   for (let turn = 0; turn < LATENCY_ROUNDS; turn += 1) {
-    // Each comes first, second and last equally often.
+    // Each in another place of every round.
     for (const [name, url] of names.map((each, index) => names[(index + turn) % names.length] ?? each)) {
       const options = { urls: [url], key: KEY, rate, seconds: SECONDS, connections: CONNECTIONS };
       runs.get(name)?.push(await openLoop(options));
