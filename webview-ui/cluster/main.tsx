@@ -4,6 +4,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import { CLUSTER_FORM } from '../../src/contract/webview/cluster.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { CLUSTER_DRAFT, reduceCluster, startCluster, wishOf } from './model.ts';
 import { ClusterView } from './view.tsx';
@@ -34,7 +35,7 @@ function AttachCluster(): VNode {
       isCurrent = false;
     };
   }, [kubeconfig]);
-  useEffect(() => host.save(state.draft), [state.draft]);
+  useDraft(host, () => state.draft, [state.draft]);
   const browse = async () => {
     const { path } = await host.request('browse', {});
     if (path !== undefined) dispatch({ type: 'draft', changes: { kubeconfig: path } });

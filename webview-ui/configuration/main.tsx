@@ -3,6 +3,7 @@ import { useEffect, useReducer } from 'preact/hooks';
 import { CONFIGURATION_FORM } from '../../src/contract/webview/configuration.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import type { FieldSpec } from './fields.ts';
 import { reduceConfiguration, startConfiguration, VIEW_DRAFT } from './model.ts';
@@ -22,7 +23,7 @@ function Configuration(): VNode {
     host.on('offers', (offers) => dispatch({ type: 'offers', offers }));
     attempt(host.request('open', {}).then((opened) => dispatch({ type: 'opened', ...opened })));
   }, []);
-  useEffect(() => host.save({ filter: state.filter, load: state.load }), [state.filter, state.load]);
+  useDraft(host, () => ({ filter: state.filter, load: state.load }), [state.filter, state.load]);
 
   const edit = (path: readonly string[], value: unknown) =>
     attempt(host.request('edit', { path: [...path], ...(value === undefined ? {} : { value }) }));

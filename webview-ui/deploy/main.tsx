@@ -6,6 +6,7 @@ import { DEPLOY_FORM } from '../../src/contract/webview/deploy.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
 import type { FieldSpec } from '../configuration/fields.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { canDeploy, changesOf, DEPLOY_DRAFT, draftOf, reduceDeploy, startDeploy } from './model.ts';
 import { DeployView } from './view.tsx';
@@ -25,9 +26,7 @@ function Deploy(): VNode {
     host.on('changed', () => dispatch({ type: 'changed' }));
     attempt(host.request('open', {}).then((opened) => dispatch({ type: 'opened', ...opened })));
   }, []);
-  useEffect(() => {
-    if (state.isOpen) host.save(draftOf(state));
-  }, [state.isOpen, wish, state.tab]);
+  useDraft(host, () => (state.isOpen ? draftOf(state) : undefined), [state.isOpen, wish, state.tab]);
   useEffect(() => {
     if (!state.isOpen) return;
     const stop = new AbortController();

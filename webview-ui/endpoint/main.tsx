@@ -3,6 +3,7 @@ import { useEffect, useReducer } from 'preact/hooks';
 import { ENDPOINT_FORM, type EndpointAction } from '../../src/contract/webview/endpoint.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { ENDPOINT_DRAFT, reduceEndpointPage, startEndpointPage } from './model.ts';
 import { EndpointView } from './view.tsx';
@@ -20,10 +21,10 @@ function EndpointPage(): VNode {
     host.on('metrics', (sample) => dispatch({ type: 'metrics', sample }));
     attempt(host.request('open', {}).then((opened) => dispatch({ type: 'opened', ...opened })));
   }, []);
-  useEffect(
-    () => host.save({ view: state.view, ...(state.version === undefined ? {} : { version: state.version }) }),
-    [state.view, state.version],
-  );
+  useDraft(host, () => ({ view: state.view, ...(state.version === undefined ? {} : { version: state.version }) }), [
+    state.view,
+    state.version,
+  ]);
   const act = (action: EndpointAction) => attempt(host.request('act', { action }));
   return <EndpointView state={state} dispatch={dispatch} onAct={act} />;
 }

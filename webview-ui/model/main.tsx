@@ -4,6 +4,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import { MODEL_FORM } from '../../src/contract/webview/model.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { MODEL_DRAFT, reduceModel, startModel, wishOf } from './model.ts';
 import { ModelView } from './view.tsx';
@@ -23,7 +24,7 @@ function RegisterModel(): VNode {
     host.on('run', (run) => dispatch({ type: 'run', run }));
     attempt(host.request('open', {}).then((opened) => dispatch({ type: 'opened', ...opened })));
   }, []);
-  useEffect(() => host.save(state.draft), [state.draft]);
+  useDraft(host, () => state.draft, [state.draft]);
   useEffect(() => {
     if (path.trim() === '' || !state.isOpen) return;
     // A path that is still being typed is nothing yet, which is no failure.

@@ -4,6 +4,7 @@ import { AksmlError } from '../../src/contract/error.ts';
 import { REQUEST_FORM } from '../../src/contract/webview/request.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { l10n } from '../host/l10n.ts';
 import { draftOf, headersOf, REQUEST_DRAFT, type RequestState, reduceRequest, startRequest } from './model.ts';
@@ -33,7 +34,7 @@ function Request(): VNode {
       .then((document) => dispatch({ type: 'swagger', document }))
       .catch(() => dispatch({ type: 'noSwagger' }));
   }, [state.endpoint === undefined, endpointState]);
-  useEffect(() => host.save(draftOf(state)), [state.body, state.headers, state.versionName, state.history]);
+  useDraft(host, () => draftOf(state), [state.body, state.headers, state.versionName, state.history]);
 
   const send = async () => {
     const stop = new AbortController();

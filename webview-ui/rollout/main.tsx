@@ -3,6 +3,7 @@ import { useEffect, useReducer } from 'preact/hooks';
 import { ROLLOUT_FORM } from '../../src/contract/webview/rollout.ts';
 import { failureOf } from '../components/failure.ts';
 import { registerComponents } from '../components/toolkit.ts';
+import { useDraft } from '../host/draft.ts';
 import { connect } from '../host/host.ts';
 import { l10n } from '../host/l10n.ts';
 import { isChanged, ROLLOUT_DRAFT, reduceRollout, startRollout } from './model.ts';
@@ -22,10 +23,11 @@ function Rollout(): VNode {
       .then(({ endpoint }) => dispatch({ type: 'endpoint', endpoint }))
       .catch((error: unknown) => dispatch({ type: 'failed', failure: failureOf(error) }));
   }, []);
-  useEffect(
-    () => host.save({ split: isChanged(state) ? [...state.split] : [], step: state.step }),
-    [state.split, state.step],
-  );
+  useDraft(host, () => state.endpoint && { split: isChanged(state) ? [...state.split] : [], step: state.step }, [
+    state.endpoint === undefined,
+    state.split,
+    state.step,
+  ]);
 
   const run = async (what: 'apply' | 'rollBack', work: () => Promise<void>) => {
     dispatch({ type: 'busy', what });
