@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { eventually } from '../cluster/world.ts';
-import { deployService, median, withAttachedCluster } from './cluster-world.ts';
+import { deployService, withAttachedCluster } from './cluster-world.ts';
+import { median } from './median.ts';
 
 /** How fast a log of one replica is followed: `aksml service get-logs -f` against `kubectl logs -f`. Target: at least 0.8 times. */
 const ROUNDS = 5;

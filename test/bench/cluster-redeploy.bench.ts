@@ -11,7 +11,8 @@ import { l10n } from '../../webview-ui/host/l10n.ts';
 import { DEPLOY_TO_CLUSTER } from '../cluster/project.ts';
 import { type ClusterWorld, eventually } from '../cluster/world.ts';
 import { ANSWER, outcomeOf } from '../local/world.ts';
-import { deployService, median, withAttachedCluster } from './cluster-world.ts';
+import { deployService, withAttachedCluster } from './cluster-world.ts';
+import { median } from './median.ts';
 
 /**
  * From the command to the first answer of the new replica: deploying with one changed line of code, by `aksml model deploy` and by the

@@ -45,7 +45,3 @@ export async function must(world: ClusterWorld, ...args: readonly string[]): Pro
   if (outcome.code !== 0) throw new Error(`${args.join(' ')}: ${outcome.stderr}`);
   return outcome;
 }
-
-export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
-}

@@ -10,6 +10,7 @@ import { DistributionRegistry } from '../../src/engine/registry/distribution.ts'
 import { joinTeam, type Teammate } from '../images/deployment-world.ts';
 import { startDockerRegistry } from '../images/docker-registry.ts';
 import { environmentDefinition } from '../images/package-world.ts';
+import { median } from './median.ts';
 
 /**
  * From a list of packages to an image in a registry: layers composed by aksml against buildah, which runs the same installation in a
@@ -125,8 +126,4 @@ async function timed(work: () => Promise<unknown>): Promise<number> {
   const started = performance.now();
   await work();
   return (performance.now() - started) / 1000;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }

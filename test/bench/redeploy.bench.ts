@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ANSWER, DEPLOY, openWorld, type World, writeProject } from '../local/world.ts';
+import { median } from './median.ts';
 
 /**
  * From a changed line of code to the first answer of the new code: `aksml model deploy` against starting the scoring server by hand
@@ -123,8 +124,4 @@ function summary(times: readonly number[]) {
     'max ms': ordered.at(-1)?.toFixed(0),
     runs: times.length,
   };
-}
-
-function median(times: readonly number[]): number {
-  return [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
 }

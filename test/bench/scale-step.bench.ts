@@ -14,7 +14,7 @@ import { announceRouter } from '../cluster/fake-router.ts';
 import { startAgent } from '../cluster/running-agent.ts';
 import { eventually, testCluster } from '../cluster/world.ts';
 import { call } from '../conformance/http-client.ts';
-import { median } from './cluster-world.ts';
+import { median } from './median.ts';
 
 const CLIENTS = 8;
 const ROUNDS = 3;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { openLayout } from '../../src/engine/registry/layout.ts';
 import { takeSnapshot } from '../../src/engine/snapshot/snapshot.ts';
 import { openHome } from '../../src/home/home.ts';
+import { median } from './median.ts';
 
 /** Snapshots of 30,000 files against `tar cf` of the same folder: medians of interleaved runs, the page cache warm for both. */
 const FOLDERS = 300;
@@ -87,10 +88,6 @@ async function timed(work: () => unknown): Promise<number> {
   const start = performance.now();
   await work();
   return performance.now() - start;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function row(values: readonly number[], tar: number): Record<string, string> {

@@ -44,7 +44,7 @@ export async function architectureProblems(
   if (others.length === 0 && wished === definition.docker.platform.architecture) return [];
   try {
     const architecture = await architectureOf(engine, definition, container?.image, nodes, signal);
-    return architecture === undefined ? [] : judge(architecture, nodes, cluster);
+    return judge(architecture, nodes, cluster);
   } catch (error) {
     if (!AksmlError.is(error, 'image.wrongPlatform')) return [];
     const { message } = error;
