@@ -10,6 +10,8 @@ import { type BaseImage, debianBaseImage, pushBaseImage } from '../../scripts/cl
 import { findDockerRegistry } from '../../scripts/cluster/registry.ts';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
+import { judgeArchitecture } from '../../src/engine/endpoints/architecture.ts';
+import type { ClusterFacts } from '../../src/engine/endpoints/cluster-facts.ts';
 import { builtParts } from '../../src/engine/endpoints/deploy.ts';
 import { registerModel } from '../../src/engine/models/models.ts';
 import { DistributionRegistry } from '../../src/engine/registry/distribution.ts';
@@ -255,10 +257,15 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     await writeSmallBase(image, { architecture: other });
     const routes = { port: 80, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
     const source = { kind: 'container', container: { image, ...routes } } as const;
-    const built = await build(
-      { sourceDirectory: '', definition: environmentDefinition() },
-      { source, architectures: [ARCHITECTURE, other] },
+    const cluster = { record: { name: 'west' }, status: { architectures: [ARCHITECTURE, other] } };
+    const { found } = await judgeArchitecture(
+      engine,
+      { configuration: { valid: true }, deployment: source, resolved: { registered: [], paths: [] } },
+      cluster as unknown as ClusterFacts,
     );
+    await rm(join(image, 'index.json'));
+    // What the plan has found is not looked for again.
+    const built = await build({ sourceDirectory: '', definition: environmentDefinition() }, { source, ...found });
     assert.equal(built.architecture, other);
     const { nodeSelector } = builtParts(engine, built, [], { nodeSelector: { pool: 'ml' } });
     assert.deepEqual(nodeSelector, { pool: 'ml', 'kubernetes.io/arch': other });

@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CustomContainer } from '../../src/contract/endpoint.ts';
-import { architectureProblems } from '../../src/engine/endpoints/architecture.ts';
+import type { Model } from '../../src/contract/model.ts';
+import type { Problem } from '../../src/contract/problem.ts';
+import { type ArchitectureFacts, judgeArchitecture } from '../../src/engine/endpoints/architecture.ts';
 import type { ClusterFacts } from '../../src/engine/endpoints/cluster-facts.ts';
 import type { Engine } from '../../src/engine/engine.ts';
+import { registerEnvironment } from '../../src/engine/environments/registered.ts';
+import { openLayout } from '../../src/engine/registry/layout.ts';
 import { openHome } from '../../src/home/home.ts';
 import { environmentDefinition, writeSmallBase } from '../images/package-world.ts';
 
@@ -15,7 +19,7 @@ const CASES: readonly {
   readonly what: string;
   readonly stated?: string;
   readonly base: string;
-  readonly container?: true;
+  readonly as?: 'container' | 'registered';
   readonly steps?: string;
   readonly nodes: readonly string[];
   readonly expected: readonly (readonly [string, RegExp])[];
@@ -36,7 +40,7 @@ const CASES: readonly {
   {
     what: 'a container for the other nodes',
     base: 'arm64',
-    container: true,
+    as: 'container',
     nodes: ['amd64', 'arm64'],
     expected: [['notice cluster.oneArchitecture', /that are arm64: /]],
   },
@@ -61,6 +65,28 @@ const CASES: readonly {
     expected: [],
   },
   {
+    what: 'nodes that are all of another architecture than the one that was chosen',
+    stated: 'arm64',
+    base: 'arm64',
+    nodes: ['amd64'],
+    expected: [['error cluster.architecture', /is for arm64, and the nodes of west are amd64\.$/]],
+  },
+  {
+    what: 'a registered environment, whose base image is for the other nodes',
+    base: 'arm64',
+    as: 'registered',
+    nodes: ['amd64', 'arm64'],
+    expected: [['notice cluster.oneArchitecture', /that are arm64: /]],
+  },
+  {
+    what: 'a registered environment that is for no node',
+    stated: 'arm64',
+    base: 'arm64',
+    as: 'registered',
+    nodes: ['amd64'],
+    expected: [['error cluster.architecture', /is for arm64, and the nodes of west are amd64\.$/]],
+  },
+  {
     what: 'Docker steps, which are built for what it says',
     base: 'arm64',
     steps: 'RUN true',
@@ -69,35 +95,93 @@ const CASES: readonly {
   },
 ];
 
-for (const { what, stated = 'amd64', base, container, steps, nodes, expected } of CASES) {
+for (const { what, stated = 'amd64', base, as, steps, nodes, expected } of CASES) {
   test(`on which nodes a version can run: ${what}`, async (t) => {
-    const folder = await mkdtemp(join(tmpdir(), 'aksml-architecture-'));
-    t.after(() => rm(folder, { recursive: true, force: true }));
-    const image = join(folder, 'base');
+    const engine = await makeEngine(t);
+    const image = join(engine.home.root, 'base');
     await writeSmallBase(image, { architecture: base });
     const definition = {
       ...environmentDefinition({ python: { userManagedDependencies: true } }),
+      name: 'team',
       docker: {
         platform: { os: 'Linux', architecture: stated },
         arguments: [],
         enableGpu: false,
-        ...(container ? {} : { baseImage: image }),
+        ...(as === 'container' ? {} : { baseImage: image }),
         ...(steps === undefined ? {} : { extraSteps: steps }),
       },
     };
-    const engine = { home: openHome({ AKSML_HOME: folder }), environment: {}, fetch, clock: () => new Date() };
-    const inference = { entryScript: 'score.py', namedFiles: [], environment: { kind: 'inline', definition } } as const;
-    const cluster = { record: { name: 'west' }, status: { architectures: nodes } } as unknown as ClusterFacts;
-    const problems = await architectureProblems(
-      engine as unknown as Engine,
-      container ? {} : { inference },
-      container ? { container: { image } as unknown as CustomContainer } : {},
-      cluster,
-    );
-    assert.deepEqual(
-      problems.map(({ severity, code }) => `${severity} ${code}`),
-      expected.map(([problem]) => problem),
-    );
-    for (const [index, [, message]] of expected.entries()) assert.match(problems[index]?.message ?? '', message);
+    if (as === 'registered') await registerEnvironment(engine, definition);
+    const environment = as === 'registered' ? { kind: as, name: 'team' } : { kind: 'inline' as const, definition };
+    const container = { image } as unknown as CustomContainer;
+    const problems = await judge(engine, nodes, {
+      configuration: {
+        valid: true,
+        ...(as === 'container' ? {} : { inference: { entryScript: 'score.py', namedFiles: [], environment } }),
+      },
+      deployment: as === 'container' ? { container } : {},
+    });
+    expectProblems(problems, expected);
   });
+}
+
+test('on which nodes a model without code can run: as the image of its Python says, or its MLflow environment', async (t) => {
+  const engine = await makeEngine(t, await imageInRegistry('arm64'));
+  const onnx = { framework: 'Onnx', isMlflow: false } as unknown as Model;
+  const resolved = { registered: [onnx], paths: [] };
+  expectProblems(await judge(engine, ['amd64', 'arm64'], { resolved }), [
+    ['notice cluster.oneArchitecture', /nodes of west that are arm64: /],
+  ]);
+  expectProblems(await judge(engine, ['amd64'], { resolved }), []);
+
+  const path = join(engine.home.root, 'mlflow');
+  await mkdir(path);
+  await writeFile(join(path, 'MLmodel'), 'flavors:\n  python_function:\n    env: conda.yaml\n');
+  await writeFile(join(path, 'conda.yaml'), 'dependencies:\n  - python=3.11\n  - gdal\n');
+  const unregistered = { path, name: 'mlflow', isMlflow: true, reuse: false };
+  // A container builder, which packages from conda need, builds for amd64.
+  expectProblems(await judge(engine, ['arm64'], { resolved: { registered: [], paths: [unregistered] } }), [
+    ['error cluster.architecture', /is for amd64, and the nodes of west are arm64\.$/],
+  ]);
+});
+
+async function makeEngine(t: { after(work: () => Promise<void>): void }, registryFetch = fetch): Promise<Engine> {
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-architecture-'));
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  const home = openHome({ AKSML_HOME: folder });
+  const registry = openLayout(home, join(home.workspaces, 'test'));
+  const engine = { home, registry, environment: {}, fetch, registryFetch, clock: () => new Date() };
+  return engine as unknown as Engine;
+}
+
+async function judge(engine: Engine, nodes: readonly string[], facts: Partial<ArchitectureFacts>) {
+  const cluster = { record: { name: 'west' }, status: { architectures: nodes } } as unknown as ClusterFacts;
+  const nothing = { configuration: { valid: true }, deployment: {}, resolved: { registered: [], paths: [] } };
+  return (await judgeArchitecture(engine, { ...nothing, ...facts }, cluster)).problems;
+}
+
+function expectProblems(problems: readonly Problem[], expected: readonly (readonly [string, RegExp])[]): void {
+  assert.deepEqual(
+    problems.map(({ severity, code }) => `${severity} ${code}`),
+    expected.map(([problem]) => problem),
+  );
+  for (const [index, [, message]] of expected.entries()) assert.match(problems[index]?.message ?? '', message);
+}
+
+/** A registry in which every name is the same image, for one architecture. */
+async function imageInRegistry(architecture: string): Promise<typeof fetch> {
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-architecture-'));
+  await writeSmallBase(folder, { architecture });
+  const blobs = join(folder, 'blobs', 'sha256');
+  const names = await readdir(blobs);
+  const content = new Map(
+    await Promise.all(names.map(async (name) => [name, await readFile(join(blobs, name))] as const)),
+  );
+  const { manifests } = JSON.parse(await readFile(join(folder, 'index.json'), 'utf8'));
+  await rm(folder, { recursive: true });
+  return async (input) => {
+    const { pathname } = new URL(String(input));
+    const hex = pathname.includes('/blobs/') ? pathname.split(':').at(-1) : manifests[0].digest.split(':')[1];
+    return new Response(content.get(hex ?? ''), { headers: { 'content-type': manifests[0].mediaType } });
+  };
 }

@@ -221,22 +221,6 @@ const WITHOUT_NODES = {
   free: undefined,
   architectures: undefined,
 } as unknown as Partial<ClusterFacts['status']>;
-const inline = (architecture: string): PreflightFacts['configuration'] => ({
-  valid: true,
-  inference: {
-    entryScript: '/project/score.py',
-    namedFiles: [],
-    environment: {
-      kind: 'inline',
-      definition: {
-        environmentVariables: {},
-        secretEnvironmentVariables: [],
-        python: { userManagedDependencies: true },
-        docker: { platform: { os: 'linux', architecture }, arguments: [], enableGpu: false },
-      },
-    },
-  },
-});
 const placed = (namespace: string) =>
   ({ metadata: { name: 'diabetes', namespace }, spec: { versions: [] } }) as unknown as Endpoint;
 
@@ -267,21 +251,6 @@ const ON_CLUSTER: readonly (readonly [string, PreflightFacts, readonly string[]]
   [
     'a GPU of another make',
     onCluster({ settings: { ...settings, resources: { ...settings.resources, gpu: 2, gpuResource: 'amd.com/gpu' } } }),
-    [],
-  ],
-  [
-    'nodes of another architecture',
-    onCluster({ configuration: inline('arm64') }, { architectures: ['amd64'] }),
-    ['error cluster.architecture'],
-  ],
-  [
-    'nodes of another architecture than the one that nobody has chosen',
-    onCluster({ configuration: inline('amd64') }, { architectures: ['arm64'] }),
-    [],
-  ],
-  [
-    'nodes of both architectures',
-    onCluster({ configuration: inline('arm64') }, { architectures: ['amd64', 'arm64'] }),
     [],
   ],
   [

@@ -1,15 +1,24 @@
 import { dirname } from 'node:path';
 import type { SecretVariables } from '../../contract/compute-target.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
+import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
+import type { BaseImage } from '../images/base-image.ts';
 import { createRevision, findNewestRevision, type StoredRevision } from '../revisions/revisions.ts';
 import { gitProperties } from './git.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
 import type { SplitVariables } from './secrets.ts';
 import type { RunOptions } from './stages.ts';
+
+/** An environment as it was found a moment ago. */
+export interface KnownEnvironment {
+  readonly definition: EnvironmentDefinition;
+  /** Of what {@link BuildRequest.architectures} leaves to choose from. */
+  readonly base?: BaseImage;
+}
 
 export interface BuildRequest {
   readonly endpoint: string;
@@ -24,6 +33,8 @@ export interface BuildRequest {
   readonly build: BuildOptions;
   /** Of the cluster's nodes, where it is known already. */
   readonly architectures?: readonly string[];
+  /** What has been read of the environment already. */
+  readonly known?: KnownEnvironment;
   /** Digest of the image that the version runs now. */
   readonly formerImage?: string;
 }

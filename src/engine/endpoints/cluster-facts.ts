@@ -2,7 +2,6 @@ import type { ComputeTargetRecord, ComputeTargetStatus } from '../../contract/co
 import type { Problem } from '../../contract/problem.ts';
 import { sizeProblems } from '../compute/size.ts';
 import type { Engine } from '../engine.ts';
-import { architecturesFor, unfit } from './architecture.ts';
 import type { PreflightFacts } from './preflight.ts';
 
 /** What is known of a cluster before something is deployed to it. */
@@ -115,15 +114,6 @@ const hasGpus: ClusterCheck = ({ settings: { resources, scale } }, { record, sta
 
 const isLargeEnough: ClusterCheck = (_, { record, status }) => sizeProblems(record.purpose, status);
 
-const architectureFits: ClusterCheck = ({ configuration: { inference } }, { record, status: { architectures } }) => {
-  const environment = inference?.environment;
-  if (environment?.kind !== 'inline' || architectures === undefined || architectures.length === 0) return undefined;
-  const fit = architecturesFor(environment.definition, architectures).filter((one) => architectures.includes(one));
-  return fit.length > 0
-    ? undefined
-    : unfit(environment.definition.docker.platform.architecture, architectures, record.name);
-};
-
 function round(amount: number): number {
   return Math.round(amount * 100) / 100;
 }
@@ -136,5 +126,4 @@ const CLUSTER_CHECKS: readonly ClusterCheck[] = [
   hasRoom,
   hasGpus,
   isLargeEnough,
-  architectureFits,
 ];

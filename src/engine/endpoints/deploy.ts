@@ -5,7 +5,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
-import { architectureProblems } from './architecture.ts';
+import { type ArchitectureJudgement, judgeArchitecture } from './architecture.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion, preloadBuild } from './build.ts';
 import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
@@ -65,8 +65,8 @@ interface Prepared {
   readonly current: Endpoint | undefined;
   readonly resolved: ResolvedModels;
   readonly deployment: DeploymentSpec;
-  /** Of the cluster's nodes. */
-  readonly architectures: readonly string[] | undefined;
+  /** What the build need not find out again. */
+  readonly found: ArchitectureJudgement['found'];
 }
 
 /** All checks, and what would be done. Problems of severity `error` would stop the deployment. */
@@ -84,7 +84,7 @@ export async function planDeployment(
  * @throws AksmlError `deployment.invalid` with every problem | `deployment.failed` | what the parts throw
  */
 export async function deploy(engine: Engine, request: DeployRequest, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, resolved, deployment, architectures } = await prepare(engine, request, options.signal);
+  const { plan, current, resolved, deployment, found } = await prepare(engine, request, options.signal);
   const errors = plan.problems.filter(({ severity }) => severity === 'error');
   const [first] = errors;
   if (first) {
@@ -113,7 +113,7 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
       settings: plan.settings,
       secretsMayBeStored: before !== undefined,
       ...(before === undefined ? {} : { formerImage: before.image }),
-      ...(architectures === undefined ? {} : { architectures }),
+      ...found,
       ...(deployment.environmentVariables === undefined
         ? {}
         : { environmentVariables: deployment.environmentVariables }),
@@ -207,6 +207,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   const settings = request.build.debugPort === undefined ? configured : patientSettings(configured);
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
+  const fit = await judgeArchitecture(engine, { configuration, deployment, resolved }, cluster, signal);
   const problems = [
     ...configuration.problems,
     ...resolved.problems,
@@ -225,7 +226,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       machine: machineFacts(),
       cluster,
     }),
-    ...(await architectureProblems(engine, configuration, deployment, cluster, signal)),
+    ...fit.problems,
   ];
   const plan: DeploymentPlan = {
     action: current === undefined ? 'create' : 'replace',
@@ -237,7 +238,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
     settings,
     problems,
   };
-  return { plan, current, resolved, deployment, architectures: cluster?.status.architectures };
+  return { plan, current, resolved, deployment, found: fit.found };
 }
 
 /** What a replica would run, in words. */

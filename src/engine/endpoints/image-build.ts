@@ -14,7 +14,7 @@ import {
   environmentImage,
   type FoundEnvironment,
 } from '../images/environment-image.ts';
-import { findBase } from '../images/image-base.ts';
+import { type BaseRequest, findBase } from '../images/image-base.ts';
 import { type FindModelLayer, findModelLayers } from '../images/image-models.ts';
 import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositories.ts';
 import { planForImage } from '../images/image-request.ts';
@@ -45,7 +45,7 @@ export async function makeDeploymentImage(
   const store = await imageStore(engine);
   const before = lookAtFormer(store, request, options.signal);
   const nodes = nodesOf(engine, request, options.signal);
-  const recipe = await recipeOf(engine, request.source, options);
+  const recipe = await recipeOf(engine, request.source, options, request.known?.definition);
   const plan = planForImage(recipe.definition ?? NO_ENVIRONMENT);
   const variables = { ...plan.environmentVariables, ...request.environmentVariables };
   const split = splitVariables(variables, {
@@ -190,6 +190,7 @@ function findEnvironment(
       keepsStart: container !== undefined,
       refresh: request.build.refreshEnvironment ?? false,
       ...(base === undefined ? {} : { base }),
+      ...foundBase(request),
       ...(recorded === undefined || request.build.refreshEnvironment ? {} : { recorded }),
       ...(rebuild === undefined ? {} : { rebuild }),
     },
@@ -197,9 +198,13 @@ function findEnvironment(
   );
 }
 
+function foundBase({ known }: BuildRequest): Pick<BaseRequest, 'found'> {
+  return known?.base === undefined ? {} : { found: known.base };
+}
+
 /** A custom container's own image, by its digest of now. */
 async function containerGround(
-  { engine, store, recipe, plan, nodes }: ImageJob,
+  { engine, store, request, recipe, plan, nodes }: ImageJob,
   container: CustomContainer,
   options: RunOptions,
 ): Promise<Ground> {
@@ -207,7 +212,8 @@ async function containerGround(
   const named = container.image ?? definition.docker.baseImage;
   if (named === undefined) throw noImage();
   const architectures = architecturesFor(definition, await nodes);
-  const base = await findBase(engine, { definition, base: named, architectures }, plan, options.signal);
+  const wanted = { definition, base: named, architectures, ...foundBase(request) };
+  const base = await findBase(engine, wanted, plan, options.signal);
   if (!base.place) {
     const { fetchBase } = await import('../images/base-cache.ts');
     await fetchBase(base, store.registry, options.signal === undefined ? {} : { signal: options.signal });

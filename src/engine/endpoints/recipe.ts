@@ -37,11 +37,19 @@ export interface Recipe {
   readonly container?: CustomContainer;
 }
 
-/** What is worth a warning is told as progress. */
-export async function recipeOf(engine: Engine, source: CodeSource, options: RunOptions): Promise<Recipe> {
+/** What is worth a warning is told as progress. `known`: the definition of the source's environment, where it has been read already. */
+export async function recipeOf(
+  engine: Engine,
+  source: CodeSource,
+  options: RunOptions,
+  known?: EnvironmentDefinition,
+): Promise<Recipe> {
   switch (source.kind) {
     case 'inference':
-      return { inference: source.inference, definition: await resolveDefinition(engine, source.inference.environment) };
+      return {
+        inference: source.inference,
+        definition: known ?? (await resolveDefinition(engine, source.inference.environment, options.signal)),
+      };
     case 'noCode': {
       const deployment = await noCodeDeployment(engine, source.model);
       for (const problem of deployment.problems) options.onProgress?.({ type: 'problem', problem });
@@ -57,7 +65,7 @@ export async function recipeOf(engine: Engine, source: CodeSource, options: RunO
         ...(source.code === undefined ? {} : { inference: source.code }),
         ...(source.environment === undefined
           ? {}
-          : { definition: await resolveDefinition(engine, source.environment) }),
+          : { definition: known ?? (await resolveDefinition(engine, source.environment, options.signal)) }),
       };
     case 'revision': {
       const { revision } = source;
@@ -73,9 +81,17 @@ export async function recipeOf(engine: Engine, source: CodeSource, options: RunO
   }
 }
 
-async function resolveDefinition(engine: Engine, source: EnvironmentSource): Promise<EnvironmentDefinition> {
+/** With the secrets that this user registered of it. @throws AksmlError `environment.notFound` | `registry.*` */
+export async function resolveDefinition(
+  engine: Engine,
+  source: EnvironmentSource,
+  signal?: AbortSignal,
+): Promise<EnvironmentDefinition> {
   if (source.kind === 'inline') return source.definition;
-  const registered = await getEnvironment(engine, source.name, source.version, { withSecrets: true });
+  const registered = await getEnvironment(engine, source.name, source.version, {
+    withSecrets: true,
+    ...(signal === undefined ? {} : { signal }),
+  });
   return { ...registered.definition, name: registered.name, version: registered.version };
 }
 

@@ -15,7 +15,7 @@ import {
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
-import { architectureProblems } from './architecture.ts';
+import { judgeArchitecture } from './architecture.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
@@ -117,6 +117,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aksendpoint' };
   const models = resolved.registered;
   const settings = effectiveSettings(deployment, models.length === 1 ? models[0]?.resourceRequirements : undefined);
+  const fit = await judgeArchitecture(engine, { configuration, deployment, resolved }, cluster, signal);
   const problems = [
     ...configuration.problems,
     ...createProblems(current, change),
@@ -136,7 +137,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
       machine: machineFacts(),
       cluster,
     }),
-    ...(await architectureProblems(engine, configuration, deployment, cluster, signal)),
+    ...fit.problems,
   ];
   const plan: DeploymentPlan = {
     action: 'add',
@@ -149,12 +150,12 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
     settings: { ...settings, auth: current.spec.auth },
     problems,
   };
-  return { plan, current, deployment, resolved, architectures: cluster?.status.architectures };
+  return { plan, current, deployment, resolved, found: fit.found };
 }
 
 /** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
 export async function createVersion(engine: Engine, change: NewVersion, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, deployment, resolved, architectures } = await prepareVersion(engine, change, options.signal);
+  const { plan, current, deployment, resolved, found } = await prepareVersion(engine, change, options.signal);
   const { settings } = plan;
   refuseErrors(plan.problems, change.name, options);
   const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, change.cwd, options))];
@@ -167,7 +168,7 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
       models,
       settings,
       secretsMayBeStored: false,
-      ...(architectures === undefined ? {} : { architectures }),
+      ...found,
       build: change.build,
       ...(deployment.environmentVariables === undefined
         ? {}

@@ -39,13 +39,31 @@ export async function noCodeDeployment(engine: Engine, model: Model): Promise<No
       },
     );
   }
-  const { specification, problems } = await specificationOf(engine, framework, model);
-  return {
-    framework,
-    entryScript: runtimeFile('no_code.py'),
-    definition: noCodeDefinition(framework, specification),
-    problems,
-  };
+  const environment = await environmentOf(framework, model, async () => {
+    const { materializeModel } = await import('../models/materialize.ts');
+    return materializeModel(engine, model);
+  });
+  return { framework, entryScript: runtimeFile('no_code.py'), ...environment };
+}
+
+/** What {@link noCodeDeployment} says of its definition, also of a model that is not registered yet. `folder`: of its files. */
+export async function noCodeEnvironment(
+  model: NoCodeModel,
+  folder: () => Promise<string>,
+): Promise<Pick<NoCodeDeployment, 'definition' | 'problems'> | undefined> {
+  const framework = noCodeFramework(model);
+  return framework === undefined ? undefined : environmentOf(framework, model, folder);
+}
+
+type NoCodeModel = Pick<Model, 'framework' | 'frameworkVersion' | 'isMlflow'>;
+
+async function environmentOf(
+  framework: NoCodeFramework,
+  model: NoCodeModel,
+  folder: () => Promise<string>,
+): Promise<Pick<NoCodeDeployment, 'definition' | 'problems'>> {
+  const { specification, problems } = await specificationOf(framework, model, folder);
+  return { definition: noCodeDefinition(framework, specification), problems };
 }
 
 /** Undefined for a model that needs a scoring script of its own. An `MLmodel` file counts more than the framework. */
@@ -67,20 +85,19 @@ export function noCodeFramework(model: Pick<Model, 'framework' | 'isMlflow'>): N
 }
 
 async function specificationOf(
-  engine: Engine,
   framework: NoCodeFramework,
-  model: Model,
+  model: NoCodeModel,
+  folder: () => Promise<string>,
 ): Promise<{ readonly specification: CondaSpecification; readonly problems: readonly Problem[] }> {
   if (framework !== 'MLflow')
     return { specification: frameworkSpecification(framework, model.frameworkVersion), problems: [] };
   // With the libraries that unpack models and read YAML, which no other deployment needs.
-  const [{ materializeModel }, { mlflowSpecification }, { mlflowContradictions }] = await Promise.all([
-    import('../models/materialize.ts'),
+  const [path, { mlflowSpecification }, { mlflowContradictions }] = await Promise.all([
+    folder(),
     import('./mlflow.ts'),
     import('./mlflow-contradictions.ts'),
   ]);
-  const folder = await materializeModel(engine, model);
-  const read: ReadModelFile = (name) => readFile(join(folder, name), 'utf8').catch(() => undefined);
+  const read: ReadModelFile = (name) => readFile(join(path, name), 'utf8').catch(() => undefined);
   const specification = await mlflowSpecification(read);
   const mlmodel = await read('MLmodel');
   return { specification, problems: mlmodel === undefined ? [] : mlflowContradictions(mlmodel, specification) };

@@ -24,6 +24,8 @@ export interface BaseRequest {
   readonly base?: string;
   /** For which machines it may be, those that are wished first; default: what the environment says. */
   readonly architectures?: readonly string[];
+  /** As it was found a moment ago: it is not looked for again. */
+  readonly found?: BaseImage;
 }
 
 /**
@@ -38,7 +40,8 @@ export async function findBase(
   { python, installer }: Pick<EnvironmentPlan, 'python' | 'installer'>,
   signal?: AbortSignal,
 ): Promise<BaseImage> {
-  const { definition } = request;
+  const { definition, found } = request;
+  if (found !== undefined) return found;
   const wanted = wantedMinor(python)?.join('.') ?? DEFAULT_PYTHON;
   const preset = installer === 'conda' ? CONDA_BASE : `docker.io/library/python:${wanted}-slim`;
   const name = namedBaseImage(request) ?? preset;
