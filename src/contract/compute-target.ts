@@ -120,7 +120,7 @@ export interface LogQuery {
   /** Only lines that contain this text. */
   readonly grep?: string;
   readonly follow?: boolean;
-  /** To follow what is printed from now on: of a cluster's replicas, those that are being ended and runs that have ended are left out. */
+  /** Of a cluster's replicas, those that are being ended are left out, and what was printed before it is followed. */
   readonly living?: boolean;
 }
 

@@ -4,10 +4,11 @@ import { type MethodName, type ParamsOf, PYTHON_VARIABLE } from '../contract/eng
 import { AksmlError } from '../contract/error.ts';
 import type { OnProgress } from '../contract/event.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
-import { type DeployRequest, deploy, planDeployment } from '../engine/endpoints/deploy.ts';
+import { type DeployRequest, deploy, lookAround, planDeployment } from '../engine/endpoints/deploy.ts';
 import type { ModelReference } from '../engine/endpoints/models.ts';
 import { updateVersion } from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
+import type { Engine } from '../engine/engine.ts';
 import { proposeDeployment } from '../engine/proposals/proposals.ts';
 import { readConfiguration } from './configuration.ts';
 import type { EngineHost } from './engine-host.ts';
@@ -16,14 +17,16 @@ import type { Call, HandlersOf } from './handler.ts';
 export const DEPLOYMENT: HandlersOf<'deployment'> = {
   'deployment.propose': async (params, { host, signal }) =>
     proposeDeployment(await host.engine(params), { model: params.model, project: params.folder }, signal),
-  'deployment.plan': async (params, { host, signal }) =>
-    planDeployment(await host.engine(params), await deployRequest(host, params, { signal }), signal),
+  'deployment.plan': async (params, { host, signal }) => {
+    const engine = await host.engine(params);
+    return planDeployment(engine, await deployRequest(host, engine, params, { signal }), signal);
+  },
   'deployment.deploy': async (params, call) => {
     const { host, resumed } = call;
-    const request = await deployRequest(host, params, call);
+    const engine = await host.engine(params);
+    const request = await deployRequest(host, engine, params, call);
     // The lost process had found the name free; what has it now is what that process made.
     const wanted = resumed ? { ...request, overwrite: true } : request;
-    const engine = await host.engine(params);
     return changing(params.name, call, (run) => deploy(engine, wanted, run));
   },
   'deployment.update': async (params, call) => {
@@ -34,15 +37,21 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
   },
 };
 
+/** Looks around while the configuration is read, and Python checks the script; what goes wrong is told after the configuration's problems. */
 async function deployRequest(
   host: EngineHost,
+  engine: Engine,
   params: ParamsOf<'deployment.plan'> & { readonly wait?: boolean | undefined },
   { signal, repeated }: { readonly signal: AbortSignal; readonly repeated?: boolean },
 ): Promise<DeployRequest> {
-  const { name, models, description, tags, properties, overwrite, wait, folder } = params;
+  const { name, description, tags, properties, overwrite, wait, folder } = params;
+  const models = params.models.map((model) => referenceTo(model, repeated === true));
+  const surroundings = lookAround(engine, { name, models, cwd: folder }, signal);
+  surroundings.catch(() => {});
   return {
     name,
-    models: models.map((model) => referenceTo(model, repeated === true)),
+    models,
+    surroundings,
     configuration: await readConfiguration(host, params, signal),
     overwrite: overwrite === true,
     wait: wait !== false,

@@ -33,7 +33,7 @@ export async function* readEndpointLogs(
   signal: AbortSignal,
 ): AsyncGenerator<LogLine, void, undefined> {
   const sources = new Sources(query.since);
-  if (!query.living) {
+  if (!query.living || !query.follow) {
     const pods = (await kube.list(PODS, podQuery(endpoint, query), signal)).items.filter((pod) => wanted(pod, query));
     const present = pods.flatMap((pod) => sources.of(pod));
     yield* lastOf(history(kube, present, query, signal), query);

@@ -3,6 +3,7 @@ import type { Cause, Endpoint, EndpointState, VersionStatus } from '../../contra
 import { AksmlError } from '../../contract/error.ts';
 import type { Engine } from '../engine.ts';
 import { type RunOptions, runStage } from './stages.ts';
+import { tellStartLog } from './start-log.ts';
 import { interruptionTeller, tellWhenNobodyWorks } from './waiting.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function waitUntilHealthy(
     const leave = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, leave.signal]) : leave.signal;
     let heard = performance.now();
-    void streamLog(engine, wanted.metadata.name, versionName, options, signal);
+    const log = tellStartLog(engine, wanted.metadata.name, versionName, options, signal);
     // Ends with the signal.
     void tellWhenNobodyWorks(engine, () => heard, options, signal).catch(() => undefined);
     try {
@@ -34,6 +35,7 @@ export async function waitUntilHealthy(
         detail: `Healthy with ${replicas} ${replicas === 1 ? 'replica' : 'replicas'}`,
       };
     } finally {
+      await log.end();
       leave.abort();
     }
   });
@@ -109,25 +111,6 @@ function withoutVersion({ metadata: { name }, status }: Endpoint): Judgement {
   if (status.error === undefined) return { state };
   const { message, remedy } = status.error;
   return { end: new AksmlError(NAME_TAKEN, message, { subject: name, ...(remedy === undefined ? {} : { remedy }) }) };
-}
-
-/** What the replicas print from now on. It is an extra: the wait goes by the state alone. */
-async function streamLog(
-  engine: Engine,
-  name: string,
-  version: string,
-  { onProgress }: RunOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  if (onProgress === undefined) return;
-  const query = { version, follow: true, living: true, since: engine.clock().toISOString() };
-  try {
-    for await (const { replica, line } of engine.target.readLogs(name, query, signal)) {
-      onProgress({ type: 'log', stage: 'watch', source: replica, line });
-    }
-  } catch {
-    return;
-  }
 }
 
 function superseded(name: string): AksmlError {
