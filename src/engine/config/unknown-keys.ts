@@ -14,15 +14,39 @@ export interface KnownKeys {
 
 /** v1 ignored keys that it did not know, a wrong case included, without a word. */
 export function reportUnknownKeys(map: MapValue, known: KnownKeys, report: Report, section = ''): void {
+  reportSection(map, section, known, indexOf(known), report);
+}
+
+/** A file may have any number of keys: what each is compared with is worked out once. */
+interface KeyIndex {
+  readonly paths: ReadonlySet<string>;
+  readonly sections: ReadonlySet<string>;
+  /** Every section and key by the normalized last part of its path; the first that has it. */
+  readonly byName: ReadonlyMap<string, string>;
+}
+
+function indexOf({ paths }: KnownKeys): KeyIndex {
+  const sections = new Set<string>();
+  const byName = new Map<string, string>();
+  for (const path of paths) {
+    for (const beginning of ancestors(path)) {
+      if (beginning !== path) sections.add(beginning);
+      const name = normalize(beginning.slice(beginning.lastIndexOf('.') + 1));
+      if (!byName.has(name)) byName.set(name, beginning);
+    }
+  }
+  return { paths: new Set(paths), sections, byName };
+}
+
+function reportSection(map: MapValue, section: string, known: KnownKeys, index: KeyIndex, report: Report): void {
   for (const { key: name, line, value } of map.entries.values()) {
     const path = joinPath(section, name);
-    if (known.paths.includes(path) || path === '$schema') continue;
-    const isSection = known.paths.some((candidate) => candidate.startsWith(`${path}.`));
-    if (isSection) {
-      if (value.type === 'dict') reportUnknownKeys(value, known, report, path);
+    if (index.paths.has(path) || path === '$schema') continue;
+    if (index.sections.has(path)) {
+      if (value.type === 'dict') reportSection(value, path, known, index, report);
       continue;
     }
-    const suggestion = suggest(name, path, known);
+    const suggestion = suggest(name, path, known, index);
     const instead = suggestion === undefined ? 'Remove it.' : describe(suggestion);
     const message = `"${path}" is not a key of this file, so it is ignored.`;
     const key = suggestion?.startsWith('--') ? undefined : suggestion;
@@ -36,15 +60,15 @@ function describe(suggestion: string): string {
     : `Did you mean "${suggestion}"?`;
 }
 
-function suggest(key: string, path: string, known: KnownKeys): string | undefined {
+function suggest(key: string, path: string, known: KnownKeys, { byName }: KeyIndex): string | undefined {
   if (Object.hasOwn(known.mistakes, key)) return known.mistakes[key];
   const wanted = normalize(key);
   const alias = known.aliases.get(wanted);
   if (alias !== undefined && alias !== path) return alias;
-  const candidates = known.paths.flatMap((candidate) => ancestors(candidate));
-  const exact = candidates.find((candidate) => normalize(candidate.slice(candidate.lastIndexOf('.') + 1)) === wanted);
+  const exact = byName.get(wanted);
   if (exact !== undefined) return exact;
-  return candidates.find((candidate) => isNear(normalize(candidate.slice(candidate.lastIndexOf('.') + 1)), wanted));
+  for (const [candidate, found] of byName) if (isNear(candidate, wanted)) return found;
+  return undefined;
 }
 
 function ancestors(path: string): string[] {
