@@ -3,6 +3,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { median } from '../../bench/median.ts';
 import { ANSWER, type World } from '../../local/world.ts';
 import { selfSigned } from '../../router/self-signed.ts';
 import { findChromium } from '../../vscode/chromium.ts';
@@ -204,8 +205,4 @@ async function durationOf(work: () => Promise<void>): Promise<number> {
   const begun = performance.now();
   await work();
   return performance.now() - begun;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
