@@ -1,6 +1,5 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import type { Home } from '../../home/home.ts';
@@ -9,10 +8,11 @@ import type { Command } from '../environments/command.ts';
 import { shortHash } from '../environments/store.ts';
 import { classifyFailure, explainFailure, parseLock, type Uv } from '../environments/uv.ts';
 import type { UvSession } from '../environments/uv-session.ts';
-import { type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import type { Registry } from '../registry/registry.ts';
 import type { Platform } from './base-image.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import { type Compression, type Layer, packEntries, storeLayer } from './layer.ts';
+import { findKept, hasDiffId, keep } from './layer-once.ts';
 import { venvEntries } from './venv-entries.ts';
 
 /** The Python of the image that the packages are for. */
@@ -75,10 +75,10 @@ export async function environmentLayer(
     workshop.home,
     `environment-${key}`,
     async () => {
-      const known = await readKnown(workshop.registry, key);
+      const known = await readKnown(workshop, key);
       if (known && !request.refresh) return { ...known, reused: true };
       const built = await build(workshop, request, key);
-      await remember(workshop.registry, key, built);
+      await remember(workshop, key, built);
       return { ...built, reused: false };
     },
     options,
@@ -215,42 +215,18 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
 }
 
 /** Undefined when it was never built, or the cache was cleared. */
-async function readKnown(registry: Registry, key: string): Promise<BuiltLayer | undefined> {
-  try {
-    const { manifest } = await registry.getManifest(ENVIRONMENT_IMAGES, key);
-    const [descriptor] = manifest.layers;
-    if (!descriptor || !(await registry.hasBlob(ENVIRONMENT_IMAGES, descriptor.digest))) return undefined;
-    const record: unknown = JSON.parse(
-      (await buffer(await registry.getBlob(ENVIRONMENT_IMAGES, manifest.config.digest))).toString('utf8'),
-    );
-    return isRecord(record) ? { descriptor, ...record } : undefined;
-  } catch (error) {
-    if (AksmlError.is(error)) return undefined;
-    throw error;
-  }
+async function readKnown({ registry, signal }: LayerWorkshop, key: string): Promise<BuiltLayer | undefined> {
+  const known = await findKept({ registry, repository: ENVIRONMENT_IMAGES }, key, signal);
+  return known && isRecord(known.record) ? { descriptor: known.descriptor, ...known.record } : undefined;
 }
 
-async function remember(registry: Registry, key: string, { descriptor, diffId, lock }: BuiltLayer): Promise<void> {
-  const config = await registry.putBlob(ENVIRONMENT_IMAGES, Buffer.from(JSON.stringify({ diffId, lock })), {
-    mediaType: RECORD,
-  });
-  const manifest: Manifest = {
-    schemaVersion: 2,
-    mediaType: MEDIA_TYPE.manifest,
-    artifactType: ARTIFACT,
-    config,
-    layers: [descriptor],
-  };
-  await registry.putManifest(ENVIRONMENT_IMAGES, manifest, { tag: key });
+function remember({ registry, signal }: LayerWorkshop, key: string, built: BuiltLayer): Promise<void> {
+  const { descriptor, diffId, lock } = built;
+  const place = { registry, repository: ENVIRONMENT_IMAGES };
+  const kept = { artifactType: ARTIFACT, recordType: RECORD, descriptor, record: { diffId, lock } };
+  return keep(place, key, kept, signal);
 }
 
-function isRecord(value: unknown): value is { readonly diffId: string; readonly lock: readonly string[] } {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'diffId' in value &&
-    typeof value.diffId === 'string' &&
-    'lock' in value &&
-    Array.isArray(value.lock)
-  );
+function isRecord(record: unknown): record is { readonly diffId: string; readonly lock: readonly string[] } {
+  return hasDiffId(record) && 'lock' in record && Array.isArray(record.lock);
 }
