@@ -30,6 +30,11 @@ export interface ComputeTargetRecord {
 /** Of one front end. */
 export const MOST_ROUTERS = 32;
 
+/** Whether somebody has written a number of routers that there can be. */
+export function isRouterCount(text: string): boolean {
+  return /^\d{1,2}$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= MOST_ROUTERS;
+}
+
 /** How the front end of a cluster is to be. */
 export interface FrontEndRecord {
   readonly service: FrontEndService;

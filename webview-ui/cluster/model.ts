@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { isRouterCount } from '../../src/contract/compute-record.ts';
 import type { TargetView } from '../../src/contract/engine-api.ts';
 import { COMPUTE_NAME, followsRule, NAMESPACE } from '../../src/contract/names.ts';
 import type { ClusterWish } from '../../src/contract/webview/cluster.ts';
@@ -105,7 +106,7 @@ export function draftProblem({ draft, taken }: Pick<ClusterState, 'draft' | 'tak
   if (draft.namespace !== '' && !followsRule(NAMESPACE, draft.namespace)) {
     return { field: 'namespace', kind: 'rule', hint: NAMESPACE.hint };
   }
-  if (draft.routers !== '' && !/^\d{1,2}$/.test(draft.routers.trim())) {
+  if (draft.routers.trim() !== '' && !isRouterCount(draft.routers)) {
     return { field: 'routers', kind: 'number', hint: draft.routers };
   }
   return undefined;

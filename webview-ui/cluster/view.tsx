@@ -1,4 +1,5 @@
 import type { VNode } from 'preact';
+import { MOST_ROUTERS } from '../../src/contract/compute-record.ts';
 import { Banner, FailureBanner, Field, Head, Loading } from '../components/parts.tsx';
 import { Run } from '../components/run-view.tsx';
 import { Button, Dropdown, TextField } from '../components/toolkit.ts';
@@ -67,7 +68,7 @@ function Fields({ state, dispatch, onBrowse }: ClusterViewProps): VNode {
   const wrong = (field: 'name' | 'namespace' | 'routers') => {
     if (problem?.field !== field || draft[field] === '') return undefined;
     if (problem.kind === 'taken') return l10n.t('There is a compute target {0} already.', problem.hint);
-    return problem.kind === 'number' ? l10n.t('Write a number of routers.') : problem.hint;
+    return problem.kind === 'number' ? l10n.t('Give a number from 1 to {0}.', MOST_ROUTERS) : problem.hint;
   };
   return (
     <section class="columns two fields-plain" aria-label={l10n.t('Cluster')}>
@@ -170,7 +171,8 @@ function FrontEnd({ draft, wrong, onChange }: FrontEndProps): VNode {
       <Field
         label={l10n.t('Routers')}
         help={l10n.t(
-          'How many take requests at once, 1 to 32; else 3 for FastProd, which gets more when it needs them, and 1 for DevTest.',
+          'How many take requests at once, 1 to {0}; else 3 for FastProd, which gets more when it needs them, and 1 for DevTest.',
+          MOST_ROUTERS,
         )}
       >
         <TextField

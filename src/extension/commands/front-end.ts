@@ -1,5 +1,5 @@
 import * as vscode from 'vscode';
-import { type FrontEndRecord, MOST_ROUTERS } from '../../contract/compute-record.ts';
+import { type FrontEndRecord, isRouterCount, MOST_ROUTERS } from '../../contract/compute-record.ts';
 import type { FrontEndWish } from '../../contract/engine-api/resource-api.ts';
 import type { AksmlWindow, CommandTarget } from '../aksml-window.ts';
 import { runOperation } from '../operation.ts';
@@ -69,12 +69,11 @@ async function askSubnet(title: string, present: FrontEndRecord | undefined): Pr
 }
 
 async function askRouters(title: string, present: FrontEndRecord | undefined): Promise<number> {
-  const isNumber = (text: string) => /^\d{1,2}$/.test(text.trim()) && Number(text) >= 1 && Number(text) <= MOST_ROUTERS;
   const text = await vscode.window.showInputBox({
     title,
     prompt: t('How many routers take requests at once, 1 to {0}', MOST_ROUTERS),
     value: `${present?.routers ?? ''}`,
-    validateInput: (typed) => (isNumber(typed) ? undefined : t('Give a number from 1 to {0}.', MOST_ROUTERS)),
+    validateInput: (typed) => (isRouterCount(typed) ? undefined : t('Give a number from 1 to {0}.', MOST_ROUTERS)),
   });
   return Number(given(text));
 }
