@@ -24,13 +24,15 @@ const WIDTHS: Readonly<Record<ThemeName, readonly number[]>> = {
 
 /**
  * What holds for every form: in each theme, wide and narrow, axe finds nothing, nothing reaches beyond the right edge, and the page breaks
- * neither its content security policy nor anything else. `ready` brings the form into the state that is looked at.
+ * neither its content security policy nor anything else. `ready` brings the form into the state that is looked at; `spoil` goes on to one that
+ * no picture shows.
  */
 export function looksAndReads<C extends FormContract>(
   name: string,
   browser: () => Browser,
   wish: FormWish<C>,
   ready: (form: OpenedForm<C>) => Promise<void>,
+  spoil: (form: OpenedForm<C>) => Promise<void> = async () => {},
 ): void {
   for (const theme of THEME_NAMES) {
     for (const width of WIDTHS[theme]) {
@@ -38,6 +40,7 @@ export function looksAndReads<C extends FormContract>(
         const form = await openForm(browser(), { ...wish, theme, width });
         await ready(form);
         await screenshot(form.page, `${name}-${theme}-${width}`);
+        await spoil(form);
         assert.deepEqual(await violations(form.page), []);
         if (/highContrast/.test(theme)) assert.deepEqual(await edgeless(form.page), []);
         assert.ok((await overflow(form.page)) <= 0, 'the page is wider than its window');

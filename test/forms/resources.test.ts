@@ -74,6 +74,11 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     () => browser,
     clusterWorld(() => ({ listing: { name: 'local', kind: 'local' } })),
     async ({ page }) => {
+      await page.getByRole('textbox', { name: 'Registry' }).fill('registry.example/team');
+      await page.getByRole('textbox', { name: 'Name', exact: true }).fill('production');
+      await page.getByRole('button', { name: 'Attach', exact: true, disabled: false }).waitFor();
+    },
+    async ({ page }) => {
       await page.getByRole('textbox', { name: 'Name', exact: true }).fill('GPU-cluster');
       await page.getByText('There is a compute target').waitFor();
     },
@@ -147,8 +152,12 @@ suite('the forms that register a model and attach a cluster', { skip: 'skip' in 
     await form.page.getByRole('option', { name: 'A load balancer inside the virtual network' }).click();
     await form.page.getByRole('textbox', { name: 'Subnet' }).fill('apps');
     const routers = form.page.getByRole('textbox', { name: 'Routers' });
-    await routers.fill('two');
-    await form.page.getByText('Write a number of routers.').waitFor();
+    for (const wrong of ['two', '33']) {
+      await routers.fill('2');
+      await form.page.getByText('Give a number from 1 to 32.').waitFor({ state: 'detached' });
+      await routers.fill(wrong);
+      await form.page.getByText('Give a number from 1 to 32.').waitFor();
+    }
     await routers.fill('2');
     await form.page.getByRole('button', { name: 'Attach', exact: true }).click();
     await form.page.getByText('Check the network.').waitFor();
