@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { arch as machineArch } from 'node:os';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
+import { asStorageError } from '../registry/storage-error.ts';
 import type { Command, RunCommand } from './command.ts';
 import { redactor } from './credentials.ts';
 import { readPipConfiguration } from './pip-configuration.ts';
@@ -76,7 +77,7 @@ async function fetchUv(tools: UvTools, folder: string): Promise<void> {
   await mkdir(work, { recursive: true, mode: 0o700 });
   tools.onProgress?.({ type: 'log', stage: 'environment', source: 'aksml', line: `Fetching uv ${UV_VERSION}` });
   try {
-    const wheel = (await wheelByPip(tools, work)) ?? (await wheelByFetch(tools, await withRoom(work)));
+    const wheel = (await wheelByPip(tools, work)) ?? (await wheelByFetch(tools, await withRoom(tools.home, work)));
     const ready = join(work, 'ready');
     await unpackScripts(wheel, ready);
     const uv = join(ready, tools.platform === 'win32' ? 'uv.exe' : 'uv');
@@ -89,12 +90,23 @@ async function fetchUv(tools: UvTools, folder: string): Promise<void> {
   }
 }
 
-/** What failed for want of room does not always say so; writing as much as will be needed does. @returns the folder */
-async function withRoom(folder: string): Promise<string> {
-  const file = join(folder, 'room');
-  await writeFile(file, Buffer.alloc(UV_SIZE));
-  await rm(file);
-  return folder;
+/** What failed for want of room does not always say so. @returns the folder. @throws AksmlError `disk.full` */
+async function withRoom({ root }: Home, folder: string): Promise<string> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free >= UV_SIZE) return folder;
+  throw new AksmlError(
+    'disk.full',
+    `The disk that holds ${root} is full: ${inMegabytes(free)} are left, and uv needs ${inMegabytes(UV_SIZE)}.`,
+    {
+      subject: root,
+      remedy: 'Free some space there, or set AKSML_HOME to a folder on another disk, then run the command again.',
+    },
+  );
+}
+
+function inMegabytes(bytes: number): string {
+  return `${Math.floor(bytes / (1 << 20))} MiB`;
 }
 
 async function removeLeftovers(folder: string): Promise<void> {
@@ -155,6 +167,8 @@ async function wheelByFetch(tools: UvTools, work: string): Promise<string> {
     return target;
   } catch (error) {
     tools.signal?.throwIfAborted();
+    const known = asStorageError(error, 'Fetching uv', work);
+    if (known !== error) throw known;
     const reason = error instanceof Error ? error.message : String(error);
     throw unobtainable(redactor([index], tools.environment)(reason), error);
   }
