@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { runToEnd } from './child.mjs';
 
 /** Types, lint and formatting. */
 for (const [command, ...args] of [
@@ -6,6 +6,6 @@ for (const [command, ...args] of [
   ['tsc', '-p', 'webview-ui'],
   ['biome', 'check', '--error-on-warnings', '.'],
 ] as const) {
-  const { status } = spawnSync(`node_modules/.bin/${command}`, args, { stdio: 'inherit', shell: false });
-  if (status !== 0) process.exit(status ?? 1);
+  const { code } = await runToEnd(`node_modules/.bin/${command}`, args);
+  if (code !== 0) process.exit(code);
 }

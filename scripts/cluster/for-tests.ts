@@ -23,8 +23,12 @@ export function clusterForTests(): ClusterForTests {
     if (started) await clusterDown();
     started = false;
   };
+  let ending = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, async () => {
+    // A terminal sends one, and whoever started this passes on the same.
+    process.on(signal, async () => {
+      if (ending) return;
+      ending = true;
       await end();
       process.exit(130);
     });
