@@ -22,6 +22,8 @@ interface Service {
 }
 
 const TARGET = 'prod';
+const DEPLOY = [...DEPLOY_TO_CLUSTER, '-n', 'journey', '-m', 'weights:1'];
+const REDEPLOY = [...DEPLOY, '--overwrite'];
 
 function journey(cluster: Cluster, controllerBase: string): void {
   describe('the life of a service on a cluster', () => {
@@ -60,7 +62,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
 
     test('a v1 project is deployed, becomes Healthy and scores', async () => {
       await well('model', 'register', '-n', 'weights', '-p', 'model');
-      const deployed = await well(...DEPLOY_TO_CLUSTER, '-n', 'journey', '-m', 'weights:1', '-o', 'json');
+      const deployed = await well(...DEPLOY, '-o', 'json');
       assert.equal(deployed.json<Service>().state, 'Healthy');
       assert.deepEqual(await answer(), { answer: 1, weights: '42', sent: { rows: [1, 2] } });
     });
@@ -79,16 +81,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
     test('changed code is redeployed as the next revision, while the old code answers', async () => {
       const keys = (await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).stdout;
       await world.write('source/score.py', ANSWER(2));
-      const deployed = await well(
-        ...DEPLOY_TO_CLUSTER,
-        '-n',
-        'journey',
-        '-m',
-        'weights:1',
-        '--overwrite',
-        '-o',
-        'json',
-      );
+      const deployed = await well(...REDEPLOY, '-o', 'json');
       assert.equal(deployed.json<Service>().revision, 2);
       assert.equal((await answer())['answer'], 2);
       assert.equal((await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).stdout, keys);
@@ -136,16 +129,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
     test('a script that fails in init() shows its traceback, and what was deployed keeps serving', async () => {
       const broken = 'def init():\n    raise ValueError("no such weights")\n\ndef run(data):\n    return data\n';
       await world.write('source/score.py', broken);
-      const failed = await world.aksml(
-        ...DEPLOY_TO_CLUSTER,
-        '-n',
-        'journey',
-        '-m',
-        'weights:1',
-        '--overwrite',
-        '-o',
-        'json',
-      );
+      const failed = await world.aksml(...REDEPLOY, '-o', 'json');
       assert.equal(failed.code, 1);
       assert.match(failed.stderr, /UserScriptInitFailed/);
       assert.match(failed.stderr, /ValueError: no such weights/);
@@ -157,7 +141,7 @@ function journey(cluster: Cluster, controllerBase: string): void {
       const keys = (await well('service', 'get-keys', '-n', 'journey', '-o', 'json')).json();
       assert.equal(keys['secondaryKey'], 'a-key-of-my-own');
       await world.write('source/score.py', ANSWER(3));
-      await well(...DEPLOY_TO_CLUSTER, '-n', 'journey', '-m', 'weights:1', '--overwrite');
+      await well(...REDEPLOY);
       await well('service', 'update', '-n', 'journey', '-ae', 'false', '--token-auth-enabled', 'true');
       const token = (await well('service', 'get-access-token', '-n', 'journey', '-o', 'json')).json();
       const [header = ''] = String(token['accessToken']).split('.');
