@@ -73,6 +73,14 @@ function journey(cluster: Cluster, controllerBase: string): void {
       assert.match(columns, /journey\s+Healthy\s+journey\s+1\/1/);
     });
 
+    test('the credentials of the compute target are a kubeconfig that kubectl finds the service with', async () => {
+      const credentials = ['computetarget', 'get-credentials', '-n', TARGET, '--query', 'userKubeConfig', '-o', 'tsv'];
+      await world.write('own.kubeconfig', (await well(...credentials)).stdout);
+      const own = ['--kubeconfig', join(world.project, 'own.kubeconfig')];
+      const found = await world.kubectl(...own, 'get', 'endpoints.aksml.dev', 'journey', '-o', 'name');
+      assert.match(found, /^endpoint\.aksml\.dev\/journey\s*$/);
+    });
+
     test('its log holds what init() printed', async () => {
       const logs = await well('service', 'get-logs', '-n', 'journey', '--num_lines', '1000');
       assert.match(logs.stdout, /the weights are 42/);
