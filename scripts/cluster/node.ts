@@ -84,7 +84,8 @@ function kubeletConfiguration(place: Place, ports: Ports) {
     featureGates: { KubeletInUserNamespace: true },
     makeIPTablesUtilChains: false,
     maxPods: 200,
-    containerLogMaxSize: '500Mi',
+    // The shortest there is; a log is rotated at Kubernetes' own default, 10Mi.
+    containerLogMonitorInterval: '3s',
     serializeImagePulls: false,
     registryPullQPS: 0,
     eventRecordQPS: 0,

@@ -78,6 +78,10 @@ const texts = (lines: readonly LogLine[]) => lines.map(({ line }) => line);
 const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => `${from + index}`);
 /** Counts up to `to`, and says so. */
 const count = (to: number, pause = '') => `for i in $(seq 1 ${to}); do echo $i; ${pause} done; echo end`;
+/** `at`: lines a second. */
+const countForEver = ({ lineBytes, at }: { readonly lineBytes: number; readonly at: number }) =>
+  `text=$(head -c ${lineBytes} /dev/zero | tr '\\0' x); i=0
+  while i=$((i + 1)); do echo "$i $text"; [ $((i % ${at / 10})) -ne 0 ] || sleep 0.1; done`;
 
 function suite(cluster: Cluster): void {
   test('the logs of all replicas and of their init containers are merged by time', async (t) => {
@@ -175,13 +179,56 @@ function suite(cluster: Cluster): void {
     assert.ok(cuts >= 5, `${cuts} connections were cut`);
     assert.deepEqual(texts(lines), [...numbers(1, 1500), 'end']);
   });
+
+  test('what the node rotates while it is followed is told whole; where it rotated lines away unread, that is said', async (t) => {
+    const proxy = await openProxy(t);
+    const { target, name, replica, world } = await openScene(t, cluster, (opened) => proxy.kubeconfig(opened));
+    await replica(`${name}-1`, countForEver({ lineBytes: 1000, at: 3000 }));
+    const firstKept = async () => {
+      const begin = await world.tryKubectl('logs', `${name}-1`, '--limit-bytes=20');
+      return Number.parseInt(begin.stdout, 10);
+    };
+    const told: string[] = [];
+    const leave = new AbortController();
+    t.after(async () => leave.abort());
+    const following = (async () => {
+      const lines = target.readLogs(name, { follow: true }, leave.signal);
+      for await (const { line } of lines) told.push(line.slice(0, line.indexOf(' ')));
+    })();
+
+    for (const time of ['once', 'twice']) {
+      const before = told.length;
+      const first = await eventually(`the node has rotated the log ${time}`, async () => {
+        const kept = await firstKept();
+        return kept > before + 1 && kept;
+      });
+      await eventually('what it wrote since has come', async () => told.length > first);
+    }
+    proxy.shut(true);
+    await eventually('it rotates unread lines away', async () => (await firstKept()) > told.length + 1);
+    proxy.shut(false);
+    const isTold = () => told.indexOf('[aksml:');
+    await eventually('lines come again', async () => isTold() !== -1 && told.length > isTold() + 100);
+    leave.abort();
+    await following;
+
+    const [gap, last] = [isTold(), Number(told.at(-1))];
+    const next = last - (told.length - gap - 2);
+    assert.ok(next > gap + 1, `${gap}, then ${next}`);
+    assert.deepEqual(told, [...numbers(1, gap), '[aksml:', ...numbers(next, last)]);
+  });
 }
 
 /** Stands before the API server, so that its connections can be cut. */
 async function openProxy(t: { after(work: () => Promise<void>): void }) {
   const open = new Set<Socket>();
+  let isShut = false;
   let upstream = new URL('https://127.0.0.1');
   const server = createServer((client) => {
+    if (isShut) {
+      client.destroy();
+      return;
+    }
     const remote = connect({ host: upstream.hostname, port: Number(upstream.port) });
     for (const socket of [client, remote]) {
       open.add(socket);
@@ -199,6 +246,12 @@ async function openProxy(t: { after(work: () => Promise<void>): void }) {
     server.close();
     for (const socket of open) socket.destroy();
   });
+  /** How many were cut. */
+  const cut = (): number => {
+    const count = open.size;
+    for (const socket of open) socket.destroy();
+    return count;
+  };
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   return {
@@ -211,11 +264,11 @@ async function openProxy(t: { after(work: () => Promise<void>): void }) {
       await writeFile(path, JSON.stringify(config), { mode: 0o600 });
       return path;
     },
-    /** How many were cut. */
-    cut: () => {
-      const count = open.size;
-      for (const socket of open) socket.destroy();
-      return count;
+    cut,
+    /** Cut, and from then on refused, or let through again. */
+    shut: (shut: boolean) => {
+      isShut = shut;
+      if (shut) cut();
     },
   };
 }
