@@ -5,6 +5,7 @@ import { Informer } from '../../kube/informer.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import { keyOf } from '../../kube/object.ts';
 import { SECRETS, SERVICE_ACCOUNTS, type Secret } from '../../kube/resource.ts';
+import { together } from '../../parallel/parallel.ts';
 import {
   authSecretKey,
   authSecretName,
@@ -108,8 +109,8 @@ export class AuthPublisher {
     }
     this.#changed.clear();
     for (const entry of [...waiting, ...later]) this.#changed.add(entry);
-    const results = await Promise.allSettled(
-      [...pending].map(async ([shard, entries]) => {
+    await together(
+      ...[...pending].map(async ([shard, entries]) => {
         try {
           await this.#writeShard(shard, entries, signal);
         } catch (error) {
@@ -118,8 +119,6 @@ export class AuthPublisher {
         }
       }),
     );
-    const failure = results.find((result) => result.status === 'rejected');
-    if (failure !== undefined) throw failure.reason;
     return waiting.length > 0;
   }
 

@@ -11,6 +11,7 @@ import {
   SERVICES,
   type StoredEndpoint,
 } from '../../kube/resource.ts';
+import { together } from '../../parallel/parallel.ts';
 import { VERSION_LABEL, workloadName } from '../names.ts';
 import type { ClusterCache } from './cluster-cache.ts';
 import { deriveStatus, type Obstacle } from './endpoint-status.ts';
@@ -177,12 +178,12 @@ export class Reconciler {
     // Pods need the rest.
     const isLast = ({ wanted }: (typeof changes)[number]) => wanted.resource.plural === DEPLOYMENTS.plural;
     const makeSo = async () => {
-      await together([this.#ensureKeys(endpoint, signal), ...changes.filter((one) => !isLast(one)).map(ensure)]);
-      await together(changes.filter(isLast).map(ensure));
-      await together(leftovers.map((leftover) => writer.remove(leftover, signal)));
+      await together(this.#ensureKeys(endpoint, signal), ...changes.filter((one) => !isLast(one)).map(ensure));
+      await together(...changes.filter(isLast).map(ensure));
+      await together(...leftovers.map((leftover) => writer.remove(leftover, signal)));
     };
     // What somebody waits for is asked for first. The status, which says that a specification was acted upon, waits for both.
-    await together([makeSo(), this.#record(endpoint, signal)]);
+    await together(makeSo(), this.#record(endpoint, signal));
   }
 
   async #record(endpoint: StoredEndpoint, signal: AbortSignal): Promise<void> {
@@ -257,11 +258,6 @@ export class Reconciler {
     this.#lastStatus.delete(endpoint.metadata.uid ?? '');
     this.#parts.history.forget(endpoint);
   }
-}
-
-/** Returns once none is under way any more. @throws what the first of them throws */
-async function together(writes: readonly Promise<unknown>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(writes)) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** A fixed number is the user's; between the bounds of an autoscaled version, whoever scales the Deployment decides. */

@@ -1,6 +1,7 @@
 import { APP_ROOT } from '../../contract/container.ts';
 import type { CustomContainer } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
+import { together } from '../../parallel/parallel.ts';
 import type { Engine, ImageStore } from '../engine.ts';
 import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
 import type { EnvironmentPlan } from '../environments/plan.ts';
@@ -20,7 +21,6 @@ import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositori
 import { planForImage } from '../images/image-request.ts';
 import { type Attachment, type PushedImage, pushImage } from '../images/push.ts';
 import { SBOM_TYPE, softwareBill } from '../images/sbom.ts';
-import { together } from '../models/parallel.ts';
 import type { Place } from '../registry/copy.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { repositoryOf } from '../revisions/revisions.ts';

@@ -3,9 +3,9 @@ import { basename, join, resolve } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Problem } from '../../contract/problem.ts';
+import { inParallel } from '../../parallel/parallel.ts';
 import type { Engine } from '../engine.ts';
 import { findModel } from '../models/catalog.ts';
-import { inParallel } from '../models/parallel.ts';
 import type { RunOptions } from './stages.ts';
 
 /** v1 named a model that was given as a path by the first characters of its basename. */

@@ -1,8 +1,8 @@
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
+import { inParallel } from '../../parallel/parallel.ts';
 import { type RunOptions, runStage } from '../endpoints/stages.ts';
 import { type ModelLayer, modelLayer } from '../models/materialize.ts';
-import { inParallel } from '../models/parallel.ts';
 import { modelRepository } from '../models/record.ts';
 import type { Registry } from '../registry/registry.ts';
 import { MODEL_BUCKETS } from './image-repositories.ts';

@@ -1,5 +1,5 @@
 import { AksmlError } from '../../contract/error.ts';
-import { inParallel, together } from '../models/parallel.ts';
+import { inParallel, together } from '../../parallel/parallel.ts';
 import { copyBlob, type Place } from '../registry/copy.ts';
 import { putEmpty } from '../registry/empty.ts';
 import { type Arrival, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';

@@ -2,8 +2,8 @@ import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import type { Home } from '../../home/home.ts';
+import { inParallel } from '../../parallel/parallel.ts';
 import type { Registry } from '../registry/registry.ts';
-import { inParallel } from './parallel.ts';
 import { isModel, MODEL_REPOSITORIES, modelRepository, readRecord, type StoredModel } from './record.ts';
 
 /** Where models are kept, and what the operations on them need from their host. */

@@ -3,9 +3,9 @@ import type { Stats } from 'node:fs';
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
+import { inParallel } from '../../parallel/parallel.ts';
 import { sha256 } from '../registry/reference.ts';
 import { isAbsent } from '../registry/storage-error.ts';
-import { inParallel } from './parallel.ts';
 
 /** One file of a model, as its listing names it. */
 export interface ListedFile {

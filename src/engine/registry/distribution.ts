@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { AksmlError } from '../../contract/error.ts';
 import type { Answer } from '../../http/fetch.ts';
-import { together } from '../models/parallel.ts';
+import { together } from '../../parallel/parallel.ts';
 import { downloadBlob } from './blob-download.ts';
 import { close, type UploadPorts, uploadBlob } from './blob-upload.ts';
 import { CLAIM_TAG, putIfAbsent } from './claim.ts';
