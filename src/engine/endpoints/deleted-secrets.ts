@@ -1,6 +1,7 @@
 import type { EndpointSecrets, Keys, StoredVariables } from '../../contract/compute-target.ts';
 import type { Endpoint, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
+import { together } from '../../parallel/parallel.ts';
 import type { Engine } from '../engine.ts';
 import { getRevision } from '../revisions/revisions.ts';
 import { splitVariables, unknownVariables } from './secrets.ts';
@@ -53,8 +54,9 @@ export async function variablesToRestore(
   versions: readonly VersionSpec[],
   kept: DeletedSecrets | undefined,
 ): Promise<Pick<EndpointSecrets, 'environmentVariables'>> {
-  const found = await Promise.all(
-    versions.map(async (version) => {
+  // Of several that are missing, the first version's are named.
+  const found = await together(
+    ...versions.map(async (version) => {
       const values = kept?.environmentVariables?.[version.name];
       return [version.name, values ?? (await variablesAsDeployed(engine, endpoint, version))] as const;
     }),
