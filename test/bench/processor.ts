@@ -2,6 +2,12 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
+/** Of what is measured. */
+export const MEASURED_CORE = 0;
+/** Of all else: what asks, and what answers behind what is measured. */
+export const OTHER_CORE = 1;
+/** What a program is started by that is to stay on {@link OTHER_CORE}. */
+export const ON_OTHER_CORE = ['taskset', '-c', String(OTHER_CORE)];
 /** Of /proc. */
 const TICK_MS = 10;
 

@@ -1,6 +1,6 @@
 /**
- * What it costs the requests of a router with 1,000 versions that its load is sampled: their latency at a constant rate, in interleaved runs
- * without sampling, at 4 Hz, and as often as the agent does it.
+ * What it costs the requests of a router with 1,000 versions that its load is sampled: their latency at about the same rate, in interleaved runs
+ * without sampling, at 4 Hz, and as often as the agent does it. HAProxy has a core of its own. Needs wrk, taskset and two cores.
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -15,13 +15,12 @@ import { keepTelling } from '../../src/cluster/router/telling.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter } from '../router/test-router.ts';
 import { median } from './median.ts';
-import { type OpenLoopResult, openLoop } from './open-loop.ts';
-import { cpuOf } from './processor.ts';
+import { type PacedLoadResult, pacedLoad } from './paced-load.ts';
+import { bindTo, cpuOf, MEASURED_CORE, ON_OTHER_CORE, OTHER_CORE } from './processor.ts';
 
 const ENDPOINTS = 500;
 const ROUNDS = 9;
 const SECONDS = 2;
-const CONNECTIONS = 64;
 const RATE = 5000;
 const KEY = 'key-of-the-benchmark';
 /** Samples a second. */
@@ -44,6 +43,8 @@ void keepTelling(router, log, telling.signal, console.error);
 
 try {
   await router.configure({ endpoints: Array.from({ length: ENDPOINTS }, (_, index) => endpoint(index)), routers: [] });
+  await bindTo(MEASURED_CORE, [await workerPid()]);
+  await bindTo(OTHER_CORE, replicas.pid === undefined ? [] : [replicas.pid]);
   for (const inUse of IN_USE) await printCost(inUse);
 } finally {
   telling.abort();
@@ -53,7 +54,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-interface Run extends OpenLoopResult {
+interface Run extends PacedLoadResult {
   /** Milliseconds of HAProxy's for a second of requests. */
   readonly cpu: number;
   /** Milliseconds that each took. */
@@ -98,10 +99,10 @@ async function measure(inUse: number, hertz: number): Promise<Run> {
     (_, index) => `http://127.0.0.1:${settings.port}/api/v1/service/svc-${index}/score`,
   );
   const before = await cpuOf([pid]);
-  const result = await openLoop({ urls, key: KEY, rate: RATE, seconds: SECONDS, connections: CONNECTIONS });
+  const result = await pacedLoad({ urls, key: KEY, rate: RATE, seconds: SECONDS, startedBy: ON_OTHER_CORE });
   const cpu = (await cpuOf([pid])) - before;
   ending.abort();
-  return { ...result, cpu: (cpu * RATE) / result.sent, samples: await sampling };
+  return { ...result, cpu: (cpu * RATE) / result.requests, samples: await sampling };
 }
 
 /** Milliseconds that each took. */

@@ -1,6 +1,6 @@
 /**
  * How many requests a router carries, and what it adds to each: against HAProxy with a plain configuration and a proxy of Node's, with the same
- * upstream, in interleaved runs. Every proxy has one thread. Needs wrk, taskset, two cores, and the first time Go.
+ * upstream, in interleaved runs. Every proxy has one thread. Needs wrk, taskset and two cores.
  *
  * What a router carries is decided by the processor time that it needs for a request. Where generator, upstream and proxy share two cores, their
  * part of the time is in every figure and brings the ratios together. So there are two tables: one with everything on the same cores, and one with
@@ -8,9 +8,8 @@
  * in use all the time, and what it would carry is worked out, as a second divided by the time for a request. All ratios are medians of those within
  * a round, since the machine may have other work that comes and goes.
  *
- * What a router adds is taken at constant rates, from rounds in which every target has its turn: the median of the rounds' differences. Other work
- * on the machine is in the 99th percentiles and the means, also in that of the direct call: where those are not small, only the p50 says something. What the plain
- * HAProxy adds tells what is a second process's on the way, and what is the router's.
+ * What a router adds is taken at three rates, with the proxies on a core of their own, from rounds in which every target has its turn: the median
+ * of the rounds' differences. What the plain HAProxy adds tells what is a second process's on the way, and what is the router's.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -29,14 +28,12 @@ import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter, type TestRouter } from '../router/test-router.ts';
 import { median } from './median.ts';
-import { type OpenLoopResult, openLoop } from './open-loop.ts';
-import { bindTo, cpuOf } from './processor.ts';
+import { type PacedLoadResult, pacedLoad } from './paced-load.ts';
+import { bindTo, cpuOf, MEASURED_CORE, ON_OTHER_CORE, OTHER_CORE } from './processor.ts';
 
 const ROUNDS = 5;
 const SECONDS = 4;
 const LATENCY_ROUNDS = 8;
-const PROXY_CORE = 0;
-const OTHER_CORE = 1;
 const CONNECTIONS = 64;
 const RATES = [1000, 2000, 5000];
 const REPLICA_ID = '3d0d6e5b-3c53-4f0e-9a5b-7a3c52f0c1de';
@@ -107,11 +104,11 @@ try {
   const title = `${CONNECTIONS} connections, closed loop, one thread; medians of ${ROUNDS} interleaved runs of ${SECONDS} s`;
   console.log(`\n${title}; everything on the same cores`);
   await printCarried(targets, []);
-  for (const rate of RATES) await printAdded(rate, at);
-  await bindTo(PROXY_CORE, [plainProxy, nodeProxy, ...workers]);
+  await bindTo(MEASURED_CORE, [plainProxy, nodeProxy, ...workers]);
   await bindTo(OTHER_CORE, [replicas, process.pid]);
   console.log(`\n${title}; proxies on a core of their own`);
-  await printCarried(targets, ['taskset', '-c', String(OTHER_CORE)]);
+  await printCarried(targets, ON_OTHER_CORE);
+  for (const rate of RATES) await printAdded(rate, at);
 } finally {
   for (const child of children) child.kill();
   for (const end of endings) end();
@@ -183,7 +180,7 @@ async function carried({ url, pids }: Target, generator: readonly string[]): Pro
   return { rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), cpu: (1000 * cpu) / requests, busy: cpu / took };
 }
 
-/** Milliseconds that the router adds to the direct call, at a constant rate. */
+/** Milliseconds that the router adds to the direct call. */
 async function printAdded(rate: number, at: (owner: string, auth: string) => string): Promise<void> {
   const targets = {
     direct: `http://127.0.0.1:${upstream}/score`,
@@ -192,23 +189,25 @@ async function printAdded(rate: number, at: (owner: string, auth: string) => str
     'router, over the owner hop': at('router-1', 'key'),
   };
   const names = Object.entries(targets);
-  const runs = new Map<string, OpenLoopResult[]>(names.map(([name]) => [name, []]));
+  const runs = new Map<string, PacedLoadResult[]>(names.map(([name]) => [name, []]));
   for (let turn = 0; turn < LATENCY_ROUNDS; turn += 1) {
     // Each in another place of every round.
     for (const [name, url] of names.map((each, index) => names[(index + turn) % names.length] ?? each)) {
-      const options = { urls: [url], key: KEY, rate, seconds: SECONDS, connections: CONNECTIONS };
-      runs.get(name)?.push(await openLoop(options));
+      const options = { urls: [url], key: KEY, rate, seconds: SECONDS, startedBy: ON_OTHER_CORE };
+      runs.get(name)?.push(await pacedLoad(options));
     }
   }
   const direct = runs.get('direct') ?? [];
-  const added = (all: readonly OpenLoopResult[], figure: 'p50' | 'mean' | 'p99') =>
+  const added = (all: readonly PacedLoadResult[], figure: 'p50' | 'mean' | 'p99') =>
     round(median(all.map((run, turn) => run[figure] - (direct[turn]?.[figure] ?? Number.NaN))));
   console.log(
-    `\n${rate} requests a second, open loop; ${LATENCY_ROUNDS} interleaved runs of ${SECONDS} s; milliseconds`,
+    `\n${rate} requests a second of clients who pause at random; proxies on a core of their own; ` +
+      `medians of ${LATENCY_ROUNDS} interleaved runs of ${SECONDS} s; milliseconds`,
   );
   console.table(
     [...runs].map(([target, all]) => ({
       target,
+      'requests/s': Math.round(median(all.map(({ rate }) => rate))),
       p50: round(median(all.map(({ p50 }) => p50))),
       mean: round(median(all.map(({ mean }) => mean))),
       p99: round(median(all.map(({ p99 }) => p99))),
