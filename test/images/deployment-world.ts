@@ -114,6 +114,7 @@ export async function joinTeam(
         },
         { onProgress: (event) => events.push(event), ...(signal === undefined ? {} : { signal }) },
       );
+      await built.describe?.();
       return { ...built, events };
     },
   };

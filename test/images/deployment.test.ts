@@ -155,8 +155,10 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     assert.deepEqual(uploads(requests()), []);
 
     await writeFile(join(source.sourceDirectory, 'score.py'), `${SCORE}\n# changed\n`);
-    const changed = await build(source);
+    const changed = await build(source, { formerImage: same.image });
     assert.notEqual(changed.image, first.image);
+    const looks = requests().filter((request) => request.startsWith('HEAD '));
+    assert.ok(!looks.some((request) => request.endsWith(`${changed.revision.code?.digest}`)), looks.join(', '));
     assert.deepEqual(reusedStages(changed.events), ['environment', 'models']);
     const [pushed] = changed.events.flatMap((event) =>
       event.type === 'done' && event.stage === 'image' ? [event] : [],
@@ -297,6 +299,8 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
       for (const next of [stopping, other]) {
         const { image, revision } = await next.build(source);
         assert.deepEqual([image, revision.number], [whole.image, 1], `stopped at request ${stopAt}`);
+        const attached = await next.engine.registry.listReferrers('images/factor', image);
+        assert.equal(attached.length, 1, `stopped at request ${stopAt}`);
       }
     }
   });

@@ -80,7 +80,7 @@ async function makeWorld(t: TestContext): Promise<World> {
   await write({ 'score.py': 'def run(data):\n    return 1\n' });
   const deploy: World['deploy'] = async (more = {}) => {
     const { code, layer } = await takeSnapshot(store, requestFor(project));
-    return createRevision(store, { ...DRAFT, code, ...more }, layer);
+    return createRevision(store, { ...DRAFT, code, ...more }, { layer });
   };
   return { folder, project, store, write, deploy };
 }

@@ -112,7 +112,7 @@ export class EndpointSecretObjects {
       pullSecretName(name),
       ...versions.map((version) => variablesSecretName(name, version)),
     ];
-    for (const secret of present) await this.#own(stored, secret, signal);
+    await Promise.all(present.map((secret) => this.#own(stored, secret, signal)));
   }
 
   /** Those that no owner takes along: of a deploy that was killed between its two writes. */

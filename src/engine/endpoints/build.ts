@@ -70,6 +70,8 @@ export type Recorder = (made: MadeVersion) => Promise<StoredRevision>;
 export interface RecordedVersion {
   readonly made: MadeVersion;
   readonly recorded: StoredRevision;
+  /** See {@link BuiltVersion.describe}. */
+  readonly describe?: () => Promise<void>;
 }
 
 export interface BuiltVersion {
@@ -84,6 +86,11 @@ export interface BuiltVersion {
   readonly corsAllowedOrigins?: readonly string[];
   /** Values for the compute target's secret store, by variable name. */
   readonly secretVariables: SecretVariables;
+  /**
+   * Stores what is known about the image beside it. Nothing that serves waits for it, so it is the last to be done; of a deploy that was
+   * killed before it, the next one does it.
+   */
+  readonly describe?: () => Promise<void>;
 }
 
 /** Loads what {@link buildVersion} needs while something else is waited for. */
@@ -103,9 +110,9 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   const newest = findNewestRevision(engine, request.endpoint, request.version, options.signal);
   newest.catch(() => {});
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
-    createRevision(engine, draftOf(engine, request, made, await git), made.code?.layer, options.signal, newest);
+    createRevision(engine, draftOf(engine, request, made, await git), made.code, options.signal, newest);
   const make = await loadMaker(engine);
-  const { made, recorded } = await make(engine, request, options, record);
+  const { made, recorded, describe } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
   const definition = recipe.definition ?? NO_ENVIRONMENT;
   const { revision, digest } = recorded;
@@ -116,6 +123,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
     revision,
     revisionDigest: digest,
     secretVariables: split.secret,
+    ...(describe === undefined ? {} : { describe }),
     ...corsOrigins(split.plain['AML_CORS_ORIGINS']),
     environment: {
       hash: environment?.hash ?? '',

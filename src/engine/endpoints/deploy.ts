@@ -123,19 +123,25 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
   );
   const wanted = composeEndpoint(engine, request, { plan, current, deployment, models }, built);
   const secrets = { ...secretVariables(plan.versionName, built), ...givenKeys(deployment) };
-  return applyAndWait(engine, wanted, { versionName: plan.versionName, secrets, wait: request.wait }, options);
+  return applyAndWait(engine, wanted, { versionName: plan.versionName, secrets, wait: request.wait, built }, options);
 }
 
 /** The last step of every change: one write, then the wait for what it brings about. */
 export async function applyAndWait(
   engine: Engine,
   wanted: Endpoint,
-  request: { readonly versionName?: string; readonly secrets?: EndpointSecrets; readonly wait: boolean },
+  request: {
+    readonly versionName?: string;
+    readonly secrets?: EndpointSecrets;
+    readonly wait: boolean;
+    readonly built?: Pick<BuiltVersion, 'describe'>;
+  },
   options: RunOptions,
 ): Promise<Endpoint> {
   const { name } = wanted.metadata;
   const applied = await runStage('apply', `Handing ${name} to ${engine.target.name}`, options, async () => {
     const value = await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
+    await request.built?.describe?.();
     return { value, reused: false, detail: `generation ${value.metadata.generation ?? 1}` };
   });
   if (!request.wait || request.versionName === undefined) return applied;

@@ -82,7 +82,7 @@ export async function rollback(
   return applyAndWait(
     engine,
     { ...current, spec: { ...current.spec, versions } },
-    { versionName: version.name, secrets: secretVariables(version.name, built), wait: request.wait },
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: request.wait, built },
     options,
   );
 }

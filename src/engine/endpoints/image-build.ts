@@ -19,7 +19,7 @@ import { type BaseRequest, findBase } from '../images/image-base.ts';
 import { type FindModelLayer, findModelLayers } from '../images/image-models.ts';
 import { deploymentImages, ENVIRONMENT_IMAGES } from '../images/image-repositories.ts';
 import { planForImage } from '../images/image-request.ts';
-import { type Attachment, type PushedImage, pushImage } from '../images/push.ts';
+import { type Attachment, attach, type PushedImage, pushImage } from '../images/push.ts';
 import { SBOM_TYPE, softwareBill } from '../images/sbom.ts';
 import type { Place } from '../registry/copy.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
@@ -133,7 +133,9 @@ async function makeWhole(job: ImageJob, options: RunOptions, record: Recorder): 
   const { engine, recipe, request } = job;
   const findModel = findModelLayers(engine, request.models, options.signal);
   const [code, ground] = await together(packCode(engine, recipe, request.build, options), prepareGround(job, options));
-  const whole: ImageJob = { ...job, findModel, ...(code === undefined ? {} : { code }) };
+  // The first deploy of somebody may be of code that others have deployed.
+  const isNew = code?.isNew === true && request.formerImage !== undefined;
+  const whole: ImageJob = { ...job, findModel, ...(code === undefined ? {} : { code: { ...code, isNew } }) };
   try {
     return await makeOn(whole, ground, options, record);
   } catch (error) {
@@ -275,8 +277,10 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
     repository: `${store.pullAddress}/${deploymentImages(request.endpoint)}`,
   });
   // A revision needs no image: it says how to make it.
-  const [recorded] = await together(record(made), push(job, ground, image, options));
-  return { made, recorded };
+  const [recorded, { reused }] = await together(record(made), push(job, image, options));
+  const place = { registry: store.registry, repository: deploymentImages(request.endpoint) };
+  const describe = () => attach(image, place, billOf(job, ground, digest), options.signal);
+  return { made, recorded, ...(reused ? {} : { describe }) };
 }
 
 function madeOf(
@@ -296,7 +300,7 @@ function madeOf(
   };
 }
 
-function push(job: ImageJob, ground: Ground, image: AssembledImage, options: RunOptions): Promise<PushedImage> {
+function push(job: ImageJob, image: AssembledImage, options: RunOptions): Promise<PushedImage> {
   const { store, request } = job;
   const { digest } = image.image.descriptor;
   return runStage('image', 'Pushing the deployment image', options, async () => {
@@ -307,7 +311,7 @@ function push(job: ImageJob, ground: Ground, image: AssembledImage, options: Run
       image,
       { registry: store.registry, repository: deploymentImages(request.endpoint), tag },
       {
-        attachments: [billOf(job, ground, digest)],
+        described: true,
         onBytes: (done) => options.onProgress?.({ type: 'progress', stage: 'image', done, total, unit: 'bytes' }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       },
@@ -337,9 +341,12 @@ function untouched({ request, code, variables }: ImageJob, { container, start, p
   return container.image.slice(0, container.image.indexOf('@'));
 }
 
-function placedCode({ engine, request }: ImageJob, { reference, layer }: PackedCode): DeploymentParts['code'] {
+function placedCode(
+  { engine, request }: ImageJob,
+  { reference, layer, isNew = false }: PackedCode,
+): DeploymentParts['code'] {
   const { registry } = engine;
-  if (layer) return { reference, layer, place: { registry, repository: SNAPSHOTS } };
+  if (layer) return { reference, layer, place: { registry, repository: SNAPSHOTS }, isNew };
   // An earlier revision's: its repository has the layer for good.
   const { digest, size } = reference;
   const mediaType = 'application/vnd.oci.image.layer.v1.tar';

@@ -98,6 +98,8 @@ export async function resolveDefinition(
 export interface PackedCode {
   readonly reference: CodeReference;
   readonly layer?: Descriptor;
+  /** It was packed just now: nobody else is expected to have it. */
+  readonly isNew?: boolean;
 }
 
 /** Undefined where a container brings its own. */
@@ -127,7 +129,7 @@ export async function packCode(
       snapshot.ignored.count === 0
         ? ''
         : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
-    const value: PackedCode = { reference: snapshot.code, layer: snapshot.layer };
+    const value: PackedCode = { reference: snapshot.code, layer: snapshot.layer, isNew: !snapshot.reused };
     return {
       value,
       reused: snapshot.reused,

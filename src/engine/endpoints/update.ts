@@ -97,7 +97,7 @@ export async function updateVersion(
   return applyAndWait(
     engine,
     wanted,
-    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait },
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait, built },
     options,
   );
 }
@@ -198,7 +198,7 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
   return applyAndWait(
     engine,
     wanted,
-    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait },
+    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait, built },
     options,
   );
 }

@@ -20,7 +20,12 @@ export interface DeploymentParts extends Pick<ImageParts, 'start' | 'variables' 
   readonly findModel?: FindModelLayer;
   /** See `CustomContainer`. */
   readonly modelMountPath?: string;
-  readonly code?: { readonly reference: CodeReference; readonly layer: Descriptor; readonly place: Place };
+  readonly code?: {
+    readonly reference: CodeReference;
+    readonly layer: Descriptor;
+    readonly place: Place;
+    readonly isNew?: boolean;
+  };
   readonly labels?: Readonly<Record<string, string>>;
 }
 
@@ -50,7 +55,17 @@ export async function assembleImage(
   const models = await packModels(store, parts.models, registry, { room, ...mountPath, ...find }, options);
   const added: PlacedLayer[] = [
     ...models.layers,
-    ...(code ? [{ descriptor: code.layer, diffId: code.layer.digest, title: 'code', ...code.place }] : []),
+    ...(code
+      ? [
+          {
+            descriptor: code.layer,
+            diffId: code.layer.digest,
+            title: 'code',
+            isNew: code.isNew === true,
+            ...code.place,
+          },
+        ]
+      : []),
     // Above the code, whose layer has the app root too.
     ...(code || models.links.length > 0 ? [await packPlaces(registry, models, options)] : []),
   ];

@@ -38,6 +38,8 @@ export interface PlacedLayer extends Layer {
   readonly title: string;
   readonly registry: Registry;
   readonly repository: string;
+  /** It was made a moment ago: no other repository is expected to have it. */
+  readonly isNew?: boolean;
 }
 
 export type Compression = 'none' | 'gzip' | 'zstd';

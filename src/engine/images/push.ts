@@ -24,44 +24,33 @@ export interface Attachment {
 
 /**
  * Brings an image into a repository: layers that are there, or can be taken over from another repository of the registry, are not sent.
- * The tag comes after all that it leads to; an image that was pushed half-way is not seen, and goes on from there the next time, as do
- * attachments that are missing.
+ * The tag comes after all that it leads to; an image that was pushed half-way is not seen, and goes on from there the next time.
  * @throws AksmlError `registry.*`; `registry.notFound` when a layer is nowhere any more
  */
 export async function pushImage(
   { image, layers }: AssembledImage,
   to: Place & { readonly tag: string },
   options: {
-    readonly attachments?: readonly Attachment[];
+    /** It is there only with an attachment. */
+    readonly described?: boolean;
     readonly onBytes?: OnBytes;
     readonly signal?: AbortSignal;
   } = {},
 ): Promise<PushedImage> {
   const { registry, repository, tag } = to;
-  const { attachments = [], signal } = options;
+  const { signal } = options;
   const aborting = signal === undefined ? {} : { signal };
-  const { digest } = image.descriptor;
-  const looking = isWhole(to, digest, attachments.length > 0, signal);
-  const ownPart = async (send: () => Promise<unknown>) => {
-    if (!(await looking)) await send();
+  const looking = isWhole(to, image.descriptor.digest, options.described === true, signal);
+  const sendConfig = async () => {
+    // A new layer makes a new image.
+    if (!layers.some(({ isNew }) => isNew) && (await looking)) return;
+    await registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, isNew: true, ...aborting });
   };
   // Every way to the registry costs the same: what depends on nothing goes at once.
-  const sending = together(
-    looking,
-    sendLayers(layers, to, options),
-    ownPart(() =>
-      registry.putBlob(repository, image.config, { mediaType: MEDIA_TYPE.imageConfig, isNew: true, ...aborting }),
-    ),
-  );
+  const sending = together(looking, sendLayers(layers, to, options), sendConfig());
   const [[reused, arrivals]] = await together(
     sending,
     registry.putManifest(repository, image.manifest, { tag, after: sending, ...aborting }),
-    inParallel(attachments, LAYERS_AT_ONCE, (attachment) =>
-      ownPart(async () => {
-        const referrer = { ...(await sendAttachment(to, attachment, signal)), subject: image.descriptor };
-        await registry.putReferrer(repository, referrer, { isFirst: true, ...aborting });
-      }),
-    ),
   );
   if (reused) return { reused, sentBytes: 0, reusedLayers: layers.length };
   const sent = arrivals.filter(({ arrival }) => arrival === 'sent');
@@ -83,13 +72,28 @@ async function sendLayers(
     done.set(digest, bytes);
     onBytes?.([...done.values()].reduce((sum, part) => sum + part, 0));
   };
-  return inParallel(distinct, LAYERS_AT_ONCE, async ({ descriptor, ...from }) => {
+  return inParallel(distinct, LAYERS_AT_ONCE, async ({ descriptor, isNew = false, ...from }) => {
     const arrival = await copyBlob(from, to, descriptor, {
+      isNew,
       onBytes: (bytes) => tell(descriptor.digest, bytes),
       ...(signal === undefined ? {} : { signal }),
     });
     tell(descriptor.digest, descriptor.size);
     return { arrival, size: descriptor.size };
+  });
+}
+
+/** Stores a document about an image that was not whole. @throws AksmlError `registry.*` */
+export async function attach(
+  { image }: Pick<AssembledImage, 'image'>,
+  to: Place,
+  attachment: Attachment,
+  signal?: AbortSignal,
+): Promise<void> {
+  const referrer = { ...(await sendAttachment(to, attachment, signal)), subject: image.descriptor };
+  await to.registry.putReferrer(to.repository, referrer, {
+    isFirst: true,
+    ...(signal === undefined ? {} : { signal }),
   });
 }
 

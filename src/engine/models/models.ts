@@ -190,7 +190,7 @@ async function isWithin(
     return await registry.hasBlob(repository, known.layer.digest, signal);
   }
   try {
-    await registry.mountBlob(known.repository, repository, known.layer, signal);
+    await registry.mountBlob(known.repository, repository, known.layer, { signal });
     return true;
   } catch (error) {
     if (AksmlError.is(error, 'registry.notFound')) return false;

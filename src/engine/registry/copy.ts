@@ -15,18 +15,19 @@ export async function copyBlob(
   from: Place,
   to: Place,
   blob: Descriptor,
-  options: { readonly onBytes?: OnBytes; readonly signal?: AbortSignal } = {},
+  options: { readonly onBytes?: OnBytes; readonly isNew?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<Arrival> {
-  const { signal } = options;
+  const { isNew, signal, ...rest } = options;
   if (from.registry.location === to.registry.location) {
-    return to.registry.mountBlob(from.repository, to.repository, blob, signal);
+    return to.registry.mountBlob(from.repository, to.repository, blob, { isNew, signal });
   }
   const arrival = await takeOver(from, to, blob, signal);
   if (arrival) return arrival;
   await to.registry.putBlob(to.repository, blobContent(from.registry, from.repository, blob.digest, signal), {
     mediaType: blob.mediaType,
     expected: blob,
-    ...options,
+    ...rest,
+    ...(signal === undefined ? {} : { signal }),
   });
   return 'sent';
 }

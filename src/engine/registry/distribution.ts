@@ -19,6 +19,7 @@ import {
   type Manifest,
   type ManifestOptions,
   MEDIA_TYPE,
+  type MountOptions,
   type OnBytes,
   type Registry,
 } from './registry.ts';
@@ -125,8 +126,9 @@ export class DistributionRegistry implements Registry {
     });
   }
 
-  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival> {
-    if (await this.hasBlob(to, blob.digest, signal)) return 'present';
+  async mountBlob(from: string, to: string, blob: Descriptor, options: MountOptions = {}): Promise<Arrival> {
+    const { isNew = false, signal } = options;
+    if (!isNew && (await this.hasBlob(to, blob.digest, signal))) return 'present';
     if (from !== to && (await this.mountFrom(this, from, to, blob, signal))) return 'mounted';
     // Not every registry mounts: it has opened an upload instead, which it will forget.
     await this.putBlob(to, blobContent(this, from, blob.digest, signal), {
@@ -205,12 +207,7 @@ export class DistributionRegistry implements Registry {
     const descriptor: Descriptor = { mediaType: manifest.mediaType, ...describe(bytes), ...artifact };
     const { tag, after, signal } = options;
     if (tag !== undefined && options.ifAbsent) {
-      const [isTaken, , empty] = await together(
-        this.#hasTag(repository, tag, signal),
-        this.#note(repository, signal),
-        putEmpty(this, repository, signal),
-      );
-      if (isTaken) return { descriptor, written: false };
+      const [, empty] = await together(this.#note(repository, signal), putEmpty(this, repository, signal));
       const claimed = {
         putManifest: this.putManifest.bind(this),
         deleteManifest: this.deleteManifest.bind(this),

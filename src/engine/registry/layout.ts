@@ -20,7 +20,7 @@ import {
 import { unfinishedName } from './leftover.ts';
 import { checkDigest, checkRepository, checkTag, isDigest, sha256 } from './reference.ts';
 import type { ReferrerOptions } from './referrers.ts';
-import type { Arrival, Descriptor, Manifest, ManifestOptions, Registry } from './registry.ts';
+import type { Arrival, Descriptor, Manifest, ManifestOptions, MountOptions, Registry } from './registry.ts';
 import { asStorageError, isAbsent } from './storage-error.ts';
 
 const READ_CHUNK = 1 << 20;
@@ -112,7 +112,7 @@ class Layout implements Registry {
     }
   }
 
-  async mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival> {
+  async mountBlob(from: string, to: string, blob: Descriptor, { signal }: MountOptions = {}): Promise<Arrival> {
     checkRepository(to);
     if (!(await this.hasBlob(from, blob.digest, signal))) throw this.#notFound(`blob ${blob.digest}`);
     return 'present';

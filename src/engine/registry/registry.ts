@@ -56,6 +56,12 @@ export interface ManifestOptions {
 /** Bytes transferred so far. */
 export type OnBytes = (bytes: number) => void;
 
+export interface MountOptions {
+  /** Looking for it in the other repository first would be in vain. */
+  readonly isNew?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
  * Where OCI content lives: a registry over the distribution API, or an OCI image layout on disk. Repositories are named as in the
  * distribution specification (`models/diabetes`). Every method may throw AksmlError `registry.*`; `registry.notFound` for what is absent.
@@ -86,7 +92,7 @@ export interface Registry {
   /** Verified against the digest while it is read. */
   getBlob(repository: string, digest: string, signal?: AbortSignal): Promise<Readable>;
   /** Makes a blob of one repository available in another without moving it where possible. */
-  mountBlob(from: string, to: string, blob: Descriptor, signal?: AbortSignal): Promise<Arrival>;
+  mountBlob(from: string, to: string, blob: Descriptor, options?: MountOptions): Promise<Arrival>;
 
   /** By tag or digest. */
   getManifest(

@@ -6,7 +6,7 @@ import { together } from '../../parallel/parallel.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { EMPTY, putEmpty } from '../registry/empty.ts';
 import { encodeName, isDigest, sha256 } from '../registry/reference.ts';
-import { type Descriptor, type Manifest, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
+import { type Descriptor, type Manifest, MEDIA_TYPE, type MountOptions, type Registry } from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
 
 export interface RevisionStore {
@@ -33,7 +33,7 @@ const AT_ONCE = 8;
 export async function createRevision(
   store: RevisionStore,
   draft: Omit<Revision, 'number'>,
-  codeLayer?: Descriptor,
+  code: { readonly layer?: Descriptor; readonly isNew?: boolean } = {},
   signal?: AbortSignal,
   /** Begun before; the answer may have become old meanwhile. */
   finding?: Promise<StoredRevision | undefined>,
@@ -48,9 +48,9 @@ export async function createRevision(
       lock: environment.lock.map(withoutCredentials),
     },
   };
-  const layer = codeLayer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
+  const layer = code.layer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
   const find = () => findNewest(store.registry, repository, signal);
-  const taking = layer && takeOver(store.registry, repository, layer, signal);
+  const taking = layer && takeOver(store.registry, repository, layer, { isNew: code.isNew, signal });
   taking?.catch(() => {});
   let newest = await (finding ?? find());
   for (let tried = 0; ; newest = await find()) {
@@ -139,9 +139,9 @@ async function takeOver(
   registry: Registry,
   repository: string,
   layer: Descriptor,
-  signal: AbortSignal | undefined,
+  options: MountOptions,
 ): Promise<void> {
-  await registry.mountBlob(SNAPSHOTS, repository, layer, signal);
+  await registry.mountBlob(SNAPSHOTS, repository, layer, options);
 }
 
 /** The digest of the new manifest; undefined when another deploy took the number first. */
