@@ -109,6 +109,23 @@ test('a model keeps everything it was registered with, and gets the next version
   );
 });
 
+test('the record of a model is read from the registry once, however often it is deployed', async (t) => {
+  const { register, store, write } = await makeWorld({ after: (work) => t.after(work) });
+  await write('m.txt', 'x');
+  const { model } = await register('m', 'm.txt');
+  const { registry } = store;
+  const read: string[] = [];
+  const counting = {
+    getManifest: registry.getManifest.bind(registry),
+    getBlob: (repository, digest, signal) => {
+      read.push(repository);
+      return registry.getBlob(repository, digest, signal);
+    },
+  } satisfies Partial<Registry> as unknown as Registry;
+  for (const _time of [1, 2, 3]) assert.deepEqual(await getModel({ ...store, registry: counting }, 'm:1'), model);
+  assert.deepEqual(read, ['models/m']);
+});
+
 test('equal trees are stored once, whatever their names, dates and order', async (t) => {
   const { cwd, folder, register, write } = await makeWorld({ after: (work) => t.after(work) });
   for (const root of ['one', 'two']) {

@@ -11,6 +11,8 @@ import type { RunOptions } from './stages.ts';
 /** v1 named a model that was given as a path by the first characters of its basename. */
 const AUTO_NAME_LENGTH = 30;
 const REFERENCES_AT_ONCE = 8;
+/** The records of more models than this are not kept on this machine: they would take the place of each other. */
+const FEW_REFERENCES = 16;
 
 /** What a deployment may call a model: an id, a name (its latest version), a path, or a path with the name to register it under. */
 export type ModelReference = string | ModelPath;
@@ -43,7 +45,8 @@ export async function resolveModels(
   references: readonly ModelReference[],
   cwd: string,
 ): Promise<ResolvedModels> {
-  const found = await inParallel(references, REFERENCES_AT_ONCE, (reference) => resolveModel(engine, reference, cwd));
+  const store = references.length > FEW_REFERENCES ? { registry: engine.registry } : engine;
+  const found = await inParallel(references, REFERENCES_AT_ONCE, (reference) => resolveModel(store, reference, cwd));
   return {
     registered: found.flatMap(({ registered }) => registered ?? []),
     paths: found.flatMap(({ path }) => path ?? []),
@@ -57,13 +60,17 @@ interface ResolvedModel {
   readonly problem?: Problem;
 }
 
-async function resolveModel(engine: Engine, reference: ModelReference, cwd: string): Promise<ResolvedModel> {
+async function resolveModel(
+  store: Pick<Engine, 'registry'> & Partial<Pick<Engine, 'home'>>,
+  reference: ModelReference,
+  cwd: string,
+): Promise<ResolvedModel> {
   const path = resolve(cwd, typeof reference === 'string' ? reference : reference.path);
   if (typeof reference !== 'string') {
     return (await exists(path)) ? { path: await unregistered(path, reference) } : { problem: pathMissing(path) };
   }
   try {
-    const { model } = await findModel(engine, reference);
+    const { model } = await findModel(store, reference);
     const isPathToo = !reference.includes(':') && (await exists(path));
     return { registered: model, ...(isPathToo ? { problem: notThePath(model, reference) } : {}) };
   } catch (error) {

@@ -3,6 +3,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
 import type { Home } from '../../home/home.ts';
 import { inParallel } from '../../parallel/parallel.ts';
+import { recallDocument } from '../registry/documents.ts';
 import type { Registry } from '../registry/registry.ts';
 import { isModel, MODEL_REPOSITORIES, modelRepository, readRecord, type StoredModel } from './record.ts';
 
@@ -17,6 +18,9 @@ export interface ModelStore {
 
 /** Reading needs no more of a store. */
 type Content = Pick<ModelStore, 'registry'>;
+
+/** With `home`, a record that this machine has read before is not asked for again. */
+type RememberedContent = Content & Partial<Pick<ModelStore, 'home'>>;
 
 export interface ModelOptions {
   readonly onProgress?: OnProgress;
@@ -40,16 +44,14 @@ export async function versionsOf(
 
 /** Every stored model, or those of one name. */
 export async function allModels(
-  store: Content,
+  { registry }: Content,
   of: { readonly name?: string; readonly latest?: boolean },
   signal?: AbortSignal,
 ): Promise<StoredModel[]> {
   const repositories =
-    of.name === undefined
-      ? await store.registry.listRepositories(MODEL_REPOSITORIES, signal)
-      : [modelRepository(of.name)];
+    of.name === undefined ? await registry.listRepositories(MODEL_REPOSITORIES, signal) : [modelRepository(of.name)];
   const found = await inParallel(repositories, RECORDS_AT_ONCE, (repository) =>
-    of.latest ? latestVersion(store, repository, signal) : allVersions(store, repository, signal),
+    of.latest ? latestVersion({ registry }, repository, signal) : allVersions({ registry }, repository, signal),
   );
   return found.flat();
 }
@@ -66,7 +68,7 @@ async function allVersions(
 
 /** None or one. */
 async function latestVersion(
-  store: Content,
+  store: RememberedContent,
   repository: string,
   signal: AbortSignal | undefined,
 ): Promise<StoredModel[]> {
@@ -79,15 +81,17 @@ async function latestVersion(
 
 /** Undefined for what was deleted, before or meanwhile. */
 async function read(
-  store: Content,
+  { registry, home }: RememberedContent,
   repository: string,
   version: number,
   signal: AbortSignal | undefined,
 ): Promise<StoredModel | undefined> {
   try {
-    const { manifest } = await store.registry.getManifest(repository, String(version), signal);
+    const { manifest } = await registry.getManifest(repository, String(version), signal);
     if (!isModel(manifest)) return undefined;
-    return readRecord(manifest, await buffer(await store.registry.getBlob(repository, manifest.config.digest, signal)));
+    const { digest } = manifest.config;
+    const get = async () => buffer(await registry.getBlob(repository, digest, signal));
+    return readRecord(manifest, home === undefined ? await get() : await recallDocument(home, digest, get));
   } catch (error) {
     if (AksmlError.is(error, 'registry.notFound')) return undefined;
     throw error;
@@ -95,7 +99,11 @@ async function read(
 }
 
 /** See `getModel`. */
-export async function findModel(store: Content, idOrName: string, version?: number | string): Promise<StoredModel> {
+export async function findModel(
+  store: RememberedContent,
+  idOrName: string,
+  version?: number | string,
+): Promise<StoredModel> {
   const [, name = idOrName, ofId] = /^([^:]*):(\d+)$/.exec(idOrName) ?? [];
   const wanted = version ?? ofId;
   const repository = modelRepository(name);
@@ -108,7 +116,9 @@ export async function findModel(store: Content, idOrName: string, version?: numb
 }
 
 async function notFound(store: Content, name: string, version: string | undefined): Promise<AksmlError> {
-  const versions = (await allVersions(store, modelRepository(name), undefined)).map(({ model }) => model.version);
+  const versions = (await allVersions({ registry: store.registry }, modelRepository(name), undefined)).map(
+    ({ model }) => model.version,
+  );
   const id = version === undefined ? name : `${name}:${version}`;
   const near = versions.length > 0 ? [] : nearest(name, await allModels(store, { latest: true }));
   const remedy =
