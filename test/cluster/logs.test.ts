@@ -183,7 +183,7 @@ function suite(cluster: Cluster): void {
   test('what the node rotates while it is followed is told whole; where it rotated lines away unread, that is said', async (t) => {
     const proxy = await openProxy(t);
     const { target, name, replica, world } = await openScene(t, cluster, (opened) => proxy.kubeconfig(opened));
-    await replica(`${name}-1`, countForEver({ lineBytes: 1000, at: 3000 }));
+    await replica(`${name}-1`, countForEver({ lineBytes: 1000, at: 2500 }));
     const firstKept = async () => {
       const begin = await world.tryKubectl('logs', `${name}-1`, '--limit-bytes=20');
       return Number.parseInt(begin.stdout, 10);
