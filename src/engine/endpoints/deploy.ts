@@ -3,6 +3,7 @@ import type { DeploymentPlan, DeploymentSpec } from '../../contract/deployment.t
 import { ENDPOINT_API_VERSION, type Endpoint, type VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
+import { together } from '../../parallel/parallel.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { type ArchitectureJudgement, judgeArchitecture } from './architecture.ts';
@@ -141,11 +142,29 @@ export async function applyAndWait(
   const { name } = wanted.metadata;
   const applied = await runStage('apply', `Handing ${name} to ${engine.target.name}`, options, async () => {
     const value = await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
-    await request.built?.describe?.();
     return { value, reused: false, detail: `generation ${value.metadata.generation ?? 1}` };
   });
-  if (!request.wait || request.versionName === undefined) return applied;
-  return waitUntilHealthy(engine, applied, request.versionName, options);
+  const { wait, versionName } = request;
+  const [endpoint] = await together(
+    wait && versionName !== undefined ? waitUntilHealthy(engine, applied, versionName, options) : applied,
+    describeImage(request.built, options),
+  );
+  return endpoint;
+}
+
+/** What does not serve is no reason to call a deploy failed that serves. */
+async function describeImage(
+  built: Pick<BuiltVersion, 'describe'> | undefined,
+  { onProgress, signal }: RunOptions,
+): Promise<void> {
+  try {
+    await built?.describe?.();
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof AksmlError)) throw error;
+    const message = `The list of what is in the image could not be stored beside it: ${error.message}`;
+    const remedy = 'What is deployed does not need it; the next deploy of the same stores it.';
+    onProgress?.({ type: 'problem', problem: { severity: 'warning', code: 'image.undescribed', message, remedy } });
+  }
 }
 
 const ARCHITECTURE_LABEL = 'kubernetes.io/arch';
