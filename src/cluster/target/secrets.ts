@@ -13,6 +13,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { KubeClient } from '../../kube/kube.ts';
 import type { KubeObject } from '../../kube/object.ts';
 import { SECRETS, SERVICE_ACCOUNTS, type Secret } from '../../kube/resource.ts';
+import { together } from '../../parallel/parallel.ts';
 import {
   ENDPOINT_LABEL,
   keysSecretName,
@@ -112,7 +113,7 @@ export class EndpointSecretObjects {
       pullSecretName(name),
       ...versions.map((version) => variablesSecretName(name, version)),
     ];
-    await Promise.all(present.map((secret) => this.#own(stored, secret, signal)));
+    await together(...present.map((secret) => this.#own(stored, secret, signal)));
   }
 
   /** Those that no owner takes along: of a deploy that was killed between its two writes. */
