@@ -4,22 +4,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { CustomContainer } from '../../src/contract/endpoint.ts';
+import { AksmlError } from '../../src/contract/error.ts';
 import type { Model } from '../../src/contract/model.ts';
 import type { Problem } from '../../src/contract/problem.ts';
 import { type ArchitectureFacts, judgeArchitecture } from '../../src/engine/endpoints/architecture.ts';
 import type { ClusterFacts } from '../../src/engine/endpoints/cluster-facts.ts';
+import { settingsOf } from '../../src/engine/endpoints/settings.ts';
+import { updateVersion } from '../../src/engine/endpoints/update.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { registerEnvironment } from '../../src/engine/environments/registered.ts';
 import { openLayout } from '../../src/engine/registry/layout.ts';
+import { createRevision } from '../../src/engine/revisions/revisions.ts';
 import { openHome } from '../../src/home/home.ts';
 import { environmentDefinition, writeSmallBase } from '../images/package-world.ts';
+import { clusterEndpoint } from './cluster-samples.ts';
 
 /** What an environment says, what its base image or its container's image is for, what the nodes are, and what the plan says of it. */
 const CASES: readonly {
   readonly what: string;
   readonly stated?: string;
   readonly base: string;
-  readonly as?: 'container' | 'registered';
+  readonly as?: 'container' | 'registered' | 'kept' | 'kept container';
   readonly steps?: string;
   readonly nodes: readonly string[];
   readonly expected: readonly (readonly [string, RegExp])[];
@@ -87,6 +92,20 @@ const CASES: readonly {
     expected: [['error cluster.architecture', /is for arm64, and the nodes of west are amd64\.$/]],
   },
   {
+    what: 'the environment that an update keeps, whose base image is for the other nodes',
+    base: 'arm64',
+    as: 'kept',
+    nodes: ['amd64', 'arm64'],
+    expected: [['notice cluster.oneArchitecture', /that are arm64: /]],
+  },
+  {
+    what: 'the container that an update keeps, which is for no node',
+    base: 's390x',
+    as: 'kept container',
+    nodes: ['amd64', 'arm64'],
+    expected: [['error cluster.architecture', /is for linux\/s390x, not for linux\/amd64 or linux\/arm64\.$/]],
+  },
+  {
     what: 'Docker steps, which are built for what it says',
     base: 'arm64',
     steps: 'RUN true',
@@ -107,19 +126,26 @@ for (const { what, stated = 'amd64', base, as, steps, nodes, expected } of CASES
         platform: { os: 'Linux', architecture: stated },
         arguments: [],
         enableGpu: false,
-        ...(as === 'container' ? {} : { baseImage: image }),
+        ...(as?.endsWith('container') ? {} : { baseImage: image }),
         ...(steps === undefined ? {} : { extraSteps: steps }),
       },
     };
     if (as === 'registered') await registerEnvironment(engine, definition);
     const environment = as === 'registered' ? { kind: as, name: 'team' } : { kind: 'inline' as const, definition };
     const container = { image } as unknown as CustomContainer;
+    const kept = {
+      environment: { definition, hash: '', pythonVersion: '', lock: [] },
+      ...(as === 'kept container' ? { container } : {}),
+    };
     const problems = await judge(engine, nodes, {
       configuration: {
         valid: true,
-        ...(as === 'container' ? {} : { inference: { entryScript: 'score.py', namedFiles: [], environment } }),
+        ...(as === 'container' || as?.startsWith('kept')
+          ? {}
+          : { inference: { entryScript: 'score.py', namedFiles: [], environment } }),
       },
       deployment: as === 'container' ? { container } : {},
+      ...(as?.startsWith('kept') ? { kept } : {}),
     });
     expectProblems(problems, expected);
   });
@@ -143,6 +169,47 @@ test('on which nodes a model without code can run: as the image of its Python sa
   expectProblems(await judge(engine, ['arm64'], { resolved: { registered: [], paths: [unregistered] } }), [
     ['error cluster.architecture', /is for amd64, and the nodes of west are arm64\.$/],
   ]);
+});
+
+test('an update is refused for the nodes as a deploy is, by what it brings or by what it keeps for new models', async (t) => {
+  const engine = await makeEngine(t);
+  const definition = environmentDefinition({ python: { userManagedDependencies: true } });
+  const platform = { os: 'Linux', architecture: 'arm64' };
+  const forArm = { ...definition, docker: { ...definition.docker, platform } };
+  const current = clusterEndpoint();
+  const [version] = current.spec.versions;
+  assert.ok(version);
+  const { digest } = await createRevision(engine, {
+    endpoint: current.metadata.name,
+    version: version.name,
+    createdTime: version.createdTime,
+    createdBy: 'ada',
+    aksmlVersion: '0.1.0',
+    models: [],
+    environment: { definition: forArm, hash: 'abc', pythonVersion: '3.11', lock: [] },
+    settings: settingsOf(current.spec, version),
+    git: {},
+  });
+  const target = {
+    record: { name: 'west' },
+    getEndpoint: async () => clusterEndpoint({ versions: [{ ...version, revision: digest }] }),
+    status: async () => ({ architectures: ['amd64'] }),
+  };
+  const model = join(engine.home.root, 'model.pkl');
+  await writeFile(model, '');
+  const environment = { kind: 'inline', definition: forArm } as const;
+  for (const change of [
+    { configuration: { inference: { entryScript: 'score.py', namedFiles: [], environment } } },
+    { configuration: {}, models: [{ path: model }] },
+  ]) {
+    const configuration = { valid: true, problems: [], spec: {}, ...change.configuration };
+    const request = { name: 'web', wait: false, build: {}, cwd: engine.home.root, ...change, configuration };
+    await assert.rejects(updateVersion({ ...engine, target } as unknown as Engine, request), (error) => {
+      assert.ok(AksmlError.is(error, 'update.invalid'));
+      assert.equal(error.message, 'The environment is for arm64, and the nodes of west are amd64.');
+      return true;
+    });
+  }
 });
 
 async function makeEngine(t: { after(work: () => Promise<void>): void }, registryFetch = fetch): Promise<Engine> {

@@ -2,6 +2,7 @@ import type { DeploymentSpec } from '../../contract/deployment.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Problem } from '../../contract/problem.ts';
+import type { Revision } from '../../contract/revision.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
 import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
@@ -31,6 +32,8 @@ export interface ArchitectureFacts {
   readonly configuration: Pick<Configuration, 'inference' | 'valid'>;
   readonly deployment: Pick<DeploymentSpec, 'container' | 'containerEnvironment'>;
   readonly resolved: Pick<ResolvedModels, 'registered' | 'paths'>;
+  /** Whose environment, or container, an update keeps that names no other. */
+  readonly kept?: Pick<Revision, 'environment' | 'container' | 'noCode'>;
 }
 
 export interface ArchitectureJudgement {
@@ -55,7 +58,8 @@ export async function judgeArchitecture(
   const definition =
     nodes.length === 0 ? undefined : await definitionOf(engine, facts, nodes, signal).catch(() => undefined);
   if (definition === undefined) return { problems: [], found: { architectures: nodes } };
-  const { problems, base } = await judge(engine, definition, facts.deployment.container?.image, cluster, nodes, signal);
+  const image = (facts.deployment.container ?? facts.kept?.container)?.image;
+  const { problems, base } = await judge(engine, definition, image, cluster, nodes, signal);
   const known = { definition, ...(base === undefined ? {} : { base }) };
   return { problems, found: { architectures: nodes, known } };
 }
@@ -63,7 +67,7 @@ export async function judgeArchitecture(
 /** Undefined where nothing is known of it, or nothing depends on it. */
 async function definitionOf(
   engine: Engine,
-  { configuration: { inference, valid }, deployment, resolved }: ArchitectureFacts,
+  { configuration: { inference, valid }, deployment, resolved, kept }: ArchitectureFacts,
   nodes: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<EnvironmentDefinition | undefined> {
@@ -74,6 +78,7 @@ async function definitionOf(
     return resolveDefinition(engine, source, signal);
   }
   if (container !== undefined) return NO_ENVIRONMENT;
+  if (kept !== undefined && kept.noCode === undefined) return kept.environment.definition;
   // An environment of aksml's own chooses nothing.
   if (!valid || nodes.every((node) => node === DEFAULT_ARCHITECTURE)) return undefined;
   return noCodeDefinitionOf(engine, resolved);

@@ -15,11 +15,11 @@ import {
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
-import { judgeArchitecture } from './architecture.ts';
+import { type ArchitectureFacts, judgeArchitecture } from './architecture.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
-import { registerPaths, resolveModels } from './models.ts';
+import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
@@ -46,34 +46,44 @@ export async function updateVersion(
   change: VersionChange,
   options: RunOptions = {},
 ): Promise<Endpoint> {
-  const current = await engine.target.getEndpoint(change.name, options.signal);
+  const { configuration, name } = change;
+  const [current, cluster, given] = await Promise.all([
+    engine.target.getEndpoint(name, options.signal),
+    clusterFacts(engine, options.signal),
+    changedModels(engine, change),
+  ]);
   const version = pickVersion(current, change.versionName);
-  const deployment: DeploymentSpec = change.configuration.deployment ?? { computeType: 'aks' };
+  const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
   const settings = settingsOf(current.spec, version);
+  const code = await changedCode(engine, name, version, configuration);
+  const fit = await judgeArchitecture(engine, changedParts(configuration, code, given), cluster, options.signal);
   const problems = [
-    ...change.configuration.problems,
+    ...configuration.problems,
     ...validateUpdate(deployment, { settings }),
     ...tagProblems(current, version, change),
     ...trafficProblems(current.spec, version, change),
+    ...(given?.problems ?? []),
+    ...fit.problems,
+    ...(changesSomething(change) ? [] : [NOTHING_TO_CHANGE]),
   ];
-  const { models: given, registerAll } = await changedModels(engine, change, problems);
-  if (!changesSomething(change)) problems.push(NOTHING_TO_CHANGE);
-  refuseErrors(problems, change.name, options);
+  refuseErrors(problems, name, options);
 
   const models =
-    given === undefined ? await currentModels(engine, version) : [...given, ...(await registerAll(options))];
-  const source = await updateSource(engine, change.name, version, change.configuration, models);
+    given === undefined
+      ? await currentModels(engine, version)
+      : [...given.registered, ...(await registerPaths(engine, given.paths, change.cwd, options))];
   const merged = mergeSettings(settings, deployment);
   const built = await buildVersion(
     engine,
     {
-      endpoint: change.name,
+      endpoint: name,
       version: version.name,
-      source,
+      source: withModels(code, models),
       models,
       settings: merged,
       secretsMayBeStored: true,
       formerImage: version.image,
+      ...fit.found,
       build: change.build,
       ...(deployment.environmentVariables === undefined
         ? {}
@@ -276,17 +286,10 @@ function frontEndOf({ stickiness, requestsPerSecond, allowedAddresses }: Partial
   };
 }
 
-async function changedModels(engine: Engine, change: VersionChange, problems: Problem[]) {
-  if (change.models === undefined || (change.models.length === 0 && change.versionName === undefined)) {
-    return { models: undefined, paths: [], registerAll: async () => [] as Model[] };
-  }
-  const resolved = await resolveModels(engine, change.models, change.cwd);
-  problems.push(...resolved.problems);
-  return {
-    models: resolved.registered,
-    paths: resolved.paths,
-    registerAll: (options: RunOptions) => registerPaths(engine, resolved.paths, change.cwd, options),
-  };
+/** Undefined where the version keeps its models. */
+async function changedModels(engine: Engine, change: VersionChange): Promise<ResolvedModels | undefined> {
+  if (change.models === undefined || (change.models.length === 0 && change.versionName === undefined)) return undefined;
+  return resolveModels(engine, change.models, change.cwd);
 }
 
 function currentModels(engine: Engine, version: VersionSpec): Promise<Model[]> {
@@ -294,18 +297,34 @@ function currentModels(engine: Engine, version: VersionSpec): Promise<Model[]> {
 }
 
 /** New code where an inference configuration is given, the present one otherwise: unlike v1, a new model alone keeps the code. */
-async function updateSource(
+async function changedCode(
   engine: Engine,
   endpoint: string,
   version: VersionSpec,
-  configuration: Configuration,
-  models: readonly Model[],
+  { inference }: Configuration,
 ): Promise<CodeSource> {
-  const [model] = models;
-  if (configuration.inference) return { kind: 'inference', inference: configuration.inference };
+  if (inference) return { kind: 'inference', inference };
   const { revision } = await getRevision(engine, endpoint, version.name, version.revision);
-  if (revision.noCode !== undefined && model) return { kind: 'noCode', model };
   return { kind: 'revision', revision };
+}
+
+/** A revision without code of its own is served as its model now is. */
+function withModels(code: CodeSource, [model]: readonly Model[]): CodeSource {
+  return code.kind === 'revision' && code.revision.noCode !== undefined && model ? { kind: 'noCode', model } : code;
+}
+
+/** What is to run somewhere anew: an update that brings neither code nor models is not refused for the nodes of today. */
+function changedParts(
+  configuration: Configuration,
+  code: CodeSource,
+  given: ResolvedModels | undefined,
+): ArchitectureFacts {
+  return {
+    configuration,
+    deployment: {},
+    resolved: given ?? { registered: [], paths: [] },
+    ...(given !== undefined && code.kind === 'revision' ? { kept: code.revision } : {}),
+  };
 }
 
 function withBuild(
