@@ -223,6 +223,11 @@ const PROBLEMS: readonly (readonly [what: string, project: Project, problems: re
       'notice difference.description-in-file description 3',
     ],
   ],
+  [
+    'a key that v1 ignored, and that names nothing, without refusing it',
+    { inference: { entryScript: 'score.py', extraDockerFileSteps: 'gone' } },
+    ['warning extraDockerFileSteps.noEffect extraDockerFileSteps 3'],
+  ],
 ];
 
 for (const [what, project, problems] of PROBLEMS) {

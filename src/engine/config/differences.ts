@@ -66,7 +66,7 @@ export const DIFFERENCES: readonly Difference[] = [
     kind: 'honoured',
     codes: [],
     v1: 'ignored the spelling `extraDockerFileSteps`, which its own documents used.',
-    aksml: 'reads it as `extraDockerfileSteps`.',
+    aksml: 'reads it as `extraDockerfileSteps` where it names a file.',
     reason: 'The meaning is plain.',
   },
   {

@@ -44,6 +44,8 @@ export class InferenceFiles {
   /** Absolute; absent when not given or not usable. */
   readonly sourceDirectory: string | undefined;
   readonly #named: string[] = [];
+  /** `extraDockerFileSteps`, where its meaning is plain. */
+  #capital: Setting | undefined;
 
   private constructor(
     input: Input,
@@ -74,6 +76,7 @@ export class InferenceFiles {
   async check(): Promise<void> {
     await this.#checkSourceDirectory();
     await this.#checkEntryScript();
+    this.#capital = await this.#readCapital();
     for (const path of ['condaFile', 'extraDockerfileSteps']) {
       const setting = this.setting(path);
       if (!isTruthy(setting.value)) continue;
@@ -82,12 +85,26 @@ export class InferenceFiles {
     }
   }
 
-  /** A path setting; for the steps file, whichever spelling of the key is used. */
+  /** A path setting; for the steps file, whichever spelling of the key is used. Call after {@link check}. */
   setting(path: string): Setting {
     const setting = inferenceSetting(this.#source, path);
-    if (path !== 'extraDockerfileSteps' || isTruthy(setting.value)) return setting;
-    const capital = this.#source.fromFile('extraDockerFileSteps');
-    return isTruthy(capital.value) ? capital : setting;
+    return path === 'extraDockerfileSteps' && !isTruthy(setting.value) ? (this.#capital ?? setting) : setting;
+  }
+
+  /** v1 ignored this spelling, so what it does not name is nothing to be refused for. */
+  async #readCapital(): Promise<Setting | undefined> {
+    const setting = this.#source.fromFile('extraDockerFileSteps');
+    if (!isTruthy(setting.value) || isTruthy(this.#source.fromFile('environment').value)) return undefined;
+    const name = textOf(setting);
+    const found = name === undefined ? undefined : await this.#locate(name);
+    if (found && (await kindOf(found.path)) === 'file') return setting;
+    this.#report.warning(
+      'extraDockerFileSteps.noEffect',
+      setting.origin,
+      `extraDockerFileSteps is ${show(setting.value)}, which is not a file, so it has no effect; v1 ignored this spelling.`,
+      'Write extraDockerfileSteps with the path of the file, or remove the key.',
+    );
+    return undefined;
   }
 
   /** The absolute path of a file that the configuration names; undefined when it is not given or does not exist. */
