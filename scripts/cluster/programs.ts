@@ -28,7 +28,12 @@ export async function buildKubernetes(place: Place): Promise<string> {
 }
 
 /** Fills a folder of the cache unless it is there; whoever asks meanwhile waits. */
-async function once(place: Place, name: string, folder: string, make: (made: string) => Promise<void>): Promise<void> {
+export async function once(
+  place: Place,
+  name: string,
+  folder: string,
+  make: (made: string) => Promise<void>,
+): Promise<void> {
   if (existsSync(folder)) return;
   const work = async () => {
     if (existsSync(folder)) return;

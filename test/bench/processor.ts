@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
+import { succeeds } from '../../scripts/cluster/command.ts';
 
 /** Of what is measured. */
 export const MEASURED_CORE = 0;
@@ -8,6 +9,8 @@ export const MEASURED_CORE = 0;
 export const OTHER_CORE = 1;
 /** What a program is started by that is to stay on {@link OTHER_CORE}. */
 export const ON_OTHER_CORE = ['taskset', '-c', String(OTHER_CORE)];
+/** What a program is started by that is to come before all other work of its core. @see canComeFirst */
+export const FIRST = ['chrt', '--fifo', '50'];
 /** Of /proc. */
 const TICK_MS = 10;
 
@@ -26,4 +29,15 @@ export async function cpuOf(pids: readonly number[]): Promise<number> {
 /** Leaves these processes, with all their threads, one core. */
 export async function bindTo(core: number, pids: readonly number[]): Promise<void> {
   for (const pid of pids) await promisify(execFile)('taskset', ['-a', '-c', '-p', String(core), String(pid)]);
+}
+
+/** Whether programs may be given real-time scheduling: in general to root alone. */
+export function canComeFirst(): Promise<boolean> {
+  return succeeds('chrt', [...FIRST.slice(1), 'true']);
+}
+
+/** Lets these processes come before all other work of their core, or as all others do. */
+export async function comesFirst(pids: readonly number[], isFirst: boolean): Promise<void> {
+  const policy = isFirst ? ['--fifo', '--pid', '50'] : ['--other', '--pid', '0'];
+  for (const pid of pids) await promisify(execFile)('chrt', ['--all-tasks', ...policy, String(pid)]);
 }

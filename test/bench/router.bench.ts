@@ -1,6 +1,6 @@
 /**
- * How many requests a router carries, and what it adds to each: against HAProxy with a plain configuration and a proxy of Node's, with the same
- * upstream, in interleaved runs. Every proxy has one thread. Needs wrk, taskset and two cores.
+ * How many requests a router carries, and what it adds to each: against HAProxy and Envoy with plain configurations and a proxy of Node's, with
+ * the same upstream, in interleaved runs. Every proxy has one thread. Needs wrk, two cores, and taskset and chrt of util-linux.
  *
  * What a router carries is decided by the processor time that it needs for a request. Where generator, upstream and proxy share two cores, their
  * part of the time is in every figure and brings the ratios together. So there are two tables: one with everything on the same cores, and one with
@@ -8,8 +8,8 @@
  * in use all the time, and what it would carry is worked out, as a second divided by the time for a request. All ratios are medians of those within
  * a round, since the machine may have other work that comes and goes.
  *
- * What a router adds is taken at three rates, with the proxies on a core of their own, from rounds in which every target has its turn: the median
- * of the rounds' differences. What the plain HAProxy adds tells what is a second process's on the way, and what is the router's.
+ * What a router adds to the direct call is taken at three rates, with the proxies on a core of their own (`router/added-latency.ts`). What the
+ * plain HAProxy adds tells what is a second process's on the way, and what is the router's.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { envoyProgram } from '../../scripts/envoy.ts';
 import { haproxyProgram } from '../../scripts/haproxy.ts';
 import { SOCKETS } from '../../src/cluster/router/haproxy-names.ts';
 import { ownerOf } from '../../src/cluster/router/owners.ts';
@@ -28,17 +29,20 @@ import { serveTokens } from '../../src/cluster/router/token-socket.ts';
 import { sha256 } from '../conformance/data-plane-world.ts';
 import { freePorts, routedEndpoint, routedVersion, startRouter, type TestRouter } from '../router/test-router.ts';
 import { median } from './median.ts';
-import { type PacedLoadResult, pacedLoad } from './paced-load.ts';
 import { bindTo, cpuOf, MEASURED_CORE, ON_OTHER_CORE, OTHER_CORE } from './processor.ts';
+import { printAddedLatency } from './router/added-latency.ts';
+import { envoyConfig } from './router/envoy-config.ts';
 
 const ROUNDS = 5;
-const SECONDS = 4;
-const LATENCY_ROUNDS = 8;
+const SECONDS = 3;
 const CONNECTIONS = 64;
 const RATES = [1000, 2000, 5000];
 const REPLICA_ID = '3d0d6e5b-3c53-4f0e-9a5b-7a3c52f0c1de';
 /** As the scoring server's, which makes an id for a request that comes without: so that replicas behind any proxy answer alike. */
 const REPLICA_HEADERS = `hdr x-request-id ${REPLICA_ID} hdr x-ms-request-id ${REPLICA_ID} hdr x-ms-run-function-failed False hdr x-ms-server-version azmlinfsrv`;
+const REPLICA_ADDRESSES = ['127.0.0.1', '127.0.0.2', '127.0.0.3', '127.0.0.4'];
+/** With which the others are compared. */
+const COMPARED = ['HAProxy', 'Envoy', 'Node (undici)'];
 const KEY = 'key-of-the-benchmark';
 const WRK_REQUEST = `
 wrk.method = "POST"
@@ -49,8 +53,9 @@ wrk.headers["content-type"] = "application/json"
 const program = await haproxyProgram();
 if (typeof program !== 'string') throw new Error(program.skip);
 const haproxy = program;
+const envoy = await envoyProgram();
 const folder = await mkdtemp(join(tmpdir(), 'aksml-router-bench-'));
-const [upstream = 0, plain = 0, node = 0] = await freePorts(3, '127.0.0.1');
+const [upstream = 0, plain = 0, plainEnvoy = 0, node = 0] = await freePorts(4, '127.0.0.1');
 const children: ChildProcess[] = [];
 const routers: TestRouter[] = [];
 /** What ends that which an agent does: counting requests, judging tokens. */
@@ -59,7 +64,7 @@ const endings: (() => void)[] = [];
 try {
   const replicas = await startHaproxy('upstream', [
     'frontend upstream',
-    `  bind 127.0.0.1:${upstream}`,
+    ...REPLICA_ADDRESSES.map((address) => `  bind ${address}:${upstream}`),
     // With what the scoring server says of itself and of each call.
     `  http-request return status 200 content-type application/json string "[0.1, 0.9]" ${REPLICA_HEADERS}`,
   ]);
@@ -70,8 +75,10 @@ try {
     'backend replicas',
     '  balance leastconn',
     '  http-reuse always',
-    ...[0, 1, 2, 3].map((index) => `  server r${index} 127.0.0.1:${upstream} maxconn 64`),
+    ...REPLICA_ADDRESSES.map((address, index) => `  server r${index} ${address}:${upstream} maxconn 64`),
   ]);
+  const envoyProxy = typeof envoy === 'string' ? await startEnvoy(envoy) : undefined;
+  if (typeof envoy !== 'string') console.log(`\nwithout Envoy: ${envoy.skip}`);
   const nodeProxy = start(process.execPath, [
     join(import.meta.dirname, 'router', 'node-proxy.ts'),
     String(node),
@@ -93,22 +100,37 @@ try {
   const workers = await Promise.all(routers.map(({ router }) => workerOf(router)));
   const owner = workers.slice(0, 1);
   const targets: readonly Target[] = [
-    { target: 'HAProxy, plain', url: `http://127.0.0.1:${plain}/score`, pids: [plainProxy] },
+    { target: 'HAProxy', url: `http://127.0.0.1:${plain}/score`, pids: [plainProxy] },
+    ...(envoyProxy === undefined
+      ? []
+      : [{ target: 'Envoy', url: `http://127.0.0.1:${plainEnvoy}/score`, pids: [envoyProxy] }]),
+    { target: 'Node (undici)', url: `http://127.0.0.1:${node}/score`, pids: [nodeProxy] },
     { target: 'router, owner, key', url: at('router-0', 'key'), pids: owner },
     { target: 'router, owner, token', url: at('router-0', 'token'), pids: owner },
     { target: 'two routers, over the owner hop, key', url: at('router-1', 'key'), pids: workers },
-    { target: 'Node proxy (undici)', url: `http://127.0.0.1:${node}/score`, pids: [nodeProxy] },
   ];
   await writeFile(join(folder, 'request.lua'), WRK_REQUEST);
-  await sleep(500);
+  for (const { url } of targets) await untilAnswers(url);
   const title = `${CONNECTIONS} connections, closed loop, one thread; medians of ${ROUNDS} interleaved runs of ${SECONDS} s`;
   console.log(`\n${title}; everything on the same cores`);
   await printCarried(targets, []);
-  await bindTo(MEASURED_CORE, [plainProxy, nodeProxy, ...workers]);
+  await bindTo(MEASURED_CORE, [...new Set(targets.flatMap(({ pids }) => pids))]);
   await bindTo(OTHER_CORE, [replicas, process.pid]);
   console.log(`\n${title}; proxies on a core of their own`);
   await printCarried(targets, ON_OTHER_CORE);
-  for (const rate of RATES) await printAdded(rate, at);
+  for (const rate of RATES) {
+    await printAddedLatency({
+      rate,
+      key: KEY,
+      pids: [plainProxy, ...workers],
+      direct: { url: `http://127.0.0.1:${upstream}/score`, pid: replicas },
+      proxies: [
+        { name: 'HAProxy', url: `http://127.0.0.1:${plain}/score` },
+        { name: 'router, owner', url: at('router-0', 'key') },
+        { name: 'router, over the owner hop', url: at('router-1', 'key') },
+      ],
+    });
+  }
 } finally {
   for (const child of children) child.kill();
   for (const end of endings) end();
@@ -125,6 +147,15 @@ async function tellAsAsked(router: Router, logPort: number): Promise<() => void>
     ending.abort();
     log.close();
   };
+}
+
+async function untilAnswers(url: string): Promise<void> {
+  const deadline = AbortSignal.timeout(30_000);
+  const headers = { authorization: `Bearer ${KEY}` };
+  while (!(await fetch(url, { method: 'POST', headers, body: '{}' }).catch(() => undefined))?.ok) {
+    if (deadline.aborted) throw new Error(`${url} does not answer`);
+    await sleep(20);
+  }
 }
 
 interface Target {
@@ -148,19 +179,24 @@ async function printCarried(targets: readonly Target[], generator: readonly stri
   const runs = new Map<string, Carried[]>(targets.map(({ target }) => [target, []]));
   for (let round = 0; round < ROUNDS; round += 1)
     for (const target of targets) runs.get(target.target)?.push(await carried(target, generator));
-  const plainRuns = runs.get('HAProxy, plain') ?? [];
   const of = (all: readonly Carried[], figure: keyof Carried) => median(all.map((run) => run[figure]));
-  const ratio = (all: readonly Carried[], of: (run: Carried, plain: Carried) => number) =>
-    round(median(all.flatMap((run, index) => (plainRuns[index] ? [of(run, plainRuns[index])] : []))));
+  const ratios = (all: readonly Carried[], by: string, of: (run: Carried, other: Carried) => number) =>
+    Object.fromEntries(
+      COMPARED.flatMap((name) => {
+        const others = runs.get(name) ?? [];
+        const each = all.flatMap((run, index) => (others[index] ? [of(run, others[index])] : []));
+        return each.length === 0 ? [] : [[`of ${name}${by}`, round(median(each))]];
+      }),
+    );
   console.table(
     [...runs].map(([target, all]) => ({
       target,
       'requests/s': Math.round(of(all, 'rps')),
-      'of plain HAProxy': ratio(all, ({ rps }, plain) => rps / plain.rps),
+      ...ratios(all, '', ({ rps }, other) => rps / other.rps),
       'proxy at work, %': Math.round(100 * of(all, 'busy')),
-      'CPU a request, µs': round(of(all, 'cpu')),
-      'a second / CPU a request': Math.round(1e6 / of(all, 'cpu')),
-      'of plain HAProxy, by CPU': ratio(all, ({ cpu }, plain) => plain.cpu / cpu),
+      'CPU, µs': round(of(all, 'cpu')),
+      'a second / CPU': Math.round(1e6 / of(all, 'cpu')),
+      ...ratios(all, ', CPU', ({ cpu }, other) => other.cpu / cpu),
     })),
   );
 }
@@ -180,45 +216,6 @@ async function carried({ url, pids }: Target, generator: readonly string[]): Pro
   return { rps: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]), cpu: (1000 * cpu) / requests, busy: cpu / took };
 }
 
-/** Milliseconds that the router adds to the direct call. */
-async function printAdded(rate: number, at: (owner: string, auth: string) => string): Promise<void> {
-  const targets = {
-    direct: `http://127.0.0.1:${upstream}/score`,
-    'HAProxy, plain': `http://127.0.0.1:${plain}/score`,
-    'router, owner': at('router-0', 'key'),
-    'router, over the owner hop': at('router-1', 'key'),
-  };
-  const names = Object.entries(targets);
-  const runs = new Map<string, PacedLoadResult[]>(names.map(([name]) => [name, []]));
-  for (let turn = 0; turn < LATENCY_ROUNDS; turn += 1) {
-    // Each in another place of every round.
-    for (const [name, url] of names.map((each, index) => names[(index + turn) % names.length] ?? each)) {
-      const options = { urls: [url], key: KEY, rate, seconds: SECONDS, startedBy: ON_OTHER_CORE };
-      runs.get(name)?.push(await pacedLoad(options));
-    }
-  }
-  const direct = runs.get('direct') ?? [];
-  const added = (all: readonly PacedLoadResult[], figure: 'p50' | 'mean' | 'p99') =>
-    round(median(all.map((run, turn) => run[figure] - (direct[turn]?.[figure] ?? Number.NaN))));
-  console.log(
-    `\n${rate} requests a second of clients who pause at random; proxies on a core of their own; ` +
-      `medians of ${LATENCY_ROUNDS} interleaved runs of ${SECONDS} s; milliseconds`,
-  );
-  console.table(
-    [...runs].map(([target, all]) => ({
-      target,
-      'requests/s': Math.round(median(all.map(({ rate }) => rate))),
-      p50: round(median(all.map(({ p50 }) => p50))),
-      mean: round(median(all.map(({ mean }) => mean))),
-      p99: round(median(all.map(({ p99 }) => p99))),
-      'added p50': added(all, 'p50'),
-      'added mean': added(all, 'mean'),
-      'added p99': added(all, 'p99'),
-      failed: all.reduce((sum, { failed }) => sum + failed, 0),
-    })),
-  );
-}
-
 async function workerOf(router: Router): Promise<number> {
   const [text = ''] = await router.api.run(['show info']);
   return Number(/^Pid: (\d+)$/m.exec(text)?.[1]);
@@ -234,9 +231,9 @@ function tableOf(): RoutingTable {
 
 /** With two versions that share the traffic, four replicas each. */
 function endpointFor(owner: string, auth: string): RoutedEndpoint {
-  const replicas = [0, 1, 2, 3].map((index) => ({
+  const replicas = REPLICA_ADDRESSES.map((address, index) => ({
     id: `r${index}`,
-    address: '127.0.0.1',
+    address,
     port: upstream,
     state: 'ready' as const,
   }));
@@ -262,6 +259,14 @@ function nameFor(owner: string, auth: string): string {
     const name = `${auth}-${index}`;
     if (ownerOf(name, names) === owner) return name;
   }
+}
+
+/** Its process. */
+async function startEnvoy(program: string): Promise<number> {
+  const path = join(folder, 'envoy.json');
+  const endpoints = REPLICA_ADDRESSES.map((address) => ({ address, port: upstream }));
+  await writeFile(path, envoyConfig({ address: '127.0.0.1', port: plainEnvoy }, endpoints));
+  return start(program, ['--config-path', path, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'off']);
 }
 
 /** Its process. */
