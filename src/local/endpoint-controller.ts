@@ -169,7 +169,7 @@ export class EndpointController {
     if (message === undefined) return undefined;
     return {
       code: 'PortInUse',
-      message: `Port ${this.#record.ownPort} is taken: ${message}`,
+      message,
       remedy: 'End the other program, or deploy with another port.',
     };
   }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { access, constants, readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Bundle } from '../contract/bundle.ts';
 import type { Cause } from '../contract/endpoint.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { Home } from '../home/home.ts';
+import { bindOnce } from '../http/loopback-port.ts';
 import { CauseError } from './replica.ts';
 import { fixedPort, type ReplicaLaunch, replicaLaunch } from './replica-launch.ts';
 import type { ReplicaRecord } from './replica-record.ts';
@@ -93,18 +93,6 @@ async function portFor({ container }: Bundle): Promise<number> {
       remedy: 'End the other program, or write {port} into the arguments of the command.',
     });
   }
-}
-
-/** Takes a port for a moment: to find a free one (0), or to see whether one is free. */
-export function bindOnce(port: number): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.once('error', reject);
-  server.listen(port, '127.0.0.1', () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === 'object' && address ? address.port : port));
-  });
-  return promise;
 }
 
 /** `runtime/` lies beside `dist/` when bundled and beside `src/` when not. */

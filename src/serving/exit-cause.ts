@@ -132,7 +132,7 @@ function serverFailure(exit: ReplicaExit): Cause | undefined {
     return {
       code: 'PortInUse',
       message: `The port that the replica wants is taken: ${inUse.trim()}`,
-      remedy: 'End the other program, or let the command take the port from {port}.',
+      remedy: 'End the other program, or choose another port; a command of your own can take one from {port}.',
     };
   }
   return undefined;

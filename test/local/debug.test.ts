@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bindOnce } from '../../src/local/launcher.ts';
+import { bindOnce } from '../../src/http/loopback-port.ts';
 import { DebugAdapter } from './debug-adapter.ts';
 import { DEPLOY, openWorld, outcomeOf, writeProject } from './world.ts';
 

@@ -74,6 +74,20 @@ const CONTAINER = {
 
 const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
   ['a plain deployment has no problem', GOOD, []],
+  ['a port for the debugger that is none', { ...GOOD, debugPort: 99_999 }, ['debug.portOutOfRange']],
+  [
+    'ports that another program has',
+    {
+      ...GOOD,
+      debugPort: 5678,
+      deployment: { computeType: 'local', port: 6789 },
+      closedPorts: new Map([
+        [5678, 'another program has it'],
+        [6789, 'another program has it'],
+      ]),
+    },
+    ['debug.portTaken', 'port.taken'],
+  ],
   [
     'what only the front end of a cluster does has no effect here',
     { ...GOOD, settings: { ...GOOD.settings, frontEnd: { stickiness: 'session' } } },

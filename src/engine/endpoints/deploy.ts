@@ -11,6 +11,7 @@ import { type BuildOptions, type BuiltVersion, buildVersion, preloadBuild } from
 import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
+import { closedPorts } from './ports.ts';
 import { machineFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { versionSettings } from './settings.ts';
@@ -233,6 +234,8 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
   const fit = await judgeArchitecture(engine, { configuration, deployment, resolved }, cluster, signal);
+  const wanted = { debug: request.build.debugPort, service: deployment.port };
+  const closed = engine.target.kind === 'local' ? await closedPorts(wanted, current) : undefined;
   const problems = [
     ...configuration.problems,
     ...resolved.problems,
@@ -248,6 +251,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       deployment,
       settings,
       debugPort: request.build.debugPort,
+      ...(closed === undefined ? {} : { closedPorts: closed }),
       machine: machineFacts(),
       cluster,
     }),

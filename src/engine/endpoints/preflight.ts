@@ -23,6 +23,8 @@ export interface PreflightFacts {
   readonly deployment: DeploymentSpec;
   readonly settings: EffectiveSettings;
   readonly debugPort?: number | undefined;
+  /** Ports that are wanted and cannot be had, with the reason. */
+  readonly closedPorts?: ReadonlyMap<number, string>;
   /** Of a target that is one. */
   readonly cluster?: ClusterFacts | undefined;
   readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
@@ -269,6 +271,35 @@ const debuggedHere: Check = ({ debugPort, targetKind, configuration }) => {
   };
 };
 
+const PORT_REMEDY = 'Choose another port, or end the program that has it.';
+
+const debugPortCanBeHad: Check = ({ debugPort, closedPorts }) => {
+  if (debugPort === undefined) return undefined;
+  const isPort = debugPort >= 1 && debugPort <= 65535;
+  const reason = closedPorts?.get(debugPort);
+  if (isPort && reason === undefined) return undefined;
+  return {
+    severity: 'error',
+    code: isPort ? 'debug.portTaken' : 'debug.portOutOfRange',
+    path: '--debug-port',
+    message: isPort ? `Port ${debugPort} cannot be opened: ${reason}.` : `${debugPort} is no port.`,
+    remedy: isPort ? PORT_REMEDY : 'Give a number from 1 to 65535.',
+  };
+};
+
+const portCanBeHad: Check = ({ deployment: { port }, closedPorts }) => {
+  const reason = port === undefined ? undefined : closedPorts?.get(port);
+  return reason === undefined
+    ? undefined
+    : {
+        severity: 'error',
+        code: 'port.taken',
+        path: 'port',
+        message: `Port ${port} cannot be opened: ${reason}.`,
+        remedy: PORT_REMEDY,
+      };
+};
+
 const CHECKS: readonly Check[] = [
   nameFollowsRule,
   versionNameFollowsRule,
@@ -281,6 +312,8 @@ const CHECKS: readonly Check[] = [
   nothingIsMountedHere,
   fitsThisMachine,
   debuggedHere,
+  debugPortCanBeHad,
+  portCanBeHad,
   namespaceHasNoEffect,
   gpuIsNotReserved,
   limitsAreNotEnforced,
