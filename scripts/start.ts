@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
+import { shellLine } from '../src/contract/shell-words.ts';
 import { loadConfiguration } from '../src/engine/config/configuration.ts';
 import { prepareEnvironment } from '../src/engine/environments/environment.ts';
 import { openHome } from '../src/home/home.ts';
@@ -101,7 +102,7 @@ async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
 }
 
 async function aksml(label: string, args: readonly string[]): Promise<void> {
-  console.log(`\n${bold('›')} ${label}: ${dim(`aksml ${args.map(quoted).join(' ')}`)}`);
+  console.log(`\n${bold('›')} ${label}: ${dim(shellLine(['aksml', ...args]))}`);
   await run(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], sample);
 }
 
@@ -117,10 +118,6 @@ async function run(command: string, args: readonly string[], cwd: string): Promi
     child.once('close', (status) => resolve(status ?? 130));
   });
   if (code !== 0) process.exit(code);
-}
-
-function quoted(argument: string): string {
-  return /^[\w@./:=-]+$/.test(argument) ? argument : `'${argument}'`;
 }
 
 function bold(text: string): string {

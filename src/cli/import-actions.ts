@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path';
+import { shellLine } from '../contract/shell-words.ts';
 import { importToV1, type V1Files } from '../engine/config/import-files.ts';
 import type { V2Import } from '../engine/config/v2.ts';
 import type { CommandContext } from './context.ts';
@@ -27,7 +28,7 @@ export async function importV2(context: CommandContext, options: ImportOptions):
   const next = deployCommand(context, imported, files);
   return valueResult(
     { files: written.map((file) => resolve(cwd, file)), deployCommand: next },
-    { kind: 'facts', facts: written.map((file) => ['Written', file] as const), note: `Deploy it: ${next.join(' ')}` },
+    { kind: 'facts', facts: written.map((file) => ['Written', file] as const), note: `Deploy it: ${shellLine(next)}` },
   );
 }
 

@@ -1,5 +1,6 @@
 import { relative, resolve, sep } from 'node:path';
 import type { DeploymentProposal, ProposedFile } from '../contract/proposal.ts';
+import { shellLine } from '../contract/shell-words.ts';
 import { filesToWrite, proposeDeployment } from '../engine/proposals/proposals.ts';
 import { writeFileAtomic } from '../home/atomic-file.ts';
 import type { CommandContext } from './context.ts';
@@ -34,7 +35,7 @@ export async function scaffoldDeployment(context: CommandContext, options: Scaff
         ['Environment', shown(proposal.condaFile ?? proposal.inferenceConfig)],
         ...written.map(({ path }) => [options.dryRun ? 'Would write' : 'Written', fromCwd(cwd, path)] as const),
       ],
-      note: next.map((words) => words.join(' ')).join('\n'),
+      note: next.map(shellLine).join('\n'),
     },
   );
 }

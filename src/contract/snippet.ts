@@ -1,4 +1,5 @@
 import type { AuthMode, Endpoint } from './endpoint.ts';
+import { shellWord } from './shell-words.ts';
 
 export type SnippetLanguage = 'curl' | 'python' | 'csharp';
 
@@ -37,11 +38,6 @@ function curl({ uri, auth, body }: SnippetRequest): string {
     `-d ${shellWord(body)}`,
   ];
   return `${lines.join(' \\\n  ')}\n`;
-}
-
-/** POSIX: nothing is special between single quotes but the quote itself. */
-function shellWord(text: string): string {
-  return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function python({ uri, auth, body }: SnippetRequest): string {

@@ -74,6 +74,7 @@ const CONTAINER = {
 
 const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] = [
   ['a plain deployment has no problem', GOOD, []],
+  ['a model that is not there is told once', { ...WITHOUT_SCRIPT, models: [], lacksModel: true }, []],
   ['a port for the debugger that is none', { ...GOOD, debugPort: 99_999 }, ['debug.portOutOfRange']],
   [
     'ports that another program has',

@@ -6,10 +6,17 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { shellLine } from '../../src/contract/shell-words.ts';
 import { SECRET_VARIABLE, type SnippetLanguage, snippet } from '../../src/contract/snippet.ts';
 
 const run = promisify(execFile);
 const BODY = JSON.stringify({ data: [[0.5, "it's", 'ü 😀 "quoted" $HOME \\n']] });
+
+test('a command that is printed is what a shell makes of it', { skip: process.platform === 'win32' }, async () => {
+  const words = ['-p', 'my model.pkl', "it's", '$HOME', '', 'a=b', '*'];
+  const { stdout } = await run('sh', ['-c', `printf '%s|' ${shellLine(words)}`]);
+  assert.deepEqual(stdout.split('|').slice(0, -1), words);
+});
 
 describe('a client that is copied', () => {
   const programs: readonly (readonly [SnippetLanguage, string, (code: string) => string[]])[] = [

@@ -247,6 +247,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       overwrite: request.overwrite,
       models,
       unregistered: resolved.paths,
+      lacksModel: resolved.problems.some(({ severity }) => severity === 'error'),
       configuration,
       deployment,
       settings,

@@ -17,6 +17,8 @@ export interface PreflightFacts {
   readonly current: Endpoint | undefined;
   readonly overwrite: boolean;
   readonly models: readonly Model[];
+  /** A model was named that is not there. */
+  readonly lacksModel?: boolean;
   /** Models given as paths, registered once the checks have passed. */
   readonly unregistered: readonly Pick<UnregisteredModel, 'isMlflow'>[];
   readonly configuration: Pick<Configuration, 'valid' | 'inference'>;
@@ -113,10 +115,10 @@ const modelNamedTwice: Check = ({ models }) => {
 };
 
 /** v1: without an inference configuration, exactly one model of a framework that it knew how to serve. */
-const codeOrNoCode: Check = ({ configuration, deployment, models, unregistered }) => {
+const codeOrNoCode: Check = ({ configuration, deployment, models, unregistered, lacksModel }) => {
   const { inference, valid } = configuration;
   // What was refused is absent, too, and its own problems say why.
-  if (inference !== undefined || !valid || deployment.container !== undefined) return undefined;
+  if (inference !== undefined || !valid || lacksModel || deployment.container !== undefined) return undefined;
   const [model] = models;
   const [path] = unregistered;
   const isOnly = models.length + unregistered.length === 1;

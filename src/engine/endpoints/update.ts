@@ -141,6 +141,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
       overwrite: false,
       models,
       unregistered: resolved.paths,
+      lacksModel: resolved.problems.some(({ severity }) => severity === 'error'),
       configuration,
       deployment,
       settings,
