@@ -9,18 +9,18 @@ import { Gate } from './gate.ts';
 import { canQueue, mapText, peerServer, slotCommands, usedConnections } from './haproxy-commands.ts';
 import { haproxyConfig, REFUSALS } from './haproxy-config.ts';
 import { LOG_PARTS } from './haproxy-frontends.ts';
-import { grpcPeer, MAPS, mapPath, SLOWEST_REQUEST_S, SOCKETS } from './haproxy-names.ts';
+import { grpcPeer, MAPS, mapPath, SOCKETS } from './haproxy-names.ts';
 import { HaproxyProcess } from './haproxy-process.ts';
 import { LUA } from './lua.ts';
 import { MapState } from './map-state.ts';
 import { Owners } from './owners.ts';
 import { MOST_PEERS, Peers } from './peers.ts';
-import { type Need, needOf, Pool, roomFor } from './pool.ts';
-import { type Server, type ServersByBackend, serverPrefix, serversOf } from './router-servers.ts';
+import { type ServersByBackend, serverPrefix } from './router-servers.ts';
 import { type RouterSettings as AdministratorSettings, DEFAULT_ROUTER_SETTINGS } from './router-settings.ts';
 import type { RoutedEndpoint, RoutedVersion, RoutingTable } from './routing-table.ts';
 import { RuntimeApi } from './runtime-api.ts';
 import type { RouterSecrets } from './table-facts.ts';
+import { VersionBackends } from './version-backends.ts';
 
 export interface RouterSettings {
   /** Of its pod. */
@@ -47,8 +47,6 @@ type OwnedVersions = ReadonlyMap<string, { readonly endpoint: string; readonly v
 
 const NOBODY: RouterSecrets = { hop: [], challenges: new Map(), certificates: [] };
 const EMPTY: RoutingTable = { endpoints: [], routers: [] };
-/** A request is sent to a version's backend at most so long after it was decided: as soon as its body is there. */
-const LATEST_MS = SLOWEST_REQUEST_S * 1000 + 1000;
 const POLL_MS = 10;
 const RESTART_MS = 500;
 
@@ -61,17 +59,14 @@ export class Router {
   readonly #process: HaproxyProcess;
   readonly #api: RuntimeApi;
   readonly backends: Backends;
-  readonly #pool = new Pool();
+  readonly #versions: VersionBackends;
   readonly #maps: MapState;
   #owners = new Owners([]);
   /** Endpoints that this router owns, as HAProxy knows it. */
   #owned: ReadonlySet<string> = new Set();
   /** Until something of it changes: it is asked for with every sample. */
   #ownedVersions: OwnedVersions | undefined;
-  readonly #serversOf = new WeakMap<RoutedVersion, { readonly backend: string; readonly servers: ServersByBackend }>();
   readonly #peers = new Peers();
-  /** Backends of no version any more, with the moment since when: requests may still come that were looked at before. */
-  readonly #leaving = new Map<string, { readonly need: Need; readonly since: number }>();
   #table: RoutingTable = EMPTY;
   #secrets: RouterSecrets = NOBODY;
   /** Whether plain HTTP is redirected, once there is a certificate. */
@@ -90,6 +85,7 @@ export class Router {
     this.#process = new HaproxyProcess(settings.haproxy, settings.folder, settings.log);
     this.#certificates = new Certificates(settings.folder, settings.log);
     this.#maps = new MapState(settings.folder);
+    this.#versions = new VersionBackends(settings.folder);
     // What is ordered in turn must not keep one that has died from being started again.
     this.#api = new RuntimeApi(join(settings.folder, SOCKETS.admin), () => this.#process.running);
     this.backends = new Backends({ api: this.#api, log: settings.log, inTurn: (work) => this.#inTurn(work) });
@@ -110,12 +106,8 @@ export class Router {
   }
 
   #findOwnedVersions(): OwnedVersions {
-    const owned = this.#owned;
-    const versions = this.#pool.versions.map((key) => {
-      const [endpoint = '', version = ''] = key.split('/');
-      return [this.#pool.find(key) ?? '', { endpoint, version }] as const;
-    });
-    return new Map(versions.filter(([, { endpoint }]) => owned.has(endpoint)));
+    const owned = this.#versions.all.filter(({ endpoint }) => this.#owned.has(endpoint));
+    return new Map(owned.map(({ backend, endpoint, version }) => [backend, { endpoint, version }]));
   }
 
   /** Starts HAProxy with what is known so far. @throws AksmlError `router.haproxyFailed` */
@@ -188,7 +180,7 @@ export class Router {
     await mkdir(join(this.#settings.folder, 'maps'), { recursive: true, mode: 0o700 });
     await this.#write('aksml.lua', LUA);
     for (const [name, entries] of Object.entries(REFUSALS)) await this.#write(join('maps', name), mapText(entries));
-    this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
+    this.#versions.grow(this.#table);
     await this.#certificates.write(this.#secrets.certificates);
     await this.#writeConfiguration(new Map());
     await this.#process.start((code) => this.#ended(code));
@@ -212,18 +204,14 @@ export class Router {
     }
   }
 
-  #needs(): Need[] {
-    return this.#table.endpoints.flatMap(({ versions }) => versions.map(needOf));
-  }
-
   async #apply(redirects: boolean): Promise<void> {
     const { certificates } = this.#secrets;
-    await this.#clearLeaving();
+    await this.#versions.clearLeaving((backend) => this.backends.shutWayOut(backend));
     const isOtherwise = redirects !== this.#redirects || this.#certificates.needReload(certificates);
     this.#redirects = redirects;
     const owned = this.#endpointsOwned();
     const lost = this.#endpointsLost(owned);
-    const moved = this.#releaseMoved();
+    const moved = this.#versions.releaseMoved(this.#table);
     if (!this.#assign() || isOtherwise) await this.#reload();
     else await this.#certificates.change(certificates, this.#api);
     this.#peers.assign(this.#table.routers.map(({ name }) => name).filter((name) => name !== this.#settings.name));
@@ -234,29 +222,13 @@ export class Router {
     this.#ownedVersions = undefined;
     for (const backend of lost) await this.backends.emptyQueue(backend, 'back');
     await this.backends.drainAndCut(wanted);
-    for (const { backend, need } of moved) this.#leaving.set(backend, { need, since: performance.now() });
+    this.#versions.leave(moved);
   }
 
-  /** Gives each version a backend. False where the pool has none left. */
+  /** False where the pool has no backend left for a version. */
   #assign(): boolean {
     this.#ownedVersions = undefined;
-    return this.#versions().every(([key, version]) => this.#pool.assign(key, needOf(version)) !== undefined);
-  }
-
-  #versions(): (readonly [string, RoutedVersion])[] {
-    return this.#table.endpoints.flatMap((endpoint) =>
-      endpoint.versions.map((version) => [`${endpoint.name}/${version.name}`, version] as const),
-    );
-  }
-
-  /** Takes the backends of versions that are gone, or need another one. */
-  #releaseMoved(): { readonly backend: string; readonly need: Need }[] {
-    this.#ownedVersions = undefined;
-    const wanted = new Map(this.#versions().map(([key, version]) => [key, needOf(version)] as const));
-    return this.#pool.versions.flatMap((key) => {
-      const need = wanted.get(key);
-      return need && this.#pool.fits(key, need) ? [] : (this.#pool.release(key) ?? []);
-    });
+    return this.#versions.assign(this.#table);
   }
 
   #endpointsOwned(): ReadonlySet<string> {
@@ -269,20 +241,12 @@ export class Router {
   /** Backends of endpoints that another router has become the owner of. */
   #endpointsLost(owned: ReadonlySet<string>): string[] {
     const there = new Set(this.#table.endpoints.map(({ name }) => name));
-    return this.#pool.versions.flatMap((key) => {
-      const [endpoint = ''] = key.split('/');
-      const lost = there.has(endpoint) && !owned.has(endpoint) && this.#owned.has(endpoint);
-      return lost ? (this.#pool.find(key) ?? []) : [];
-    });
+    const isLost = (name: string) => there.has(name) && !owned.has(name) && this.#owned.has(name);
+    return this.#versions.all.flatMap(({ endpoint, backend }) => (isLost(endpoint) ? [backend] : []));
   }
 
-  #wantedServers(): Map<string, readonly Server[]> {
-    const wanted = new Map<string, readonly Server[]>();
-    for (const [key, version] of this.#versions()) {
-      const backend = this.#pool.find(key);
-      if (backend === undefined) continue;
-      for (const [name, servers] of this.#serversFor(version, backend)) wanted.set(name, servers);
-    }
+  #wantedServers(): ServersByBackend {
+    const wanted = new Map(this.#versions.servers(this.#table));
     for (const router of this.#table.routers) {
       const backend = this.#peers.backendOf(router.name);
       if (backend === undefined) continue;
@@ -292,20 +256,11 @@ export class Router {
     return wanted;
   }
 
-  /** The same objects as long as nothing has changed. */
-  #serversFor(version: RoutedVersion, backend: string): ServersByBackend {
-    const known = this.#serversOf.get(version);
-    if (known?.backend === backend) return known.servers;
-    const servers = serversOf(version, backend, this.#settings.folder);
-    this.#serversOf.set(version, { backend, servers });
-    return servers;
-  }
-
   async #applyMaps(): Promise<void> {
     const table = this.#tableInForce();
     const { hop: hopSecrets, challenges } = this.#secrets;
     const facts = {
-      backendOf: (endpoint: string, version: string) => this.#pool.find(`${endpoint}/${version}`) ?? '',
+      backendOf: (endpoint: string, version: string) => this.#versions.find(endpoint, version) ?? '',
       ownerField: (endpoint: string) => this.#peers.backendOf(this.#owners.of(endpoint) ?? '') ?? '-',
     };
     await this.#maps.change(table.endpoints, facts, { hopSecrets, challenges }, (commands) =>
@@ -318,7 +273,7 @@ export class Router {
   #tableInForce(): RoutingTable {
     if (this.#full.size === 0) return this.#table;
     const isFull = (endpoint: RoutedEndpoint, { name }: RoutedVersion) =>
-      this.#full.has(this.#pool.find(`${endpoint.name}/${name}`) ?? '');
+      this.#full.has(this.#versions.find(endpoint.name, name) ?? '');
     const endpoints = this.#table.endpoints.map((endpoint) =>
       endpoint.versions.some((version) => isFull(endpoint, version))
         ? {
@@ -334,22 +289,12 @@ export class Router {
     return { ...this.#table, endpoints };
   }
 
-  /** Backends whose version has gone are given to others once no request can come for it. */
-  async #clearLeaving(): Promise<void> {
-    for (const [backend, { need, since }] of this.#leaving) {
-      if (performance.now() - since < LATEST_MS) continue;
-      await this.backends.shutWayOut(backend);
-      this.#leaving.delete(backend);
-      this.#pool.restore(backend, need);
-    }
-  }
-
   /**
    * A larger pool. What waits in the old worker, and what comes to it still, waits at a gate until the new one is there; what is at replicas
    * keeps its places there until it is answered: no replica ever gets more than its limit.
    */
   async #reload(): Promise<void> {
-    this.#pool.grow(roomFor(this.#needs(), this.#pool.classes));
+    this.#versions.grow(this.#table);
     const gates = await Promise.all(
       [SOCKETS.self, SOCKETS.elsewhere].map((socket) => Gate.shut(join(this.#settings.folder, socket))),
     );
@@ -410,7 +355,7 @@ export class Router {
     this.#toldParts = LOG_PARTS;
     await this.#write(
       'haproxy.cfg',
-      haproxyConfig({ ...this.#listening(), classes: this.#pool.classes, peers: MOST_PEERS, servers }),
+      haproxyConfig({ ...this.#listening(), classes: this.#versions.classes, peers: MOST_PEERS, servers }),
     );
     this.#maps.close(this.#full);
     const maps = this.#maps.all();
