@@ -60,7 +60,7 @@ const GOOD: PreflightFacts = {
       failureThreshold: 3,
     },
   },
-  machine: { totalMemory: 8 * GIB, freeMemory: 4 * GIB },
+  machine: { totalMemory: 8 * GIB, disk: { home: '/home/ada/.aksml', freeBytes: 5 * GIB } },
 };
 
 const WITHOUT_SCRIPT: PreflightFacts = { ...GOOD, configuration: { valid: true } };
@@ -125,6 +125,11 @@ const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] =
     'more memory than the machine has is told',
     { ...GOOD, settings: { ...GOOD.settings, scale: { kind: 'fixed', replicas: 20 } } },
     ['memory.exceedsMachine'],
+  ],
+  [
+    'a disk that is nearly full is told',
+    { ...GOOD, machine: { ...GOOD.machine, disk: { home: '/home/ada/.aksml', freeBytes: 5 * GIB - 1 } } },
+    ['disk.low'],
   ],
   [
     'limits are not enforced on local',

@@ -253,7 +253,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       settings,
       debugPort: request.build.debugPort,
       ...(closed === undefined ? {} : { closedPorts: closed }),
-      machine: machineFacts(),
+      machine: await machineFacts(engine.home),
       cluster,
     }),
     ...fit.problems,

@@ -1,9 +1,11 @@
-import { freemem, totalmem } from 'node:os';
+import { statfs } from 'node:fs/promises';
+import { totalmem } from 'node:os';
 import type { DeploymentSpec, EffectiveSettings } from '../../contract/deployment.ts';
 import { type Endpoint, MAX_MODELS_PER_DEPLOYMENT } from '../../contract/endpoint.ts';
 import type { Model } from '../../contract/model.ts';
 import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
 import type { Problem } from '../../contract/problem.ts';
+import type { Home } from '../../home/home.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { noCodeFramework } from '../environments/no-code.ts';
 import { type ClusterFacts, clusterProblems } from './cluster-facts.ts';
@@ -29,13 +31,24 @@ export interface PreflightFacts {
   readonly closedPorts?: ReadonlyMap<number, string>;
   /** Of a target that is one. */
   readonly cluster?: ClusterFacts | undefined;
-  readonly machine: { readonly totalMemory: number; readonly freeMemory: number };
+  readonly machine: MachineFacts;
+}
+
+export interface MachineFacts {
+  /** Bytes. */
+  readonly totalMemory: number;
+  /** Of the disk that holds AKSML_HOME; absent where that cannot be known. */
+  readonly disk?: { readonly home: string; readonly freeBytes: number };
 }
 
 type Check = (facts: PreflightFacts) => Problem | undefined;
 
-export function machineFacts(): PreflightFacts['machine'] {
-  return { totalMemory: totalmem(), freeMemory: freemem() };
+export async function machineFacts({ root }: Home): Promise<MachineFacts> {
+  const disk = await statfs(root).catch(() => undefined);
+  return {
+    totalMemory: totalmem(),
+    ...(disk === undefined ? {} : { disk: { home: root, freeBytes: disk.bavail * disk.bsize } }),
+  };
 }
 
 /** Every problem that can be known before anything is done. */
@@ -176,6 +189,20 @@ const fitsThisMachine: Check = ({ targetKind, settings, machine }) => {
       };
 };
 
+/** About what the environment of a large framework takes. */
+const LITTLE_DISK = 5 * GIB;
+
+/** Told, because nothing is removed unasked: what no service uses now may be what somebody rolls back to. */
+const diskHasRoom: Check = ({ machine: { disk } }) =>
+  disk === undefined || disk.freeBytes >= LITTLE_DISK
+    ? undefined
+    : {
+        severity: 'warning',
+        code: 'disk.low',
+        message: `Only ${(disk.freeBytes / GIB).toFixed(1)} GiB are left on the disk that holds ${disk.home}.`,
+        remedy: 'Remove what nothing needs any more: aksml gc (with --caches also what only saves time).',
+      };
+
 const namespaceHasNoEffect: Check = ({ targetKind, deployment }) =>
   targetKind !== 'local' || deployment.namespace === undefined
     ? undefined
@@ -313,6 +340,7 @@ const CHECKS: readonly Check[] = [
   containerHasCommand,
   nothingIsMountedHere,
   fitsThisMachine,
+  diskHasRoom,
   debuggedHere,
   debugPortCanBeHad,
   portCanBeHad,

@@ -145,7 +145,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
       configuration,
       deployment,
       settings,
-      machine: machineFacts(),
+      machine: await machineFacts(engine.home),
       cluster,
     }),
     ...fit.problems,
