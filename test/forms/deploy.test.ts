@@ -5,6 +5,7 @@ import type { DeploymentPlan } from '../../src/contract/deployment.ts';
 import type { Problem } from '../../src/contract/problem.ts';
 import { DEPLOY_FORM, type DeployWish, type Evaluation } from '../../src/contract/webview/deploy.ts';
 import { RUN_START, type RunView, reduceRun } from '../../src/contract/webview/run.ts';
+import { effectiveSettings } from '../../src/engine/config/effective-settings.ts';
 import { contentOf, editedText } from '../../src/extension/forms/configuration-text.ts';
 import { changedLines } from '../../src/extension/forms/line-diff.ts';
 import { findChromium, launchChromium } from '../vscode/chromium.ts';
@@ -26,23 +27,7 @@ const PLAN: DeploymentPlan = {
   models: ['diabetes:3'],
   code: 'score.py in source',
   environment: 'diabetes-env',
-  settings: {
-    auth: 'key',
-    appInsightsEnabled: false,
-    dataCollection: false,
-    scale: { kind: 'fixed', replicas: 2 },
-    resources: { cpu: 0.5, memoryInGB: 1, gpu: 0 },
-    scoringTimeoutMs: 60_000,
-    maxConcurrentRequestsPerContainer: 1,
-    maxQueueWaitMs: 500,
-    livenessProbe: {
-      periodSeconds: 10,
-      initialDelaySeconds: 310,
-      timeoutSeconds: 2,
-      successThreshold: 1,
-      failureThreshold: 3,
-    },
-  },
+  settings: effectiveSettings({ computeType: 'aks', numReplicas: 2, cpu: 0.5, memoryInGB: 1 }),
   problems: [],
 };
 

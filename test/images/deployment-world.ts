@@ -6,6 +6,7 @@ import type { EffectiveSettings } from '../../src/contract/deployment.ts';
 import type { EnvironmentDefinition } from '../../src/contract/environment.ts';
 import type { ProgressEvent } from '../../src/contract/event.ts';
 import type { Model } from '../../src/contract/model.ts';
+import { effectiveSettings } from '../../src/engine/config/effective-settings.ts';
 import { type BuildRequest, type BuiltVersion, buildVersion } from '../../src/engine/endpoints/build.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { getModel } from '../../src/engine/models/models.ts';
@@ -30,23 +31,12 @@ export interface ProjectSource {
   readonly models?: readonly string[];
 }
 
-export const SETTINGS: EffectiveSettings = {
-  auth: 'key',
-  appInsightsEnabled: false,
-  dataCollection: false,
-  scale: { kind: 'fixed', replicas: 1 },
-  resources: { cpu: 0.1, memoryInGB: 0.5, gpu: 0 },
-  scoringTimeoutMs: 60_000,
+export const SETTINGS: EffectiveSettings = effectiveSettings({
+  computeType: 'aks',
+  numReplicas: 1,
   maxConcurrentRequestsPerContainer: 2,
-  maxQueueWaitMs: 500,
-  livenessProbe: {
-    periodSeconds: 10,
-    initialDelaySeconds: 10,
-    timeoutSeconds: 1,
-    successThreshold: 1,
-    failureThreshold: 3,
-  },
-};
+  livenessProbe: { initialDelaySeconds: 10, timeoutSeconds: 1 },
+});
 
 type Cleanup = { after(work: () => Promise<void>): void };
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint, VersionSpec } from '../../src/contract/endpoint.ts';
 import type { Model } from '../../src/contract/model.ts';
+import { effectiveSettings } from '../../src/engine/config/effective-settings.ts';
 import type { ClusterFacts } from '../../src/engine/endpoints/cluster-facts.ts';
 import { type PreflightFacts, preflight } from '../../src/engine/endpoints/preflight.ts';
 
@@ -43,23 +44,7 @@ const GOOD: PreflightFacts = {
     },
   },
   deployment: { computeType: 'aks' },
-  settings: {
-    auth: 'key',
-    appInsightsEnabled: false,
-    dataCollection: false,
-    scale: { kind: 'fixed', replicas: 1 },
-    resources: { cpu: 0.1, memoryInGB: 0.5, gpu: 0 },
-    scoringTimeoutMs: 60_000,
-    maxConcurrentRequestsPerContainer: 1,
-    maxQueueWaitMs: 500,
-    livenessProbe: {
-      periodSeconds: 10,
-      initialDelaySeconds: 310,
-      timeoutSeconds: 2,
-      successThreshold: 1,
-      failureThreshold: 3,
-    },
-  },
+  settings: effectiveSettings({ computeType: 'aks', numReplicas: 1 }),
   machine: { totalMemory: 8 * GIB, disk: { home: '/home/ada/.aksml', freeBytes: 5 * GIB } },
 };
 

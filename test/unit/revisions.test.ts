@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import tar from 'tar-stream';
 import { AksmlError } from '../../src/contract/error.ts';
 import type { Revision } from '../../src/contract/revision.ts';
+import { effectiveSettings } from '../../src/engine/config/effective-settings.ts';
 import { openLayout } from '../../src/engine/registry/layout.ts';
 import { MEDIA_TYPE, type Registry } from '../../src/engine/registry/registry.ts';
 import { checkoutRevision } from '../../src/engine/revisions/checkout.ts';
@@ -45,23 +46,7 @@ const DRAFT: Omit<Revision, 'number'> = {
     pythonVersion: '3.11',
     lock: ['numpy==1.26.4', 'pandas==2.2.0'],
   },
-  settings: {
-    auth: 'key',
-    appInsightsEnabled: false,
-    dataCollection: false,
-    scale: { kind: 'fixed', replicas: 1 },
-    resources: { cpu: 0.1, memoryInGB: 0.5, gpu: 0 },
-    scoringTimeoutMs: 60_000,
-    maxConcurrentRequestsPerContainer: 1,
-    maxQueueWaitMs: 500,
-    livenessProbe: {
-      periodSeconds: 10,
-      initialDelaySeconds: 310,
-      timeoutSeconds: 2,
-      successThreshold: 1,
-      failureThreshold: 3,
-    },
-  },
+  settings: effectiveSettings({ computeType: 'aks', numReplicas: 1 }),
   git: {},
 };
 
