@@ -120,6 +120,30 @@ describe('routers that share endpoints', { skip: typeof program === 'string' ? f
     }
   });
 
+  test('a later request of a client’s connection gets 502 from a replica that dies, too, be it v1’s server, which closes after every answer, or an own one', async (t) => {
+    const replica = await FakeReplica.start('a');
+    t.after(() => replica.kill());
+    for (const ownServer of [false, true]) {
+      await configure([routedEndpoint('svc', [routedVersion('main', [replica], { ownServer })])]);
+      for (const router of routers) {
+        const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+        t.after(() => agent.destroy());
+        replica.answer = (_request, response) => {
+          if (!ownServer) response.setHeader('connection', 'close');
+          response.end('ok');
+        };
+        for (let used = 0; used < 3; used += 1)
+          assert.equal((await call(url(router, 'svc'), { body: 'x', agent })).status, 200);
+        const before = replica.seen.length;
+        replica.answer = (_request, response) => void response.destroy();
+        const reply = await call(url(router, 'svc'), { body: 'x', agent });
+        assert.deepEqual([reply.status, reply.text], [502, 'Replica closed connection before replying']);
+        assert.equal(reply.headers['azureml-model-deployment'], 'main');
+        assert.equal(replica.seen.length, before + 1);
+      }
+    }
+  });
+
   test('when the owner dies, only what was in it is lost, and who asked says so', async (t) => {
     const replicas = await Promise.all(['a', 'b'].map((id) => FakeReplica.start(id, slowly)));
     t.after(() => Promise.all(replicas.map((replica) => replica.kill())));

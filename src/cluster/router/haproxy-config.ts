@@ -103,8 +103,9 @@ function defaultsSections({ folder, logPort }: HaproxySettings): string {
     '',
     'defaults version',
     // A replica that works for a client who has gone is still at work: its place is not free. Where a connection to a server that was used before
-    // breaks over a request, HAProxy hangs up on the client instead of saying 502, as servers may with any but the first request of a connection.
-    // "safe" makes it so: what comes first on a client's connection gets a connection of its own.
+    // breaks over a request, HAProxy hangs up on the client instead of saying 502. v1's scoring server closes its connections after every answer,
+    // and "safe" gives what comes first on a client's connection one of its own. For users' own servers, which are held, `lua.unanswered` says 502:
+    // that takes about 25 µs of a request, half of what a usual one costs.
     common.replace('option abortonclose', 'no option abortonclose'),
     answers,
     lines`
@@ -185,7 +186,7 @@ function poolBackends({ folder, servers }: HaproxySettings, queueClass: QueueCla
     ...held.flatMap((name) => {
       const twin = twinOf(name);
       return [
-        [`backend ${name} from held`, queue, elsewhere, ...present(name)].join('\n'),
+        [`backend ${name} from held`, '  filter lua.unanswered', queue, elsewhere, ...present(name)].join('\n'),
         [`backend ${twin} from twin`, '  use-server %[var(txn.replica)] if TRUE', ...present(twin)].join('\n'),
       ];
     }),

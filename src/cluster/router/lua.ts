@@ -1,4 +1,4 @@
-/** What HAProxy's own rules cannot say. Runs for few requests: those with a token not seen before, and those with odd `Connection` headers. */
+/** What HAProxy's own rules cannot say. Runs for few requests: for users' own servers, with a token not seen before, or with odd `Connection` headers. */
 export const LUA = `
 local folder = os.getenv("AKSML_ROUTER_FOLDER")
 
@@ -26,6 +26,21 @@ core.register_action("replica_down", { "http-after-res" }, function(txn)
   local server = backend and backend.servers[txn:get_var("txn.replica")]
   if server then server:check_force_down() end
 end, 0)
+
+-- Where a connection to a server that was used before breaks over a request, HAProxy hangs up on the client without a word.
+local UNANSWERED = "unanswered"
+local unanswered = { id = UNANSWERED, flags = filter.FLT_CFG_FL_HTX }
+unanswered.__index = unanswered
+function unanswered:new() return setmetatable({}, unanswered) end
+function unanswered:end_analyze(txn, channel)
+  if not channel:is_resp() or txn.f:txn_status() ~= 0 then return end
+  txn:done(txn:reply({
+    status = 502,
+    headers = { ["content-type"] = { "text/plain; charset=utf-8" }, ["x-content-type-options"] = { "nosniff" } },
+    body = "Replica closed connection before replying",
+  }))
+end
+core.register_filter(UNANSWERED, unanswered, function(class) return class end)
 
 -- Headers that a Connection header names belong to the connection alone (RFC 9110, 7.6.1).
 local kept = { ["host"] = true, ["content-length"] = true, ["transfer-encoding"] = true, ["upgrade"] = true, ["close"] = true, ["keep-alive"] = true }
