@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import type { ComputeTargetListing } from '../contract/compute-record.ts';
@@ -78,7 +76,6 @@ export const TARGET: HandlersOf<'target'> = {
   'target.saveCredentials': async ({ target, file, ...scope }, { host, signal }) => {
     const { credentialsOf } = await import('../session/credentials.ts');
     const { userKubeConfig } = await credentialsOf(await host.session(scope), target, signal);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
     await writeFileAtomic(file, stringify(userKubeConfig));
     return null;
   },

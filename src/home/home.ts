@@ -1,7 +1,7 @@
-import { mkdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { AksmlError } from '../contract/error.ts';
+import { ensureFolder } from './folder.ts';
 
 /** Where everything of aksml on this machine lives: `AKSML_HOME`, else `~/.aksml`. Folders are made by their users, mode 0700. */
 export interface Home {
@@ -47,7 +47,7 @@ export function openHome(environment: Readonly<Record<string, string | undefined
  */
 export async function makeFolder(home: Home, folder: string): Promise<void> {
   try {
-    await makeWithParents(folder);
+    await ensureFolder(folder, 0o700);
   } catch (error) {
     throw unusable(home, error);
   }
@@ -81,22 +81,3 @@ const REASONS: Readonly<Record<string, string>> = {
   ENAMETOOLONG: 'its path is too long',
   ENOENT: 'it cannot be made there',
 };
-
-/** Not `mkdir` with `recursive`: where a file system refuses with "not found", such as below /proc, Node never returns from it. */
-async function makeWithParents(folder: string): Promise<void> {
-  if (await isFolder(folder)) return;
-  if (dirname(folder) !== folder) await makeWithParents(dirname(folder));
-  try {
-    await mkdir(folder, { mode: 0o700 });
-  } catch (error) {
-    // Another process was faster.
-    if (!(await isFolder(folder))) throw error;
-  }
-}
-
-function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
-}

@@ -139,6 +139,22 @@ describe('hostile input', () => {
     }
   });
 
+  test('a place where no folder can be made is named at once', async () => {
+    await world.aksml('model', 'register', '-n', 'placed', '-p', 'deploymentconfig.json');
+    const places = [join(world.project, 'deploymentconfig.json', 'below')];
+    if (process.platform === 'linux') places.push('/proc/nowhere');
+    for (const place of places) {
+      for (const command of [
+        ['model', 'download', '-i', 'placed:1', '-t', place],
+        ['model', 'package', '-m', 'placed:1', '--output-path', join(place, 'deeper'), '-ic', 'inferenceconfig.json'],
+        ['environment', 'scaffold', '-n', 'new', '-d', place],
+        ['folder', 'attach', '-w', 'default', '--path', place],
+      ]) {
+        refused(await world.aksml(...command), /deploymentconfig\.json|\/proc\/nowhere/);
+      }
+    }
+  });
+
   test('spaces, other alphabets and new lines in paths, and a missing HOME, change nothing', {
     skip: process.platform === 'win32' && 'such names are not allowed on Windows',
   }, async () => {

@@ -1,8 +1,10 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { type CondaSpecification, DEFAULT_CPU_IMAGE, type EnvironmentDefinition } from '../../contract/environment.ts';
 import { AksmlError } from '../../contract/error.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
+import { ensureFolder } from '../../home/folder.ts';
+import { asStorageError } from '../registry/storage-error.ts';
 import { DEFAULT_CONDA, readCondaFile } from './conda.ts';
 import { readEnvironment } from './environment.ts';
 import { exists } from './paths.ts';
@@ -100,7 +102,9 @@ export async function writeEnvironmentFolder(
       remedy: 'Choose another folder, or add --overwrite.',
     });
   }
-  await mkdir(folder, { recursive: true });
+  await ensureFolder(folder).catch((error: unknown) => {
+    throw asStorageError(error, 'Writing the environment', folder);
+  });
   const files: string[] = [];
   const hasPassword = definition.docker.baseImageRegistry?.password !== undefined;
   const write = async (name: string, content: string) => {

@@ -1,6 +1,7 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
+import { ensureFolder } from '../../home/folder.ts';
+import { removeLeftovers, removeUnfinished, unfinishedName } from '../registry/leftover.ts';
 import { asStorageError, isAbsent } from '../registry/storage-error.ts';
 
 /**
@@ -12,7 +13,7 @@ export async function writeAside<T>(path: string, what: string, write: (temporar
   const parent = dirname(path);
   const temporary = join(parent, unfinishedName());
   try {
-    await mkdir(parent, { recursive: true });
+    await ensureFolder(parent);
     await removeLeftovers(parent);
     const result = await write(temporary);
     await replace(path, temporary);
@@ -20,7 +21,7 @@ export async function writeAside<T>(path: string, what: string, write: (temporar
   } catch (error) {
     throw asStorageError(error, what, path);
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    await removeUnfinished(temporary);
   }
 }
 

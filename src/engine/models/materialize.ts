@@ -1,11 +1,12 @@
-import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
+import { ensureFolder } from '../../home/folder.ts';
 import { withLock } from '../../home/lock.ts';
 import { MODEL_TREES_LOCK } from '../registry/gc.ts';
-import { removeLeftovers, unfinishedName } from '../registry/leftover.ts';
+import { removeLeftovers, removeUnfinished, unfinishedName } from '../registry/leftover.ts';
 import type { Descriptor } from '../registry/registry.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { findModel, type ModelOptions, type ModelStore } from './catalog.ts';
@@ -116,7 +117,7 @@ async function unpackAside(
       detail: `Unpacking ${model.id}`,
     });
   try {
-    await mkdir(unpacked, { recursive: true, mode: 0o700 });
+    await ensureFolder(unpacked, 0o700);
     await removeLeftovers(parent);
     const listing = await readListing(store, record, options.signal);
     const content = await store.registry.getBlob(modelRepository(model.name), layer.digest, options.signal);
@@ -129,7 +130,7 @@ async function unpackAside(
   } catch (error) {
     throw asStorageError(error, `Unpacking the model ${model.id}`, parent);
   } finally {
-    await rm(unpacked, { recursive: true, force: true });
+    await removeUnfinished(unpacked);
   }
 }
 

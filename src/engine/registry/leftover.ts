@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isAbsent } from './storage-error.ts';
 
 /** `.aksml-<pid>-<uuid>`: unfinished files and folders say whose they are. */
 const UNFINISHED = /^\.aksml-(\d+)-[0-9a-f-]{36}$/;
@@ -8,6 +9,13 @@ const UNFINISHED = /^\.aksml-(\d+)-[0-9a-f-]{36}$/;
 /** A name for something that gets its real one by a rename, once it is complete. */
 export function unfinishedName(): string {
   return `.aksml-${process.pid}-${randomUUID()}`;
+}
+
+/** Removes what was made under such a name, if anything was: its folder may never have been. */
+export async function removeUnfinished(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+    if (!isAbsent(error)) throw error;
+  });
 }
 
 /** What a process that has ended left behind. */

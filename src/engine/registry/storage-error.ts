@@ -2,6 +2,8 @@ import { AksmlError } from '../../contract/error.ts';
 
 const FULL = new Set(['ENOSPC', 'EDQUOT']);
 const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
+/** Of `mkdir`: below a file, or in a file system that takes no folders. */
+const NO_PLACE = new Set(['ENOENT', 'ENOTDIR', 'EEXIST']);
 
 /**
  * Gives a failed write its name: `disk.full` or `disk.notWritable`; any other error is handed back as it is.
@@ -17,6 +19,14 @@ export function asStorageError(error: unknown, what: string, where: string): unk
       cause: error,
     });
   }
+  if (NO_PLACE.has(code) && isOf(error, 'mkdir')) {
+    return new AksmlError('disk.noPlace', `${what} failed: no folder can be made at ${where} (${code}).`, {
+      fault: 'input',
+      subject: where,
+      remedy: 'Choose a place below a folder that can be written.',
+      cause: error,
+    });
+  }
   if (READ_ONLY.has(code)) {
     return new AksmlError('disk.notWritable', `${what} failed: ${where} may not be written (${code}).`, {
       subject: where,
@@ -25,6 +35,10 @@ export function asStorageError(error: unknown, what: string, where: string): unk
     });
   }
   return error;
+}
+
+function isOf(error: unknown, call: string): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === call;
 }
 
 /** Whether a file-system call failed because the thing is not there. */

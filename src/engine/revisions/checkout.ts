@@ -1,7 +1,8 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { Revision } from '../../contract/revision.ts';
+import { ensureFolder } from '../../home/folder.ts';
 import { isLeftover, removeLeftovers } from '../registry/leftover.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 import { hasCode } from '../snapshot/tree.ts';
@@ -42,7 +43,7 @@ export async function checkoutRevision(
 
 async function prepare(target: string, overwrite: boolean): Promise<void> {
   try {
-    await mkdir(target, { recursive: true });
+    await ensureFolder(target);
     const names = await readdir(target);
     // What a checkout that was killed has brought so far is no reason to refuse the next.
     const isUnfinished = names.some(isLeftover);

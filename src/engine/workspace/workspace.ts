@@ -1,9 +1,10 @@
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import { followsRule, WORKSPACE_NAME } from '../../contract/names.ts';
 import type { Problem } from '../../contract/problem.ts';
 import { writeFileAtomic } from '../../home/atomic-file.ts';
+import { ensureFolder } from '../../home/folder.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
 import { allModels } from '../models/catalog.ts';
@@ -245,7 +246,7 @@ export async function attachFolder(folder: string, workspace: WorkspaceRecord): 
     ...given({ registry: workspace.registry, global_registry: workspace.globalRegistry }),
   };
   try {
-    await mkdir(join(folder, '.azureml'), { recursive: true });
+    await ensureFolder(join(folder, '.azureml'));
     await writeFileAtomic(file, `${JSON.stringify(content, undefined, 4)}\n`, 0o644);
   } catch (error) {
     throw asStorageError(error, 'Attaching the folder', folder);
