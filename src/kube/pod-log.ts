@@ -45,6 +45,8 @@ const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 5_000;
 /** In a row, where the log is not followed. */
 const MAX_FAILURES = 5;
+/** So often a run whose log was closed is looked at again, before it is believed to go on. */
+const LOOKS = 3;
 
 /**
  * The lines that one run of a container has written so far.
@@ -85,21 +87,26 @@ export async function* followPodLog(
 ): AsyncGenerator<PodLogBatch, void, undefined> {
   const position = query.position ?? new LogPosition();
   let restarts = position.run ?? 0;
+  let looks = 0;
   for (let failures = 0; ; ) {
     try {
       const state = await stateOf(kube, query, signal);
       if (state === undefined) return;
+      // A node closes the log of a run that has ended before the API server says so: what it gives out now can be of the next run.
+      const isClosed = looks > 0 && state.running && state.restarts === restarts;
+      looks = isClosed ? looks - 1 : 0;
       // What the run before wrote last, while nobody was connected.
       if (state.restarts > restarts && !state.waiting) {
         const before = { ...query, position, previous: true, run: state.restarts - 1, ended: true };
         yield* ifAny(connect(kube, before, false, signal));
       }
       restarts = state.restarts;
-      if (state.started) {
+      if (state.started && !isClosed) {
         const present = { ...query, position, run: restarts, ended: !state.running };
         yield* connect(kube, present, state.running, signal, () => {
           failures = 0;
         });
+        if (state.running) looks = LOOKS;
       }
       if (state.over) return;
     } catch (error) {

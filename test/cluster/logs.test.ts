@@ -135,11 +135,25 @@ function suite(cluster: Cluster): void {
 
   test('following goes on over restarts of a container, and tells the log of the run before', async (t) => {
     const { target, name, replica, world } = await openScene(t, cluster);
-    await replica(`${name}-1`, 'echo begin; sleep 0.5; echo crash; exit 1', { restart: true });
-    const lines = await follow(target, name, (all) => all.filter(({ line }) => line === 'crash').length === 3);
+    const pod = `${name}-1`;
+    const run = 'echo begin; until [ -e /tmp/end ]; do sleep 0.1; done; sleep 0.5; echo crash; exit 1';
+    await replica(pod, run, { restart: true });
+    // One that ended before it was seen could be the second whose log is gone.
+    const endings: Promise<boolean>[] = [];
+    const letEnd = async () => (await world.tryKubectl('exec', pod, '--', 'touch', '/tmp/end')).code === 0;
+    const lines = await follow(
+      target,
+      name,
+      (all) => all.filter(({ line }) => line === 'crash').length === 3,
+      {},
+      ({ line }) => {
+        if (line === 'begin') endings.push(eventually('the run may end', letEnd));
+      },
+    );
+    await Promise.all(endings);
     assert.deepEqual(texts(lines), ['begin', 'crash', 'begin', 'crash', 'begin', 'crash']);
     await eventually('it has been restarted', async () => {
-      const text = await world.kubectl('get', 'pod', `${name}-1`, '--output', 'json');
+      const text = await world.kubectl('get', 'pod', pod, '--output', 'json');
       return JSON.parse(text).status.containerStatuses[0].restartCount >= 2;
     });
     const past = texts(await read(target, name));

@@ -147,6 +147,10 @@ test('runs of a container follow each other without a mark, unless one was not r
   // It is followed until it ends, then read to its end: as the present run, or as the one before.
   assert.deepEqual(await follow([first, first, first, next], [begun, ended, again]), ['a', 'b', 'c']);
   assert.deepEqual(await follow([first, first, next], [begun, again]), ['a', 'b', 'c']);
+  // The API server can say later than the node that a run has ended.
+  assert.deepEqual(await follow([first, first, next], [begun, begun, begun, again]), ['a', 'b', 'c']);
+  const goesOn = { text: stamped('1.2 b', '5 c') };
+  assert.deepEqual(await follow([first, goesOn], Array(5).fill(begun)), ['a', 'b', 'c'], 'it has not ended');
   const [, , mark, ...rest] = await follow([first, { text: '' }, next], [begun, { restarts: 2, running: true }]);
   assert.match(mark ?? '', UNREAD);
   assert.deepEqual(rest, ['c']);
