@@ -1,7 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 import { Script } from 'node:vm';
 import { crc32 } from 'node:zlib';
 
@@ -40,6 +39,8 @@ export class CompiledScripts {
       ...(kept === undefined ? {} : { cachedData: kept }),
     });
     if (kept === undefined || script.cachedDataRejected === true) {
+      // Loading it takes milliseconds, which most runs can do without.
+      const { setFlagsFromString } = process.getBuiltinModule('node:v8');
       // V8 forgets the code of what has not been called for a while, and without that of the outermost function parses all of it again.
       setFlagsFromString('--no-flush-bytecode');
       process.once('exit', (code) => {
