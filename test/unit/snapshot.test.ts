@@ -73,7 +73,7 @@ async function refusal(work: Promise<unknown>): Promise<string[]> {
   return error.problems.map(({ code, file, line }) => [code, file, ...(line === undefined ? [] : [line])].join(' '));
 }
 
-test('the layer holds the tree below the app root, sorted, without owners and times', async (t) => {
+test('the layer holds the tree below the app root, which code may write to, sorted, without other owners and times', async (t) => {
   const world = await makeWorld(t, { 'score.py': 'a', 'lib/b.py': 'b', 'lib/a.sh': 'c' });
   await chmod(join(world.project, 'lib/a.sh'), 0o700);
   await mkdir(join(world.project, 'outputs'));
@@ -82,10 +82,14 @@ test('the layer holds the tree below the app root, sorted, without owners and ti
   const root = 'var/azureml-app/project';
   assert.deepEqual(
     [...entries.keys()],
-    [`${root}/lib/`, `${root}/lib/a.sh`, `${root}/lib/b.py`, `${root}/outputs/`, `${root}/score.py`],
+    [
+      ...['var/', 'var/azureml-app/', `${root}/`],
+      ...[`${root}/lib/`, `${root}/lib/a.sh`, `${root}/lib/b.py`, `${root}/outputs/`, `${root}/score.py`],
+    ],
   );
-  for (const { header } of entries.values()) {
-    assert.deepEqual([header.uid, header.gid, header.mtime?.getTime()], [0, 0, 0]);
+  for (const [path, { header }] of entries) {
+    const owner = path === 'var/azureml-app/' ? 1000 : 0;
+    assert.deepEqual([header.uid, header.gid, header.mtime?.getTime()], [owner, owner, 0], path);
   }
   assert.equal(entries.get(`${root}/score.py`)?.header.mode, 0o644);
   assert.equal(entries.get(`${root}/lib/a.sh`)?.header.mode, 0o755);
@@ -101,7 +105,7 @@ test('the same tree gives the same digest wherever it lies, and this one on ever
   utimesSync(join(other.project, 'score.py'), 1, 1);
   const [first, second] = [await one.take(), await other.take()];
   assert.equal(first.layer.digest, second.layer.digest);
-  assert.equal(first.layer.digest, 'sha256:ed99ea083e5bc6492b27df376f9f415857136f4b79ca4d2477cae27f96526469');
+  assert.equal(first.layer.digest, 'sha256:2cf209d9c228cf6d6d17044b0769d4366418406f9071155e827a9900a8f2b480');
 });
 
 test('a single script is packed alone', async (t) => {
@@ -112,7 +116,10 @@ test('a single script is packed alone', async (t) => {
   const snapshot = await take();
   const { digest, size } = snapshot.layer;
   assert.deepEqual(snapshot.code, { digest, size, fileCount: 1, entryScript: 'score.py' });
-  assert.deepEqual([...(await readLayer(world, digest)).keys()], ['var/azureml-app/score.py']);
+  assert.deepEqual(
+    [...(await readLayer(world, digest)).keys()],
+    ['var/', 'var/azureml-app/', 'var/azureml-app/score.py'],
+  );
   assert.equal((await take()).reused, true);
 });
 

@@ -55,6 +55,8 @@ export async function assembleImage(
   const models = await packModels(store, parts.models, registry, { room, ...mountPath, ...find }, options);
   const added: PlacedLayer[] = [
     ...models.layers,
+    ...(models.links.length > 0 ? [await packLinks(registry, models, options)] : []),
+    // On top: nodes unpack anew what is above a layer that changed, and nothing changes as often as code.
     ...(code
       ? [
           {
@@ -66,8 +68,6 @@ export async function assembleImage(
           },
         ]
       : []),
-    // Above the code, whose layer has the app root too.
-    ...(code || models.links.length > 0 ? [await packPlaces(registry, models, options)] : []),
   ];
   const image = composeImage({
     base: foundation,
@@ -81,8 +81,8 @@ export async function assembleImage(
   return { image, layers: [...below, ...added] };
 }
 
-/** The app root, which the container's user may write to, and the links that give each model its place there. */
-async function packPlaces(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
+/** The links that give each model its place, and the app root, which the container's user may write to. */
+async function packLinks(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
   const entries: LayerEntry[] = [
     { kind: 'folder', path: APP_ROOT.slice(1), owner: CONTAINER_USER },
     ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path, target })),

@@ -44,7 +44,12 @@ export async function* readCodeLayer(
       const { name, type, mode = 0, size = 0 } = entry.header;
       if (type !== 'file' && type !== 'directory') throw badLayer(name, 'is neither a file nor a folder');
       const kind = type === 'file' ? 'file' : 'folder';
-      const parts = checkedParts(kind === 'folder' ? name.replace(/\/$/, '') : name);
+      const path = kind === 'folder' ? name.replace(/\/$/, '') : name;
+      if (kind === 'folder' && `${APP_ROOT}/`.startsWith(`${path}/`)) {
+        entry.resume();
+        continue;
+      }
+      const parts = checkedParts(path);
       yield { kind, parts, executable: (mode & 0o100) !== 0, size, content: entry as AsyncIterable<Uint8Array> };
       entry.resume();
     }

@@ -14,7 +14,8 @@ export interface KnownLayer {
   readonly size: number;
 }
 
-const FORMAT = 1;
+/** Changes when the same tree would give another layer. */
+const FORMAT = 2;
 
 /** Absent, too, when the file is damaged: then the layer is made anew. */
 export async function readKnownLayer(home: Home, location: string): Promise<KnownLayer | undefined> {

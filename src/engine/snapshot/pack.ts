@@ -10,6 +10,8 @@ export interface PackRequest {
   readonly root: string;
   /** Where the entries lie in the archive; ends in `/`. */
   readonly prefix: string;
+  /** Of the folders above them, which the archive begins with. */
+  readonly above: readonly TarEntry[];
   readonly entries: readonly TreeEntry[];
   /** The time before the first look at the tree, in milliseconds since 1970. */
   readonly startedMs: number;
@@ -56,6 +58,7 @@ function nextPiece(pieces: Generator<Uint8Array, void>): Promise<IteratorResult<
 /** System calls are synchronous, because for many small files that is several times faster; for the same reason they are few. */
 function* pack(request: PackRequest): Generator<Uint8Array, void> {
   const piece = new Piece();
+  for (const folder of request.above) piece.addHeader(folder);
   for (const { kind, path } of request.entries) {
     const archived = request.prefix + path;
     if (kind === 'folder') {

@@ -17,7 +17,7 @@ import {
 import { packLayer } from './pack.ts';
 import { checkUnreadable, leftOut, overLimits, refuseIfFaulty } from './problems.ts';
 import { type ScannedTree, scanFile, scanTree } from './scan.ts';
-import { openSource, type SnapshotRequest, type Source } from './source.ts';
+import { foldersTo, openSource, type SnapshotRequest, type Source } from './source.ts';
 import { type Ignored, type ReadFile, TreeChanged, type TreeEntry } from './tree.ts';
 
 export type { SnapshotRequest } from './source.ts';
@@ -150,6 +150,7 @@ async function storeLayer(
   const content = packLayer({
     root,
     prefix,
+    above: foldersTo(prefix),
     entries: tree.entries,
     startedMs,
     onUnreadable: (path) => unreadable.push(path),

@@ -1,8 +1,10 @@
 import { existsSync, lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, isAbsolute, posix, relative, sep } from 'node:path';
+import { CONTAINER_USER } from '../../contract/container.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Home } from '../../home/home.ts';
 import { type IgnoreRules, parseIgnoreRules, readIgnoreRules } from './ignore.ts';
+import type { TarEntry } from './tar-header.ts';
 import { hasCode } from './tree.ts';
 
 export interface SnapshotRequest {
@@ -18,6 +20,19 @@ export interface SnapshotRequest {
 
 /** Where code lies in an image. */
 export const APP_ROOT = 'var/azureml-app';
+
+/**
+ * The folders that a prefix names, for the layer itself: container engines that unpack a layer apart from those below it give folders that it
+ * only goes through owners of their own choice, and code may write to the app root.
+ */
+export function foldersTo(prefix: string): TarEntry[] {
+  const parts = prefix.split('/').slice(0, -1);
+  return parts.map((_, index): TarEntry => {
+    const path = parts.slice(0, index + 1).join('/');
+    const owner = path === APP_ROOT ? { owner: CONTAINER_USER } : {};
+    return { kind: 'folder', path, executable: false, size: 0, ...owner };
+  });
+}
 
 /** What is packed, and what it becomes. */
 export interface Source {
