@@ -5,7 +5,7 @@ import type { Configuration } from '../engine/config/configuration.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readModelMetadata } from '../engine/models/metadata-file.ts';
-import { readProjectConfiguration } from '../session/configuration.ts';
+import { ProjectReader } from '../session/configuration.ts';
 import type { CommandContext } from './context.ts';
 import { CONFIGURATION_FLAGS } from './deploy-options.ts';
 
@@ -22,17 +22,14 @@ export async function configurationOf(context: CommandContext, options: Deployme
   const given = Object.entries(options).filter(
     ([name, value]) => value !== undefined && CONFIGURATION_FLAGS.includes(name),
   );
-  const { home, host, run } = context;
-  return readProjectConfiguration(
-    { home, environment: host.environment, signal: run.signal },
-    {
-      ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
-      ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
-      ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
-      flags: Object.fromEntries(given),
-      cwd: host.cwd,
-    },
-  );
+  const { home, host } = context;
+  return new ProjectReader({ home, environment: host.environment }).read({
+    ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
+    ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
+    ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
+    flags: Object.fromEntries(given),
+    cwd: host.cwd,
+  });
 }
 
 export interface BuildingOptions {

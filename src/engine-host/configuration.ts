@@ -1,13 +1,12 @@
 import { dirname, join, relative, resolve } from 'node:path';
 import type { ParamsOf } from '../contract/engine-api.ts';
 import type { Configuration } from '../engine/config/configuration.ts';
-import { readProjectConfiguration } from '../session/configuration.ts';
 import type { EngineHost } from './engine-host.ts';
 import type { HandlersOf } from './handler.ts';
 
 export const CONFIGURATION: HandlersOf<'configuration'> = {
-  'configuration.validate': async (params, { host, signal }) => {
-    const { valid, problems, spec } = await readConfiguration(host, params, signal);
+  'configuration.validate': async (params, { host }) => {
+    const { valid, problems, spec } = await readConfiguration(host, params);
     return { valid, problems, spec };
   },
   'configuration.import': async ({ folder, deploymentFile, endpointFile, overwrite }) => {
@@ -31,18 +30,14 @@ export const CONFIGURATION: HandlersOf<'configuration'> = {
 export type DescribedConfiguration = ParamsOf<'configuration.validate'>;
 
 export function readConfiguration(
-  { home, options }: EngineHost,
+  { projects }: EngineHost,
   { folder, inferenceConfigFile, deploymentConfigFile, texts, flags }: DescribedConfiguration,
-  signal: AbortSignal,
 ): Promise<Configuration> {
-  return readProjectConfiguration(
-    { home, environment: options.environment, signal },
-    {
-      ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
-      ...(deploymentConfigFile === undefined ? {} : { deploymentConfigFile }),
-      ...(texts === undefined ? {} : { texts }),
-      flags: { ...flags },
-      cwd: folder,
-    },
-  );
+  return projects.read({
+    ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
+    ...(deploymentConfigFile === undefined ? {} : { deploymentConfigFile }),
+    ...(texts === undefined ? {} : { texts }),
+    flags: { ...flags },
+    cwd: folder,
+  });
 }

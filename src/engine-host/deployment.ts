@@ -30,9 +30,9 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
     return changing(params.name, call, (run) => deploy(engine, wanted, run));
   },
   'deployment.update': async (params, call) => {
-    const { host, signal, repeated } = call;
+    const { host, repeated } = call;
     const engine = await host.engine(params);
-    const change = await versionChange(host, params, signal, repeated);
+    const change = await versionChange(host, params, repeated);
     return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };
@@ -52,7 +52,7 @@ async function deployRequest(
     name,
     models,
     surroundings,
-    configuration: await readConfiguration(host, params, signal),
+    configuration: await readConfiguration(host, params),
     overwrite: overwrite === true,
     wait: wait !== false,
     build: buildOptions({ ...params, python: params.python ?? host.options.environment[PYTHON_VARIABLE] }),
@@ -88,17 +88,12 @@ export function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, d
 
 type ChangeParams = ParamsOf<'deployment.update'>;
 
-export async function versionChange(
-  host: EngineHost,
-  params: ChangeParams,
-  signal: AbortSignal,
-  repeated = false,
-): Promise<VersionChange> {
+export async function versionChange(host: EngineHost, params: ChangeParams, repeated = false): Promise<VersionChange> {
   const { name, versionName, models, description, addTags, removeTags, addProperties, wait, folder } = params;
   const { isDefault, isControl, trafficPercentile } = params;
   return {
     name,
-    configuration: await readConfiguration(host, params, signal),
+    configuration: await readConfiguration(host, params),
     wait: wait !== false,
     build: buildOptions(params),
     cwd: folder,

@@ -4,6 +4,7 @@ import type { Engine } from '../engine/engine.ts';
 import type { Home } from '../home/home.ts';
 import { rememberedConsent } from '../kube/exec-plugin.ts';
 import type { LocalTarget } from '../local/client.ts';
+import { ProjectReader } from '../session/configuration.ts';
 import { localTarget, openSession, type Session, type SessionOptions } from '../session/session.ts';
 
 export interface HostOptions extends Omit<SessionOptions, 'workspace' | 'consent'> {
@@ -14,11 +15,13 @@ export interface HostOptions extends Omit<SessionOptions, 'workspace' | 'consent
 /** The workspaces and compute targets that the extension works with, each opened once. */
 export class EngineHost {
   readonly options: HostOptions;
+  readonly projects: ProjectReader;
   readonly #sessions = new Map<string, Promise<Session>>();
   #local: LocalTarget | undefined;
 
   constructor(options: HostOptions) {
     this.options = options;
+    this.projects = new ProjectReader(options);
   }
 
   get home(): Home {

@@ -68,7 +68,7 @@ export const MODEL: HandlersOf<'model'> = {
     const request = await preparePackage(
       engine,
       {
-        configuration: await readConfiguration(host, params, signal),
+        configuration: await readConfiguration(host, params),
         models: params.models,
         outputPath,
         cwd: folder,

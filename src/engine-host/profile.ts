@@ -16,7 +16,7 @@ export async function profile(
     {
       name,
       models,
-      configuration: await readConfiguration(host, params, signal),
+      configuration: await readConfiguration(host, params),
       bodies: await readProfileInput(input),
       input,
       build: buildOptions({ ...params, python: params.python ?? host.options.environment[PYTHON_VARIABLE] }),

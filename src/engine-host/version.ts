@@ -11,14 +11,14 @@ export const VERSION: HandlersOf<'version'> = {
   'version.plan': async (params, { host, signal }) =>
     planVersion(
       await host.engine(params),
-      { ...(await versionChange(host, params, signal)), versionName: params.versionName },
+      { ...(await versionChange(host, params)), versionName: params.versionName },
       signal,
     ),
   'version.create': async (params, call) => {
     const { host, signal, repeated, resumed } = call;
     const { name, versionName } = params;
     const engine = await host.engine(params);
-    const change = { ...(await versionChange(host, params, signal, repeated)), versionName };
+    const change = { ...(await versionChange(host, params, repeated)), versionName };
     const made =
       resumed && (await findEndpoint(engine, name, signal))?.spec.versions.some((one) => one.name === versionName);
     return changing(name, call, (run) => (made ? updateVersion : createVersion)(engine, change, run));
@@ -37,9 +37,9 @@ export const VERSION: HandlersOf<'version'> = {
     return changing(before.metadata.name, call, (run) => restoreVersion(engine, { before, versionName, kept }, run));
   },
   'version.scale': async ({ scale, ...params }, call) => {
-    const { host, signal } = call;
+    const { host } = call;
     const engine = await host.engine(params);
-    const change = await versionChange(host, { ...params, flags: scaleFlags(scale) }, signal);
+    const change = await versionChange(host, { ...params, flags: scaleFlags(scale) });
     return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };

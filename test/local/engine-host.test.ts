@@ -60,6 +60,21 @@ describe('the engine in its own process, over its pipe', () => {
     assert.equal(problems[0]?.path, 'numReplicas');
   });
 
+  test('one Python checks the scripts, however often an editor asks', async () => {
+    const children = async () => {
+      const validated = client.request('configuration.validate', {
+        folder: world.project,
+        inferenceConfigFile: 'inferenceconfig.json',
+      });
+      assert.equal((await validated).valid, true);
+      const pid = processes.at(-1);
+      return readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    };
+    const first = await children();
+    assert.match(first, /^\d+ $/);
+    assert.equal(await children(), first);
+  });
+
   test('a v2 deployment is written as files of v1 beside it, once', async () => {
     const deployment =
       'type: kubernetes\nname: blue\ncode_configuration: {code: ../source, scoring_script: score.py}\n';
