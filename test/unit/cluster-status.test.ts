@@ -61,6 +61,17 @@ const tells: readonly {
 }[] = [
   { when: 'its pod is ready', facts: facts([clusterPod('a', 'new', { ready: true })]), state: 'Healthy' },
   { when: 'there is no pod yet', facts: facts([]), state: 'Transitioning' },
+  ...[
+    { kind: 'fixed', replicas: 2 } as const,
+    { kind: 'auto', minReplicas: 2, maxReplicas: 3, targetUtilization: 70, refreshPeriodInSeconds: 1 } as const,
+  ].map((scale) => ({
+    when: `more replicas are asked for (${scale.kind}) than the Deployment that is known has`,
+    facts: facts([clusterPod('a', 'new', { ready: true })], {
+      version: clusterVersion({ scale }),
+      deployment: { metadata: { name: 'web.main' }, spec: { replicas: 1, selector: {}, template: {} } },
+    }),
+    state: 'Transitioning',
+  })),
   {
     when: 'init() runs',
     facts: facts([clusterPod('a', 'new', { state: { running: { startedAt: '2026-01-01T00:59:00Z' } } })]),

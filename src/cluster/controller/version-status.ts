@@ -44,7 +44,7 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
     (a, b) => startOf(a).localeCompare(startOf(b)) || (a.metadata.name < b.metadata.name ? -1 : 1),
   );
   const replicas = pods.map((pod) => ({ pod, status: replicaStatus(pod, facts) }));
-  const desired = deployment?.spec?.replicas ?? requiredReplicas(version);
+  const desired = desiredReplicas(version, deployment);
   const waiting = pods
     .filter((pod) => isOf(pod, template))
     .map(unscheduled)
@@ -82,6 +82,12 @@ export function deriveVersion(facts: VersionFacts): DerivedVersion {
     },
     ...(rechecks.length === 0 ? {} : { recheckMs: Math.min(...rechecks) }),
   };
+}
+
+/** Those of the Deployment, within what the version allows now: right after a change the one that is known here may be the one before it. */
+function desiredReplicas({ scale }: VersionSpec, deployment: VersionFacts['deployment']): number {
+  if (scale.kind === 'fixed') return scale.replicas;
+  return Math.max(scale.minReplicas, Math.min(scale.maxReplicas, deployment?.spec?.replicas ?? scale.minReplicas));
 }
 
 /** An object of the API server has 1.5 MiB: of very many replicas, those are left out about which there is least to say. */
