@@ -43,14 +43,14 @@ type NewVersionOptions = VersionOptions & {
 export async function updateService(context: CommandContext, options: UpdateOptions): Promise<Result> {
   const engine = await context.engineOf(options);
   const endpoint = await changing(context, options.name, async (run) =>
-    engineUpdate.updateVersion(engine, await versionChange(context, engine, options), run),
+    engineUpdate.updateVersion(engine, await versionChange(context, engine, options, false), run),
   );
   return endpointResult(engine, endpoint);
 }
 
 export async function updateVersion(context: CommandContext, options: VersionOptions): Promise<Result> {
   const engine = await context.engineOf(options);
-  const change = { ...(await versionChange(context, engine, options)), ...versionRole(options) };
+  const change = { ...(await versionChange(context, engine, options, true)), ...versionRole(options) };
   return endpointResult(
     engine,
     await changing(context, options.name, (run) => engineUpdate.updateVersion(engine, change, run)),
@@ -61,7 +61,7 @@ export async function createVersion(context: CommandContext, options: NewVersion
   const { v2Deployment: file } = options;
   const v2 = file === undefined ? undefined : await describedByV2(context, options, file, BESIDE_V2);
   const engine = await context.engineOf(options);
-  const change = { ...(await versionChange(context, engine, options, v2)), ...versionRole(options) };
+  const change = { ...(await versionChange(context, engine, options, true, v2)), ...versionRole(options) };
   return endpointResult(
     engine,
     await changing(context, options.name, (run) => engineUpdate.createVersion(engine, change, run)),
@@ -110,6 +110,7 @@ async function versionChange(
   context: CommandContext,
   engine: Engine,
   options: UpdateOptions,
+  isVersion: boolean,
   v2?: V2Description,
 ): Promise<VersionChange> {
   const { computeTarget: _, ...settings } = options;
@@ -117,7 +118,7 @@ async function versionChange(
   const models = v2 === undefined ? given : [...(given ?? []), ...v2.models];
   return {
     name: options.name,
-    configuration: v2?.configuration ?? (await configurationOf(context, settings)),
+    configuration: v2?.configuration ?? (await configurationOf(context, settings, isVersion)),
     ...(models === undefined ? {} : { models }),
     ...defined({ description: v2?.description }),
     ...labelChange({ ...options, addTag: v2 === undefined ? options.addTag : { ...v2.tags, ...options.addTag } }),

@@ -17,7 +17,11 @@ export interface DeploymentOptions extends ConfigurationFlags {
 }
 
 /** Both files with the options over them, and the scoring script. */
-export async function configurationOf(context: CommandContext, options: DeploymentOptions): Promise<Configuration> {
+export async function configurationOf(
+  context: CommandContext,
+  options: DeploymentOptions,
+  isVersion = false,
+): Promise<Configuration> {
   const { inferenceConfigFile, deployConfigFile, environmentDirectory } = options;
   const given = Object.entries(options).filter(
     ([name, value]) => value !== undefined && CONFIGURATION_FLAGS.includes(name),
@@ -28,6 +32,7 @@ export async function configurationOf(context: CommandContext, options: Deployme
     ...(deployConfigFile === undefined ? {} : { deploymentConfigFile: deployConfigFile }),
     ...(environmentDirectory === undefined ? {} : { environmentDirectory }),
     flags: Object.fromEntries(given),
+    isVersion,
     cwd: host.cwd,
   });
 }

@@ -241,6 +241,15 @@ for (const [what, project, problems] of PROBLEMS) {
   });
 }
 
+test('what only versions of an endpoint have counts for one, whatever its compute type says', async () => {
+  const flags = { autoRollout: '10,50', mirrorPercentile: 5 };
+  for (const file of [{}, { deployment: { computeType: 'aks' } }]) {
+    const { deployment, problems } = await load({ ...file, input: { flags, isVersion: true } });
+    assert.deepEqual([deployment?.rolloutSteps, deployment?.mirrorPercentile], [[10, 50], 5]);
+    assert.deepEqual(problems, []);
+  }
+});
+
 test('suggestions name the key that was meant', async () => {
   const { problems } = await load({
     deployment: { computeType: 'aks', ComputeTarget: 'x', numreplicas: 2, memory_gb: 1, scoringTimoutMs: 5, tags: {} },

@@ -24,6 +24,8 @@ export interface ConfigurationInput extends ScriptChecks {
   /** A folder with an environment in v1's on-disk form. */
   readonly environmentDirectory?: string;
   readonly flags: ConfigurationFlags;
+  /** It describes a version of an endpoint, whatever its compute type says. */
+  readonly isVersion?: boolean;
   readonly cwd: string;
   /** Contents that an editor has not saved yet, by the name of the file: read instead of what is on the disk. */
   readonly texts?: Readonly<Record<string, string>>;
@@ -101,13 +103,13 @@ const DEPLOYMENT_FLAGS = DEPLOYMENT_KEYS.flatMap(({ flag }) =>
 );
 
 async function loadDeployment(input: ConfigurationInput, report: Report): Promise<DeploymentSpec | undefined> {
-  const { deploymentConfigFile: file, flags } = input;
+  const { deploymentConfigFile: file, flags, isVersion = false } = input;
   const isGiven = DEPLOYMENT_FLAGS.some((name) => flags[name] !== undefined);
   if (file === undefined && !isGiven) return undefined;
   const content = file === undefined ? undefined : await readContent(file, input, report);
   if (file !== undefined && content === undefined) return undefined;
   return readDeployment(
-    { ...(file === undefined ? {} : { file }), ...(content === undefined ? {} : { content }), flags },
+    { ...(file === undefined ? {} : { file }), ...(content === undefined ? {} : { content }), flags, isVersion },
     report,
     { exists: (path) => exists(resolve(input.cwd, path)) },
   );

@@ -22,8 +22,8 @@ export interface DeploymentInput {
   readonly file?: string;
   readonly content?: SourceValue;
   readonly flags: ConfigurationFlags;
-  /** Used when neither file nor flag says it. */
-  readonly defaultComputeType?: ComputeType;
+  /** It describes a version of an endpoint: what only these have counts with the compute type `aks`, too. */
+  readonly isVersion?: boolean;
 }
 
 /** Judges a deployment configuration as v1's SDK did, except that it does not stop. Undefined: it has no usable compute type. */
@@ -100,7 +100,7 @@ function readRoot(input: DeploymentInput, content: SourceValue, report: Report):
 function readComputeType(source: SettingsSource, input: DeploymentInput, report: Report): ComputeType | undefined {
   const { value, origin } = source.get({ path: 'computeType', flag: 'computeType' });
   const isGiven = value.type !== 'NoneType' || source.root?.entries.has('computeType') === true;
-  if (!isGiven && input.content === undefined) return input.defaultComputeType ?? 'aks';
+  if (!isGiven && input.content === undefined) return input.isVersion ? 'aksendpoint' : 'aks';
   if (!isGiven) {
     const misspelt = [...(source.root?.entries.keys() ?? [])].find((key) => normalize(key) === 'computetype');
     report.error(
@@ -121,7 +121,7 @@ function readComputeType(source: SettingsSource, input: DeploymentInput, report:
   if (known === undefined) {
     report.error('computeType.unknown', origin, `computeType ${show(value)} is not known.`, COMPUTE_TYPE_REMEDY);
   }
-  return known;
+  return known === 'aks' && input.isVersion ? 'aksendpoint' : known;
 }
 
 const PATHS = DEPLOYMENT_KEYS.map((key) => key.path);
