@@ -51,11 +51,11 @@ export async function once(
 
 const KUBE_ROUTER_VERSION = '2.1.0';
 
-/** Builds kube-router, unless that has been done; returns the program. */
+/** Builds kube-router, unless that has been done, with the modules of Kubernetes, which are compiled then; returns the program. */
 export async function buildKubeRouter(place: Place): Promise<string> {
   const folder = join(place.cache, `kube-router-${KUBE_ROUTER_VERSION}-${process.arch}`);
   await once(place, 'kube-router', folder, (made) =>
-    goInstall(made, `github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v${KUBE_ROUTER_VERSION}`),
+    goBuild(made, ['github.com/cloudnativelabs/kube-router/v2/cmd/kube-router']),
   );
   return join(folder, 'kube-router');
 }
@@ -73,9 +73,27 @@ export async function buildPebble(place: Place): Promise<string> {
   return folder;
 }
 
+/** What the linker leaves out (`-s -w`) is not made in the first place, which is a seventh of the time. Packages are shared only between equal flags. */
+const NO_DEBUGGING = ['-gcflags=all=-dwarf=false'];
+const STRIPPED = ['-s', '-w'];
+
+/** Builds programs of the modules that are pinned in `kubernetes/`. */
+async function goBuild(
+  folder: string,
+  programs: readonly string[],
+  linkerFlags: readonly string[] = [],
+): Promise<void> {
+  const linking = ['-ldflags', [...STRIPPED, ...linkerFlags].join(' ')];
+  const flags = [...NO_DEBUGGING, '-mod=readonly', '-buildvcs=false', ...linking];
+  await run('nice', ['-n', '5', 'go', 'build', ...flags, '-o', `${folder}/`, ...programs], {
+    cwd: join(import.meta.dirname, 'kubernetes'),
+    env: { ...process.env, CGO_ENABLED: '0' },
+  });
+}
+
 async function goInstall(folder: string, program: string): Promise<void> {
   const env = { ...process.env, CGO_ENABLED: '0', GOBIN: folder };
-  await run('nice', ['-n', '10', 'go', 'install', '-ldflags', '-s -w', program], { env });
+  await run('nice', ['-n', '5', 'go', 'install', ...NO_DEBUGGING, '-ldflags', STRIPPED.join(' '), program], { env });
 }
 
 const KWOK_VERSION = '0.8.0';
@@ -100,13 +118,12 @@ export async function buildKwok(place: Place): Promise<readonly string[]> {
 
 async function buildInto(made: string): Promise<void> {
   const parts = isOnPath('kubectl') ? PARTS : [...PARTS, 'kubectl'];
-  const flags = [
-    ...['-s', '-w', '-X', `${VERSION}.gitVersion=v${KUBERNETES_VERSION}`],
-    ...['-X', `${VERSION}.gitMajor=${MAJOR}`, '-X', `${VERSION}.gitMinor=${MINOR}`],
-  ];
-  const command = ['-n', '10', 'go', 'build', '-mod=readonly', '-buildvcs=false', '-ldflags', flags.join(' ')];
-  await run('nice', [...command, '-o', `${made}/`, ...parts.map((part) => `k8s.io/kubernetes/cmd/${part}`)], {
-    cwd: join(import.meta.dirname, 'kubernetes'),
-    env: { ...process.env, CGO_ENABLED: '0' },
-  });
+  await goBuild(
+    made,
+    parts.map((part) => `k8s.io/kubernetes/cmd/${part}`),
+    [
+      ...['-X', `${VERSION}.gitVersion=v${KUBERNETES_VERSION}`],
+      ...['-X', `${VERSION}.gitMajor=${MAJOR}`, '-X', `${VERSION}.gitMinor=${MINOR}`],
+    ],
+  );
 }
