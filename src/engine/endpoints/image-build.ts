@@ -255,6 +255,9 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
     });
   }
   const { engine, store, request, code } = job;
+  const place = { registry: store.registry, repository: deploymentImages(request.endpoint) };
+  // The layer of links is in the former image, as a rule.
+  await job.before;
   const image = await assembleImage(
     engine,
     {
@@ -268,17 +271,16 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
       ...(ground.start === undefined ? {} : { start: ground.start }),
       ...(code === undefined ? {} : { code: placedCode(job, code) }),
     },
-    store.registry,
+    place,
     options,
   );
   const { digest } = image.image.descriptor;
   const made = madeOf(job, ground, {
     digest,
-    repository: `${store.pullAddress}/${deploymentImages(request.endpoint)}`,
+    repository: `${store.pullAddress}/${place.repository}`,
   });
   // A revision needs no image: it says how to make it.
   const [recorded, { reused }] = await together(record(made), push(job, image, options));
-  const place = { registry: store.registry, repository: deploymentImages(request.endpoint) };
   const describe = () => attach(image, place, billOf(job, ground, digest), options.signal);
   return { made, recorded, ...(reused ? {} : { describe }) };
 }
@@ -306,7 +308,6 @@ function push(job: ImageJob, image: AssembledImage, options: RunOptions): Promis
   return runStage('image', 'Pushing the deployment image', options, async () => {
     const total = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
     const tag = tagOf(request.version, digest);
-    await job.before;
     const pushed = await pushImage(
       image,
       { registry: store.registry, repository: deploymentImages(request.endpoint), tag },

@@ -3,10 +3,9 @@ import type { Model } from '../../contract/model.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import type { RunOptions } from '../endpoints/stages.ts';
 import type { Place } from '../registry/copy.ts';
-import type { Descriptor, Registry } from '../registry/registry.ts';
+import type { Descriptor } from '../registry/registry.ts';
 import { type ComposedImage, composeImage, type Foundation, type ImageParts } from './compose.ts';
 import { type FindModelLayer, type PackedModels, packModels } from './image-models.ts';
-import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import type { PackageStore } from './image-request.ts';
 import { type LayerEntry, type PlacedLayer, storeSmallLayer } from './layer.ts';
 import { MAX_LAYERS } from './model-layers.ts';
@@ -39,23 +38,24 @@ export interface AssembledImage {
 const OWN_LAYERS = 2;
 
 /**
- * Puts models and code on an environment. Layers that must be made, shared ones of many models and one of links, go to `registry`.
+ * Puts models and code on an environment. Layers that must be made, shared ones of many models and one of links, go to the registry of
+ * `made`, that of links into its repository.
  * @throws AksmlError `image.tooManyLayers` | `registry.*`
  */
 export async function assembleImage(
   store: PackageStore,
   parts: DeploymentParts,
-  registry: Registry,
+  made: Place,
   options: RunOptions,
 ): Promise<AssembledImage> {
   const { foundation, place, code } = parts;
   const room = MAX_LAYERS - foundation.layers.length - OWN_LAYERS;
   const mountPath = parts.modelMountPath === undefined ? {} : { mountPath: parts.modelMountPath };
   const find = parts.findModel === undefined ? {} : { find: parts.findModel };
-  const models = await packModels(store, parts.models, registry, { room, ...mountPath, ...find }, options);
+  const models = await packModels(store, parts.models, made.registry, { room, ...mountPath, ...find }, options);
   const added: PlacedLayer[] = [
     ...models.layers,
-    ...(models.links.length > 0 ? [await packLinks(registry, models, options)] : []),
+    ...(models.links.length > 0 ? [await packLinks(made, models, options)] : []),
     // On top: nodes unpack anew what is above a layer that changed, and nothing changes as often as code.
     ...(code
       ? [
@@ -82,13 +82,13 @@ export async function assembleImage(
 }
 
 /** The links that give each model its place, and the app root, which the container's user may write to. */
-async function packLinks(registry: Registry, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
+async function packLinks(place: Place, { links }: PackedModels, options: RunOptions): Promise<PlacedLayer> {
   const entries: LayerEntry[] = [
     { kind: 'folder', path: APP_ROOT.slice(1), owner: CONTAINER_USER },
     ...links.map(({ path, target }): LayerEntry => ({ kind: 'link', path, target })),
   ];
-  const layer = await storeSmallLayer(registry, ENVIRONMENT_IMAGES, entries, options.signal);
-  return { ...layer, title: 'model folders', registry, repository: ENVIRONMENT_IMAGES };
+  const layer = await storeSmallLayer(place.registry, place.repository, entries, options.signal);
+  return { ...layer, title: 'model folders', ...place };
 }
 
 function provenance(store: PackageStore, { models, code }: DeploymentParts): Record<string, string> {

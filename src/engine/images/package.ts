@@ -60,17 +60,18 @@ export async function packageImage(
 
   const code = await packCode(store, request, options);
   const environment = await packEnvironment(store, { ...request, plan }, cache, options);
+  const place = { registry: cache, repository: ENVIRONMENT_IMAGES };
   const { image, layers } = await assembleImage(
     store,
     {
       foundation: environment,
-      place: { registry: cache, repository: ENVIRONMENT_IMAGES },
+      place,
       models: request.models,
       code,
       variables: containerVariables({ models: request.models, variables, code: code.reference }),
       ...creationTime(store),
     },
-    cache,
+    place,
     options,
   );
   return runStage('image', `Writing ${reference}`, options, async () => {

@@ -5,6 +5,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { ensureFolder } from '../../home/folder.ts';
 import { withLock } from '../../home/lock.ts';
+import { recallDocument } from '../registry/documents.ts';
 import { MODEL_TREES_LOCK } from '../registry/gc.ts';
 import { removeLeftovers, removeUnfinished, unfinishedName } from '../registry/leftover.ts';
 import type { Descriptor } from '../registry/registry.ts';
@@ -134,11 +135,15 @@ async function unpackAside(
   }
 }
 
+/** Bytes of a listing that this machine keeps: one of some hundred files. */
+const SMALL_LISTING = 64 * 1024;
+
 /** The registry verifies it against its digest, which is the tree digest. */
 async function readListing(
-  store: ModelStore,
-  { model, listing }: StoredModel,
+  { home, registry }: ModelStore,
+  { model, listing: { digest, size } }: StoredModel,
   signal: AbortSignal | undefined,
 ): Promise<ListedFile[]> {
-  return parseListing(await buffer(await store.registry.getBlob(modelRepository(model.name), listing.digest, signal)));
+  const get = async () => buffer(await registry.getBlob(modelRepository(model.name), digest, signal));
+  return parseListing(size > SMALL_LISTING ? await get() : await recallDocument(home, digest, get));
 }
