@@ -32,12 +32,14 @@ export type DescribedConfiguration = ParamsOf<'configuration.validate'>;
 export function readConfiguration(
   { projects }: EngineHost,
   { folder, inferenceConfigFile, deploymentConfigFile, texts, flags }: DescribedConfiguration,
+  isVersion = false,
 ): Promise<Configuration> {
   return projects.read({
     ...(inferenceConfigFile === undefined ? {} : { inferenceConfigFile }),
     ...(deploymentConfigFile === undefined ? {} : { deploymentConfigFile }),
     ...(texts === undefined ? {} : { texts }),
     flags: { ...flags },
+    isVersion,
     cwd: folder,
   });
 }

@@ -32,7 +32,7 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
   'deployment.update': async (params, call) => {
     const { host, repeated } = call;
     const engine = await host.engine(params);
-    const change = await versionChange(host, params, repeated);
+    const change = await versionChange(host, params, { repeated });
     return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };
@@ -88,12 +88,17 @@ export function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, d
 
 type ChangeParams = ParamsOf<'deployment.update'>;
 
-export async function versionChange(host: EngineHost, params: ChangeParams, repeated = false): Promise<VersionChange> {
+/** `isVersion`: of an endpoint, whatever the compute type in the file says. */
+export async function versionChange(
+  host: EngineHost,
+  params: ChangeParams,
+  { repeated = false, isVersion = false }: { readonly repeated?: boolean; readonly isVersion?: boolean },
+): Promise<VersionChange> {
   const { name, versionName, models, description, addTags, removeTags, addProperties, wait, folder } = params;
   const { isDefault, isControl, trafficPercentile } = params;
   return {
     name,
-    configuration: await readConfiguration(host, params),
+    configuration: await readConfiguration(host, params, isVersion),
     wait: wait !== false,
     build: buildOptions(params),
     cwd: folder,

@@ -11,14 +11,14 @@ export const VERSION: HandlersOf<'version'> = {
   'version.plan': async (params, { host, signal }) =>
     planVersion(
       await host.engine(params),
-      { ...(await versionChange(host, params)), versionName: params.versionName },
+      { ...(await versionChange(host, params, { isVersion: true })), versionName: params.versionName },
       signal,
     ),
   'version.create': async (params, call) => {
     const { host, signal, repeated, resumed } = call;
     const { name, versionName } = params;
     const engine = await host.engine(params);
-    const change = { ...(await versionChange(host, params, repeated)), versionName };
+    const change = { ...(await versionChange(host, params, { repeated, isVersion: true })), versionName };
     const made =
       resumed && (await findEndpoint(engine, name, signal))?.spec.versions.some((one) => one.name === versionName);
     return changing(name, call, (run) => (made ? updateVersion : createVersion)(engine, change, run));
@@ -39,7 +39,7 @@ export const VERSION: HandlersOf<'version'> = {
   'version.scale': async ({ scale, ...params }, call) => {
     const { host } = call;
     const engine = await host.engine(params);
-    const change = await versionChange(host, { ...params, flags: scaleFlags(scale) });
+    const change = await versionChange(host, { ...params, flags: scaleFlags(scale) }, {});
     return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };

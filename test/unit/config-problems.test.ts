@@ -184,6 +184,11 @@ const PROBLEMS: readonly (readonly [what: string, project: Project, problems: re
     ['warning condaFile.ignored condaFile 5'],
   ],
   [
+    'an option of endpoints for a service',
+    { input: { flags: { mirrorPercentile: 5 } } },
+    ['warning key.noEffect --mirror-percentile'],
+  ],
+  [
     'an entry script outside what is deployed',
     {
       files: { 'src/.keep': '' },

@@ -131,18 +131,24 @@ const ALIASES = new Map(
 
 function reportUnreadKeys(source: SettingsSource, computeType: ComputeType, report: Report): void {
   const { root, file } = source;
-  if (!root || file === undefined) return;
-  reportUnknownKeys(root, { file, paths: PATHS, mistakes: DEPLOYMENT_KEY_MISTAKES, aliases: ALIASES }, report);
+  if (root && file !== undefined) {
+    reportUnknownKeys(root, { file, paths: PATHS, mistakes: DEPLOYMENT_KEY_MISTAKES, aliases: ALIASES }, report);
+  }
   for (const key of DEPLOYMENT_KEYS) {
-    const { value, origin } = source.fromFile(key.path);
-    if (!isTruthy(value) || key.computeTypes.includes(computeType)) continue;
-    if (isReadAnyway(key, computeType)) {
-      const message = `${key.path} is honoured with computeType ${computeType}; v1 ignored it there.`;
-      report.notice('difference.computeTargetName', origin, message);
-    } else {
-      const message = `${key.path} has no effect with computeType ${computeType}.`;
-      report.warning('key.noEffect', origin, message, `Remove it; it belongs to ${key.computeTypes.join(' and ')}.`);
-    }
+    if (key.computeTypes.includes(computeType)) continue;
+    const given = [source.fromFlag(key), source.fromFile(key.path)].filter((one) => one !== undefined);
+    for (const { value, origin } of given) if (isTruthy(value)) reportUnread(key, origin, computeType, report);
+  }
+}
+
+function reportUnread(key: DeploymentKey, origin: Origin, computeType: ComputeType, report: Report): void {
+  const { path = key.path } = origin;
+  if (isReadAnyway(key, computeType)) {
+    const message = `${path} is honoured with computeType ${computeType}; v1 ignored it there.`;
+    report.notice('difference.computeTargetName', origin, message);
+  } else {
+    const message = `${path} has no effect with computeType ${computeType}.`;
+    report.warning('key.noEffect', origin, message, `Remove it; it belongs to ${key.computeTypes.join(' and ')}.`);
   }
 }
 

@@ -26,11 +26,14 @@ export class SettingsSource {
   }
 
   get(key: SettingKey): Setting {
-    const flag = key.flag === undefined ? undefined : this.#flags[key.flag];
-    if (key.flag !== undefined && flag !== undefined) {
-      return { value: fromPlain(flag), origin: { path: flagOption(key.flag) } };
-    }
-    return this.fromFile(key.path);
+    return this.fromFlag(key) ?? this.fromFile(key.path);
+  }
+
+  /** Undefined where the option was not given. */
+  fromFlag({ flag: name }: SettingKey): Setting | undefined {
+    const flag = name === undefined ? undefined : this.#flags[name];
+    if (name === undefined || flag === undefined) return undefined;
+    return { value: fromPlain(flag), origin: { path: flagOption(name) } };
   }
 
   fromFile(path: string): Setting {
