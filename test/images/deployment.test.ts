@@ -39,6 +39,8 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
   let running: RunningRegistry;
   let baseImage: string;
   let podman: Podman | undefined;
+  /** By digest. */
+  let composed: string;
 
   before(async () => {
     running = await startDockerRegistry(registryCommand);
@@ -77,15 +79,17 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     assert.deepEqual(await answer.json(), { answer: [3, 6], greeting: 'say "$hello"', uid: 1000 });
   };
 
-  test('an image that is composed and pushed for a cluster is pulled by podman and scores', podmanFound, async (t) => {
+  test('an image is composed and pushed for a cluster', async (t) => {
     const { engine, build } = await joinTeam(t, `${running.host}/global`, { environment: ENVIRONMENT });
     const source = await project(engine.home.root);
     await registerModel(engine, { name: 'factor', path: 'factor.txt', cwd: engine.home.root });
     const { image, imageRepository, architecture } = await build(source);
     assert.equal(architecture, source.definition.docker.platform.architecture, 'other nodes are left out');
     assert.equal(imageRepository, `${running.host}/global/images/factor`);
-    await runsAndScores(`${imageRepository}@${image}`);
+    composed = `${imageRepository}@${image}`;
   });
+
+  test('it is pulled by podman and scores', podmanFound, () => runsAndScores(composed));
 
   test('a base image without Python gets one, which runs there', podmanFound, async (t) => {
     const mirror = await mkdtemp(join(tmpdir(), 'aksml-mirror-'));
