@@ -131,9 +131,10 @@ async function detachFrom(
       },
       ...(signal === undefined ? {} : { signal }),
     });
-    await releaseCluster(kube, signal);
-    const others = await removeSystemNamespace(kube, signal);
-    return { value: others, reused: false, detail: `${done} objects` };
+    // The cluster is taken until the end: what somebody else installs meanwhile would go with the namespace.
+    const { isRemoved, left } = await removeSystemNamespace(kube, signal);
+    if (!isRemoved) await releaseCluster(kube, signal);
+    return { value: left, reused: false, detail: `${done} objects` };
   });
   await forget(host, record, signal);
   return { left };

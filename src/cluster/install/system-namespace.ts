@@ -29,20 +29,24 @@ const LOOKED_AT: readonly Resource<KubeObject>[] = [
 /** Kubernetes puts these into every namespace. */
 const OF_KUBERNETES = ['kube-root-ca.crt', 'default'];
 
-/**
- * Removes aksml's own namespace if attach made it and nothing of anybody else is in it.
- * Whatever is in it, if it stays for that.
- */
-export async function removeSystemNamespace(kube: KubeClient, signal?: AbortSignal): Promise<readonly string[]> {
+export interface NamespaceRemoval {
+  readonly isRemoved: boolean;
+  /** What keeps it there. */
+  readonly left: readonly string[];
+}
+
+/** Removes aksml's own namespace if attach made it and nothing of anybody else is in it. */
+export async function removeSystemNamespace(kube: KubeClient, signal?: AbortSignal): Promise<NamespaceRemoval> {
   const present = await kube.find(NAMESPACES, { name: SYSTEM_NAMESPACE }, signal);
-  if (present === undefined || !isOurs(present)) return [];
-  const others = await othersIn(kube, signal);
-  if (others.length > 0) return others;
+  if (present === undefined) return { isRemoved: true, left: [] };
+  if (!isOurs(present)) return { isRemoved: false, left: [] };
+  const left = await othersIn(kube, signal);
+  if (left.length > 0) return { isRemoved: false, left };
   // Of a namespace that is being removed, pods that still have time to end are looked at again only when half of that time is over.
   await untilPodsGone(kube, signal);
   await kube.remove(NAMESPACES, present.metadata, signal === undefined ? {} : { signal });
   await untilNamespaceGone(kube, signal);
-  return [];
+  return { isRemoved: true, left: [] };
 }
 
 export async function untilNamespaceGone(kube: KubeClient, signal?: AbortSignal): Promise<void> {

@@ -37,6 +37,24 @@ async function inventory(world: AttachWorld): Promise<string[]> {
   return [...cluster.split('\n'), ...own.split('\n')].filter((line) => line !== '').sort();
 }
 
+/** As a router that still answers what it has begun, for as long as a test wants. */
+const LINGERING_POD = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'lingering', namespace: 'aksml-system', labels: { 'app.kubernetes.io/managed-by': 'aksml' } },
+  spec: {
+    nodeSelector: { 'test.aksml.dev/node': 'none' },
+    securityContext: { runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } },
+    containers: [
+      {
+        name: 'router',
+        image: 'none',
+        securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+      },
+    ],
+  },
+};
+
 const request = (world: AttachWorld) => attachRequest(world, composed);
 const agree = async () => undefined;
 
@@ -156,6 +174,23 @@ function suite(cluster: Cluster): void {
     const wish = { name: 'west', deleteEndpoints: false, force: false };
     assert.deepEqual((await session.detach(wish, { confirm: agree })).left, ['ConfigMap notes']);
     assert.ok(await world.kubectl('get', 'configmap', 'notes', '--namespace', 'aksml-system'));
+  });
+
+  test('nobody else attaches it as long as it is being detached', async (t) => {
+    const world = await openAttachWorld(t, cluster);
+    const session = await world.session();
+    await session.attach(request(world), { confirm: agree });
+    await world.apply(LINGERING_POD);
+    const detaching = session.detach({ name: 'west', deleteEndpoints: false, force: false }, { confirm: agree });
+    await eventually('what ran is removed', async () => {
+      const left = await world.kubectl('get', 'deployment,role', '--namespace', 'aksml-system', '--output', 'name');
+      return left === '';
+    });
+    const other = await world.session({ workspace: { projectFolder: world.project, name: 'other' } });
+    await assert.rejects(other.attach(request(world), { confirm: agree }), isCode('computeTarget.attachedElsewhere'));
+    await world.kubectl('delete', 'pod', LINGERING_POD.metadata.name, '--namespace', 'aksml-system');
+    assert.deepEqual((await detaching).left, []);
+    assert.equal(await world.get('namespace', 'aksml-system'), undefined);
   });
 
   test('every right that is missing is named before anything is changed', async (t) => {
