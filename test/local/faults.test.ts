@@ -125,7 +125,7 @@ describe('processes that are killed, and commands that meet', () => {
     await world.write('ported.json', JSON.stringify({ computeType: 'local', port }));
     const command = ['model', 'deploy', '-ic', 'inferenceconfig.json', '-dc', 'ported.json', '-m', 'weights:1'];
     const again = [...command, '-n', 'ported', '--overwrite', '-o', 'json'];
-    failedClearly(await world.aksml(...again), new RegExp(`PortInUse.*${port}`));
+    failedClearly(await world.aksml(...again), new RegExp(`Port ${port} cannot be opened`), 2);
     other.close();
     succeeded(await world.aksml(...again));
     succeeded(await world.aksml('service', 'delete', '-n', 'ported', '--yes'));
