@@ -29,6 +29,7 @@ test('nobody notices that the supervisor was killed, and its successor adopts wh
   assert.deepEqual(pidsOf(after).toSorted(), pidsOf(endpoint).toSorted());
   assert.equal(after.status?.scoringUri, endpoint.status?.scoringUri);
   await world.deploy('steady', scriptAnswering('two'));
+  await eventually('the new script answers', async () => requests.bodies.has('"two"'));
 
   const { sent, failed, bodies } = await requests.stop();
   assert.deepEqual(failed, []);
