@@ -9,6 +9,7 @@ import {
 import type { ConfigurationFlags } from '../../contract/configuration/flags.ts';
 import type { DeploymentSpec } from '../../contract/deployment.ts';
 import { followsRule, NAMESPACE, SERVICE_NAME } from '../../contract/names.ts';
+import { isPort } from '../../contract/port.ts';
 import { type AciFiles, validateAci } from './deployment-aci.ts';
 import { buildDeployment } from './deployment-spec.ts';
 import { parseAddresses, parseSteps } from './front-end.ts';
@@ -405,7 +406,7 @@ function validatePort(settings: DeploymentSettings, report: Report): void {
   const { value, origin } = settings.get('port');
   if (!isTruthy(value)) return;
   const port = value.type === 'int' || value.type === 'bool' ? asNumber(value) : undefined;
-  if (port !== undefined && port >= 1 && port <= 65535) return;
+  if (port !== undefined && isPort(port)) return;
   const message = `port must be a whole number from 1 to 65535, but is ${show(value)}.`;
   report.error('port.outOfRange', origin, message, 'Write such a number without quotes, or remove it for a free port.');
 }

@@ -280,7 +280,7 @@ async function makeOn(job: ImageJob, ground: Ground, options: RunOptions, record
     repository: `${store.pullAddress}/${place.repository}`,
   });
   // A revision needs no image: it says how to make it.
-  const [recorded, { reused }] = await together(record(made), push(job, image, options));
+  const [recorded, { reused }] = await together(record(made), push(job, image, place, options));
   const describe = () => attach(image, place, billOf(job, ground, digest), options.signal);
   return { made, recorded, ...(reused ? {} : { describe }) };
 }
@@ -302,15 +302,14 @@ function madeOf(
   };
 }
 
-function push(job: ImageJob, image: AssembledImage, options: RunOptions): Promise<PushedImage> {
-  const { store, request } = job;
+function push(job: ImageJob, image: AssembledImage, place: Place, options: RunOptions): Promise<PushedImage> {
   const { digest } = image.image.descriptor;
   return runStage('image', 'Pushing the deployment image', options, async () => {
     const total = image.layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0);
-    const tag = tagOf(request.version, digest);
+    const tag = tagOf(job.request.version, digest);
     const pushed = await pushImage(
       image,
-      { registry: store.registry, repository: deploymentImages(request.endpoint), tag },
+      { ...place, tag },
       {
         described: true,
         onBytes: (done) => options.onProgress?.({ type: 'progress', stage: 'image', done, total, unit: 'bytes' }),

@@ -1,4 +1,5 @@
 import type { Endpoint } from '../../contract/endpoint.ts';
+import { isPort } from '../../contract/port.ts';
 import { bindOnce } from '../../http/loopback-port.ts';
 
 interface WantedPorts {
@@ -15,7 +16,7 @@ export async function closedPorts(wanted: WantedPorts, current: Endpoint | undef
   ];
   const closed = new Map<number, string>();
   for (const port of ports) {
-    if (port === undefined || port < 1 || port > 65535) continue;
+    if (port === undefined || !isPort(port)) continue;
     const reason = await bindOnce(port).then(
       () => undefined,
       (error: NodeJS.ErrnoException) => REASONS[error.code ?? ''] ?? error.message,

@@ -4,6 +4,7 @@ import type { DeploymentSpec, EffectiveSettings } from '../../contract/deploymen
 import { type Endpoint, MAX_MODELS_PER_DEPLOYMENT } from '../../contract/endpoint.ts';
 import type { Model } from '../../contract/model.ts';
 import { followsRule, SERVICE_NAME } from '../../contract/names.ts';
+import { isPort } from '../../contract/port.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { Home } from '../../home/home.ts';
 import type { Configuration } from '../config/configuration.ts';
@@ -304,15 +305,15 @@ const PORT_REMEDY = 'Choose another port, or end the program that has it.';
 
 const debugPortCanBeHad: Check = ({ debugPort, closedPorts }) => {
   if (debugPort === undefined) return undefined;
-  const isPort = debugPort >= 1 && debugPort <= 65535;
+  const isInRange = isPort(debugPort);
   const reason = closedPorts?.get(debugPort);
-  if (isPort && reason === undefined) return undefined;
+  if (isInRange && reason === undefined) return undefined;
   return {
     severity: 'error',
-    code: isPort ? 'debug.portTaken' : 'debug.portOutOfRange',
+    code: isInRange ? 'debug.portTaken' : 'debug.portOutOfRange',
     path: '--debug-port',
-    message: isPort ? `Port ${debugPort} cannot be opened: ${reason}.` : `${debugPort} is no port.`,
-    remedy: isPort ? PORT_REMEDY : 'Give a number from 1 to 65535.',
+    message: isInRange ? `Port ${debugPort} cannot be opened: ${reason}.` : `${debugPort} is no port.`,
+    remedy: isInRange ? PORT_REMEDY : 'Give a number from 1 to 65535.',
   };
 };
 
