@@ -1,5 +1,8 @@
 import { type LogGap, RecentTimes, SkippedFiles } from './log-gap.ts';
 
+/** What came does not continue what was told, and was not judged. */
+export class DoubtfulLog extends Error {}
+
 /**
  * How far the log of a container was told. The API can only be asked for lines since a whole second, so those of the last instants come
  * again with each connection; and a kubelet that was read too slowly gives out a whole file again. Two streams of a container are stamped at
@@ -32,6 +35,7 @@ export class LogPosition {
   #whole = false;
   /** What comes follows what was told, even if it does not repeat the end of that. */
   #unbroken = true;
+  #doubted = false;
   #gap: LogGap | undefined;
 
   /** `since`, RFC 3339: from then on. */
@@ -56,15 +60,16 @@ export class LogPosition {
 
   /**
    * Where a new connection has to begin: a whole second, which is all that the API takes. Undefined for the beginning. `run` is the one that
-   * it reads.
+   * it reads; `doubted` lines are not told where they do not continue what was told.
    */
-  resume(run?: number): string | undefined {
+  resume(run?: number, doubted = false): string | undefined {
     this.#repeating = Number.isFinite(this.#second);
     this.#met = false;
     this.#come = 0;
     this.#gap = undefined;
     this.#reading = run ?? this.#reading;
     this.#unbroken = !this.begun || this.#follows();
+    this.#doubted = doubted;
     return Number.isFinite(this.#second) ? new Date(this.#second).toISOString() : undefined;
   }
 
@@ -94,6 +99,7 @@ export class LogPosition {
   /**
    * Judges the next line of the connection, or the first piece of it.
    * @returns how many of its characters were told before; undefined when all were
+   * @throws DoubtfulLog where it is to be doubted
    */
   take(time: string, characters: number): number | undefined {
     this.#over = this.#passOver(time);
@@ -137,7 +143,10 @@ export class LogPosition {
     if (this.#repeating) {
       const over = this.#passOverRepeated(order, second);
       if (over > 0) return over;
-      if (this.#misses) this.#gap = { reason: 'unread', after: this.#latest, before: time };
+      if (this.#misses) {
+        if (this.#doubted) throw new DoubtfulLog('lines do not continue those before');
+        this.#gap = { reason: 'unread', after: this.#latest, before: time };
+      }
       this.#unbroken = true;
     }
     this.#recent.add(this.#judged);

@@ -4,7 +4,7 @@ import { httpStatusOf } from './failure.ts';
 import { type KubeClient, objectPath } from './kube.ts';
 import { type LineBatch, readLineBatches } from './lines.ts';
 import type { LogGap } from './log-gap.ts';
-import { LogPosition } from './log-position.ts';
+import { DoubtfulLog, LogPosition } from './log-position.ts';
 import type { ObjectName } from './object.ts';
 import { PODS, type Pod } from './resource.ts';
 import { SYSTEM_PORTS, type TransportPorts } from './transport.ts';
@@ -45,8 +45,8 @@ const FIRST_DELAY_MS = 200;
 const MAX_DELAY_MS = 5_000;
 /** In a row, where the log is not followed. */
 const MAX_FAILURES = 5;
-/** So often a run whose log was closed is looked at again, before it is believed to go on. */
-const LOOKS = 3;
+/** So often the state is asked for again where what follows a closed log does not continue it, before lines are believed to be missing. */
+const DOUBTS = 5;
 
 /**
  * The lines that one run of a container has written so far.
@@ -87,31 +87,31 @@ export async function* followPodLog(
 ): AsyncGenerator<PodLogBatch, void, undefined> {
   const position = query.position ?? new LogPosition();
   let restarts = position.run ?? 0;
-  let looks = 0;
+  let doubts = 0;
   for (let failures = 0; ; ) {
     try {
       const state = await stateOf(kube, query, signal);
       if (state === undefined) return;
-      // A node closes the log of a run that has ended before the API server says so: what it gives out now can be of the next run.
-      const isClosed = looks > 0 && state.running && state.restarts === restarts;
-      looks = isClosed ? looks - 1 : 0;
+      if (state.restarts > restarts) doubts = 0;
       // What the run before wrote last, while nobody was connected.
       if (state.restarts > restarts && !state.waiting) {
         const before = { ...query, position, previous: true, run: state.restarts - 1, ended: true };
         yield* ifAny(connect(kube, before, false, signal));
       }
       restarts = state.restarts;
-      if (state.started && !isClosed) {
-        const present = { ...query, position, run: restarts, ended: !state.running };
+      if (state.started) {
+        const present = { ...query, position, run: restarts, ended: !state.running, doubted: doubts > 0 };
         yield* connect(kube, present, state.running, signal, () => {
           failures = 0;
         });
-        if (state.running) looks = LOOKS;
+        // A node closes the log of a run that has ended before the API server says so: what it gives out next can be of the next run.
+        doubts = DOUBTS;
       }
       if (state.over) return;
     } catch (error) {
       signal.throwIfAborted();
       if (AksmlError.is(error, 'kube.notFound')) return;
+      if (error instanceof DoubtfulLog) doubts -= 1;
       // A container that is about to start has no log yet.
       if (!mayMend(error) && !AksmlError.is(error, 'kube.invalid')) throw error;
     }
@@ -173,11 +173,13 @@ interface Connection extends PodLogQuery {
   readonly position: LogPosition;
   /** The run is over. */
   readonly ended?: boolean;
+  /** It may be of another run than is believed. */
+  readonly doubted?: boolean;
 }
 
 async function* connect(
   kube: KubeClient,
-  { pod, container, previous, run, tailLines, position, ended }: Connection,
+  { pod, container, previous, run, tailLines, position, ended, doubted }: Connection,
   follow: boolean,
   signal: AbortSignal,
   onLines?: () => void,
@@ -191,7 +193,7 @@ async function* connect(
       previous,
       follow,
       timestamps: true,
-      sinceTime: position.resume(run),
+      sinceTime: position.resume(run, doubted),
       tailLines: begun ? undefined : tailLines,
     },
     accept: '*/*',
@@ -203,8 +205,8 @@ async function* connect(
   });
   const told = new StampedLines(position);
   for await (const lines of readLineBatches(answer.body, LONGEST_LOG_LINE)) {
-    onLines?.();
     const batch = told.of(lines);
+    onLines?.();
     if (batch.length > 0) yield batch;
   }
   if (ended) position.end();

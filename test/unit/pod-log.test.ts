@@ -148,9 +148,13 @@ test('runs of a container follow each other without a mark, unless one was not r
   assert.deepEqual(await follow([first, first, first, next], [begun, ended, again]), ['a', 'b', 'c']);
   assert.deepEqual(await follow([first, first, next], [begun, again]), ['a', 'b', 'c']);
   // The API server can say later than the node that a run has ended.
-  assert.deepEqual(await follow([first, first, next], [begun, begun, begun, again]), ['a', 'b', 'c']);
+  const late = [begun, begun, begun, begun, again];
+  assert.deepEqual(await follow([first, first, next, next, first, next], late), ['a', 'b', 'c']);
   const goesOn = { text: stamped('1.2 b', '5 c') };
-  assert.deepEqual(await follow([first, goesOn], Array(5).fill(begun)), ['a', 'b', 'c'], 'it has not ended');
+  assert.deepEqual(await follow([first, goesOn], [begun, begun]), ['a', 'b', 'c'], 'it has not ended');
+  const rotated = await follow([first, ...Array(20).fill(next)], Array(20).fill(begun));
+  assert.match(rotated[2] ?? '', UNREAD, 'it is believed in the end');
+  assert.deepEqual([rotated.length, rotated[3]], [4, 'c']);
   const [, , mark, ...rest] = await follow([first, { text: '' }, next], [begun, { restarts: 2, running: true }]);
   assert.match(mark ?? '', UNREAD);
   assert.deepEqual(rest, ['c']);
