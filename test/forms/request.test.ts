@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, suite, test } from 'node:test';
-import type { Browser } from 'playwright-core';
+import type { Browser, Page } from 'playwright-core';
 import { REQUEST_FORM } from '../../src/contract/webview/request.ts';
 import { findChromium, launchChromium } from '../vscode/chromium.ts';
 import { openForm, untilValue } from './form-world.ts';
@@ -49,6 +49,13 @@ suite('the request form', { skip: 'skip' in found ? found.skip : false }, () => 
     },
   });
 
+  /** The body once the sample is in it, which could come while a test is typing. */
+  const filledBody = async (page: Page) => {
+    const body = page.getByRole('textbox', { name: 'Body of the request' });
+    await untilValue(body, (text) => text.includes('32.1'));
+    return body;
+  };
+
   looksAndReads(
     'request',
     () => browser,
@@ -64,8 +71,7 @@ suite('the request form', { skip: 'skip' in found ? found.skip : false }, () => 
   test('the sample of the schema is sent with Ctrl+Enter to the version that was picked, and can be sent again', async () => {
     const sent: unknown[] = [];
     const form = await openForm(browser, world(sent));
-    const body = form.page.getByRole('textbox', { name: 'Body of the request' });
-    await untilValue(body, (text) => text.includes('32.1'));
+    const body = await filledBody(form.page);
     await form.page.getByRole('combobox', { name: 'Version' }).click();
     await form.page.getByRole('option', { name: 'canary' }).click();
     await body.focus();
@@ -86,7 +92,7 @@ suite('the request form', { skip: 'skip' in found ? found.skip : false }, () => 
 
   test('the request and its history are there after a reload, without what looks like a secret', async () => {
     const form = await openForm(browser, world());
-    await form.page.getByRole('textbox', { name: 'Body of the request' }).fill('[1]');
+    await (await filledBody(form.page)).fill('[1]');
     await form.page.getByText('Headers (1)').click();
     await form.page.getByRole('button', { name: 'Add a header' }).click();
     await form.page.getByRole('textbox', { name: 'Name of header 2' }).fill('X-Api-Key');
@@ -127,7 +133,7 @@ suite('the request form', { skip: 'skip' in found ? found.skip : false }, () => 
 
   test('what is not JSON is told while it is typed', async () => {
     const form = await openForm(browser, world());
-    await form.page.getByRole('textbox', { name: 'Body of the request' }).fill('{"data": ');
+    await (await filledBody(form.page)).fill('{"data": ');
     await form.page.getByText('Not JSON:').waitFor();
     await form.close();
   });
