@@ -98,9 +98,11 @@ function options(width: number, unit: string, lines: readonly ChartLine[]): uPlo
   const color = (name: string, otherwise: string) => style.getPropertyValue(name).trim() || otherwise;
   const text = color('--vscode-descriptionForeground', 'gray');
   const grid = color('--vscode-editorWidget-border', color('--vscode-panel-border', 'transparent'));
+  // Borders of a theme of high contrast are as bright as the lines.
+  const dash = document.body.dataset['vscodeThemeKind']?.startsWith('vscode-high-contrast') ? [1, 6] : [];
   const axis = {
     stroke: text,
-    grid: { stroke: grid, width: 1 },
+    grid: { stroke: grid, width: 1, dash },
     ticks: { stroke: grid, width: 1 },
     font: `11px ${style.fontFamily}`,
   };
