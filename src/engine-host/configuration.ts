@@ -23,7 +23,6 @@ export const CONFIGURATION: HandlersOf<'configuration'> = {
     const written = [files.inferenceConfigFile, files.deploymentConfigFile].filter((file) => file !== undefined);
     return { files: written.map((file) => resolve(folder, file)), problems: imported.problems };
   },
-  'configuration.schema': async ({ file }) => (await import('../engine/config/schema.ts')).configurationSchema(file),
 };
 
 /** The part of a request that describes a deployment by files and flags. */

@@ -6,7 +6,6 @@ import type { OnProgress } from '../contract/event.ts';
 import type { BuildOptions } from '../engine/endpoints/build.ts';
 import { type DeployRequest, deploy, lookAround, planDeployment } from '../engine/endpoints/deploy.ts';
 import type { ModelReference } from '../engine/endpoints/models.ts';
-import { updateVersion } from '../engine/endpoints/update.ts';
 import type { VersionChange } from '../engine/endpoints/versions.ts';
 import type { Engine } from '../engine/engine.ts';
 import { proposeDeployment } from '../engine/proposals/proposals.ts';
@@ -28,12 +27,6 @@ export const DEPLOYMENT: HandlersOf<'deployment'> = {
     // The lost process had found the name free; what has it now is what that process made.
     const wanted = resumed ? { ...request, overwrite: true } : request;
     return changing(params.name, call, (run) => deploy(engine, wanted, run));
-  },
-  'deployment.update': async (params, call) => {
-    const { host, repeated } = call;
-    const engine = await host.engine(params);
-    const change = await versionChange(host, params, { repeated });
-    return changing(params.name, call, (run) => updateVersion(engine, change, run));
   },
 };
 
@@ -86,7 +79,7 @@ export function buildOptions({ python, refreshEnvironment, liftSnapshotLimits, d
   };
 }
 
-type ChangeParams = ParamsOf<'deployment.update'>;
+type ChangeParams = Omit<ParamsOf<'version.create'>, 'versionName'> & { readonly versionName?: string | undefined };
 
 /** `isVersion`: of an endpoint, whatever the compute type in the file says. */
 export async function versionChange(

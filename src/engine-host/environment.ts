@@ -12,8 +12,6 @@ import type { HandlersOf } from './handler.ts';
 export const ENVIRONMENT: HandlersOf<'environment'> = {
   'environment.list': async ({ latest, ...scope }, { host, signal }) =>
     listEnvironments(await host.engine(scope), latest === undefined ? {} : { latest }, signal),
-  'environment.get': async ({ name, version, ...scope }, { host, signal }) =>
-    getEnvironment(await host.engine(scope), name, version, { signal }),
   'environment.watch': async (scope, { host, signal, emit }) => {
     await watchContent(
       host,

@@ -95,11 +95,6 @@ export const CONFIGURATION_METHODS = {
     v.object({ files: v.array(v.string()), problems: list(shape<Problem>('severity', 'message')) }),
     'fail',
   ),
-  /** The JSON schema of a file, from the engine's own rules. */
-  'configuration.schema': request(
-    v.object({ file: v.picklist(['inferenceconfig', 'deploymentconfig']) }),
-    shape<Readonly<Record<string, unknown>>>(),
-  ),
 };
 
 const PLAN = shape<DeploymentPlan>('action', 'problems', 'settings');
@@ -112,12 +107,6 @@ export const DEPLOYMENT_METHODS = {
   ),
   'deployment.plan': request(onTarget({ ...deployment, ...build, debugPort: DEBUG_PORT }), PLAN),
   'deployment.deploy': operation(DEPLOY, ENDPOINT, PROGRESS, 'resume'),
-  'deployment.update': operation(
-    ofEndpoint({ versionName: v.optional(v.string()), ...versionChange }),
-    ENDPOINT,
-    PROGRESS,
-    'again',
-  ),
   'version.plan': request(ofVersion(versionWish), PLAN),
   'version.create': operation(ofVersion(versionChange), ENDPOINT, PROGRESS, 'resume'),
   'version.delete': operation(ofVersion({}), ENDPOINT, PROGRESS, 'fail'),

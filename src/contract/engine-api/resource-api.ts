@@ -172,7 +172,6 @@ export const MODEL_METHODS = {
 
 export const ENVIRONMENT_METHODS = {
   'environment.list': request(inWorkspace({ latest: v.optional(v.boolean()) }), list(ENVIRONMENT)),
-  'environment.get': request(inWorkspace({ name: v.string(), version: v.optional(v.string()) }), ENVIRONMENT),
   'environment.watch': stream(WORKSPACE_SCOPE, list(ENVIRONMENT)),
   /** A folder in v1's on-disk form. */
   'environment.register': request(

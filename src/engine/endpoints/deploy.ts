@@ -12,7 +12,7 @@ import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
 import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { closedPorts } from './ports.ts';
-import { machineFacts, preflight } from './preflight.ts';
+import { machineFacts, modelFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { versionSettings } from './settings.ts';
 import { type RunOptions, runStage } from './stages.ts';
@@ -245,9 +245,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       targetKind: engine.target.kind,
       current,
       overwrite: request.overwrite,
-      models,
-      unregistered: resolved.paths,
-      lacksModel: resolved.problems.some(({ severity }) => severity === 'error'),
+      ...modelFacts(resolved),
       configuration,
       deployment,
       settings,

@@ -10,7 +10,7 @@ import type { Home } from '../../home/home.ts';
 import type { Configuration } from '../config/configuration.ts';
 import { noCodeFramework } from '../environments/no-code.ts';
 import { type ClusterFacts, clusterProblems } from './cluster-facts.ts';
-import type { UnregisteredModel } from './models.ts';
+import type { ResolvedModels, UnregisteredModel } from './models.ts';
 
 /** What the checks judge; gathered once. */
 export interface PreflightFacts {
@@ -40,6 +40,15 @@ export interface MachineFacts {
   readonly totalMemory: number;
   /** Of the disk that holds AKSML_HOME; absent where that cannot be known. */
   readonly disk?: { readonly home: string; readonly freeBytes: number };
+}
+
+/** What the checks judge of the models that were named. */
+export function modelFacts({ registered, paths, problems }: ResolvedModels) {
+  return {
+    models: registered,
+    unregistered: paths,
+    lacksModel: problems.some(({ severity }) => severity === 'error'),
+  };
 }
 
 type Check = (facts: PreflightFacts) => Problem | undefined;

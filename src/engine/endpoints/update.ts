@@ -20,7 +20,7 @@ import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
 import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
-import { machineFacts, preflight } from './preflight.ts';
+import { machineFacts, modelFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
@@ -139,9 +139,7 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
       targetKind: engine.target.kind,
       current: undefined,
       overwrite: false,
-      models,
-      unregistered: resolved.paths,
-      lacksModel: resolved.problems.some(({ severity }) => severity === 'error'),
+      ...modelFacts(resolved),
       configuration,
       deployment,
       settings,
