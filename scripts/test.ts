@@ -6,13 +6,15 @@ import { type ClusterForTests, clusterForTests } from './cluster/for-tests.ts';
 
 /**
  * Builds, runs the test files named on the command line, else all of them, and ends with the line `N passed, N failed, N skipped`.
- * Those in `test/cluster/` come last, on a cluster that is brought up for them and ended again, unless one was up already; those of them
- * that attach it, of which there can be one at a time, take turns while the others run.
+ * Those in `test/cluster/` come last, on a cluster that is brought up for them and ended again, unless one was up already. Those of them
+ * that attach it take turns, as there can be one at a time; beside them run first `test/images/`, which need no cluster, then the others.
  */
 const patterns = process.argv.slice(2);
 const files = (await Array.fromAsync(glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts']))).sort();
 const onCluster = files.filter((file) => file.startsWith('test/cluster/'));
-const others = files.filter((file) => !onCluster.includes(file));
+const attached = onCluster.filter((file) => file.startsWith('test/cluster/attached/'));
+const besideAttached = attached.length === 0 ? [] : files.filter((file) => file.startsWith('test/images/'));
+const others = files.filter((file) => !onCluster.includes(file) && !besideAttached.includes(file));
 /** A file that leaves a child process behind when its clean-up fails would not end by itself, and hold up all others. */
 const END_WITH_LAST_TEST = '--test-force-exit';
 const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -34,8 +36,7 @@ async function runOnCluster(cluster: ClusterForTests): Promise<void> {
     console.error(`No cluster: ${skip}`);
     process.env['AKSML_TEST_NO_CLUSTER'] = skip;
   }
-  const attached = onCluster.filter((file) => file.startsWith('test/cluster/attached/'));
-  const beside = onCluster.filter((file) => !attached.includes(file));
+  const beside = [...besideAttached, ...onCluster.filter((file) => !attached.includes(file))];
   await Promise.all([runFiles(attached, 1), runFiles(beside, 1)]);
 }
 
