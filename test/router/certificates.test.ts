@@ -9,11 +9,11 @@ import { haproxyProgram } from '../../scripts/haproxy.ts';
 import type { RouterCertificate } from '../../src/cluster/router/table-facts.ts';
 import { eventually } from '../cluster/world.ts';
 import { selfSigned } from './self-signed.ts';
-import { freePorts, startRouter, type TestRouter } from './test-router.ts';
+import { freePorts, routedEndpoint, startRouter, type TestRouter } from './test-router.ts';
 
 const program = await haproxyProgram();
 const skip = typeof program === 'string' ? false : program.skip;
-const TABLE = { endpoints: [], routers: [] };
+const TABLE = { endpoints: [routedEndpoint('by-node', [], { httpsPort: 31124 })], routers: [] };
 
 interface World extends TestRouter {
   readonly tlsPort: number;
@@ -67,6 +67,10 @@ test('each host name is shown its own certificate, and plain HTTP is redirected 
   // The worker of before the reload takes connections for a moment longer.
   await eventually('plain HTTP is redirected', async () => {
     return isDeepStrictEqual(await plain(settings.port, '/api/v1/service/web/score?x=1'), { status: 308, location });
+  });
+  assert.deepEqual(await plain(settings.port, '/api/v1/service/by-node/score'), {
+    status: 308,
+    location: 'https://score.example.com:31124/api/v1/service/by-node/score',
   });
   assert.equal((await plain(settings.port, '/.well-known/acme-challenge/token')).status, 200);
 

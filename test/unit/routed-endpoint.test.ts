@@ -104,6 +104,22 @@ test('routes: who may use an endpoint is what was published for its way of authe
   }
 });
 
+test('routes: HTTPS has the port at which clients reach it, as the controller says, or its usual one', () => {
+  const port = (scoringUri: string) => {
+    const status: EndpointStatus = {
+      observedGeneration: 1,
+      state: 'Healthy',
+      updatedTime: '',
+      scoringUri,
+      versions: [],
+    };
+    return routed({ endpoint: clusterEndpoint({}, { status }) }).httpsPort;
+  };
+  assert.equal(port('https://score.example.com:31124/api/v1/service/web/score'), 31124);
+  assert.equal(port('https://score.example.com/api/v1/service/web/score'), undefined);
+  assert.equal(port('http://10.0.0.1:30100/api/v1/service/web/score'), undefined);
+});
+
 test('routes: traffic goes as the controller has said, not as the spec wishes', () => {
   const status: EndpointStatus = {
     observedGeneration: 1,

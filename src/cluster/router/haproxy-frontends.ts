@@ -7,7 +7,6 @@ import {
   challenges,
   holding,
   NO_SUCH_VERSION,
-  REDIRECT,
   REQUEST_ID,
   RESPONSE_HEADERS,
   ROUTE_TLV,
@@ -15,6 +14,7 @@ import {
   restrictions,
   SENDING,
   SPLITTING,
+  toHttps,
   usualRequests,
 } from './haproxy-rules.ts';
 import type { HaproxySettings } from './haproxy-settings.ts';
@@ -44,7 +44,7 @@ export function publicFrontend(settings: HaproxySettings): string {
       : [`  bind ${address}:${tls.port} ssl crt-list ${join(folder, CERTIFICATE_LIST)} alpn h2,http/1.1`]),
     RESPONSE_HEADERS,
     ...(tls?.redirects
-      ? [challenges(folder), REDIRECT, usualRequests(folder)]
+      ? [challenges(folder), toHttps(folder), usualRequests(folder)]
       : [usualRequests(folder), challenges(folder)]),
     lines`
       http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }

@@ -21,6 +21,7 @@ export const MAPS = [
   'routes',
   'cors',
   'addresses',
+  'https-ports',
   'hop',
   'challenges',
 ] as const;

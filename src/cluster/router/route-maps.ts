@@ -42,6 +42,7 @@ export function endpointEntries(endpoint: RoutedEndpoint, { backendOf, ownerFiel
     ['routes', routeEntries(endpoint)],
     ['cors', new Map(endpoint.corsAllowedOrigins.map((origin) => [`${name}/${safe(origin)}`, '1']))],
     ['addresses', addressEntries(endpoint)],
+    ['https-ports', new Map(endpoint.httpsPort === undefined ? [] : [[name, `:${endpoint.httpsPort}`]])],
   ]);
 }
 

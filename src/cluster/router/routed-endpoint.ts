@@ -41,10 +41,16 @@ export function routedEndpoint(facts: EndpointFacts): RoutedEndpoint | undefined
     ...(mirror === undefined || !spec.versions.some(({ name }) => name === mirror.version) ? {} : { mirror }),
     ...(rateLimit === undefined ? {} : { requestsPerSecond: rateLimit.requestsPerSecond }),
     ...(allowedAddresses === undefined ? {} : { allowedAddresses: allowedAddresses.filter(isBlock) }),
+    ...httpsPort(endpoint.status?.scoringUri),
     versions: spec.versions
       .filter(({ name }) => followsRule(SERVICE_NAME, name))
       .map((version) => routedVersion(version, traffic.get(version.name), facts.slices, previous)),
   };
+}
+
+function httpsPort(scoringUri: string | undefined): Pick<RoutedEndpoint, 'httpsPort'> {
+  const { protocol, port = '' } = (scoringUri === undefined ? undefined : URL.parse(scoringUri)) ?? {};
+  return protocol === 'https:' && port !== '' ? { httpsPort: Number(port) } : {};
 }
 
 /** Another text could not be what a browser sends. */

@@ -31,6 +31,8 @@ export interface RoutedEndpoint {
   readonly requestsPerSecond?: number;
   /** CIDR blocks whose clients may ask; others get 403. Absent: all. */
   readonly allowedAddresses?: readonly string[];
+  /** Of the address at which clients reach it by HTTPS. Absent: the usual one. */
+  readonly httpsPort?: number;
   readonly versions: readonly RoutedVersion[];
 }
 
