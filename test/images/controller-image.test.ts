@@ -64,6 +64,31 @@ else {
     },
   );
 
+  test('where the base image that nobody named cannot be reached, the error says how to name another', async (t) => {
+    const running = await startDockerRegistry(found.command);
+    const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
+    t.after(async () => {
+      await running.stop();
+      await rm(folder, { recursive: true, force: true });
+    });
+    const cutOff: typeof fetch = async () => {
+      throw new TypeError('fetch failed', { cause: new Error('ENOTFOUND') });
+    };
+    const tools = {
+      home: openHome({ AKSML_HOME: folder }),
+      environment: {},
+      clock: () => new Date(),
+      fetch: cutOff,
+      version: packageJson.version,
+    };
+    const pushing = pushControllerImage(tools, new DistributionRegistry(running.host, { fetch }), {
+      platforms: [{ os: 'linux', architecture: ARCHITECTURE }],
+      content: [],
+      arguments: [],
+    });
+    await assert.rejects(pushing, { code: 'registry.unreachable', remedy: /--controller-base/ });
+  });
+
   test('for nodes of two architectures an index is made, and each image has programs of its own', async (t) => {
     const running = await startDockerRegistry(found.command);
     const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));

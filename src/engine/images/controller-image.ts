@@ -106,11 +106,7 @@ async function assembleFor(
   { tools, registry, request, content }: Workpiece,
   signal: AbortSignal | undefined,
 ): Promise<AssembledImage> {
-  const source = await findImage(request.base ?? DEFAULT_CONTROLLER_BASE, {
-    fetch: tools.fetch,
-    credentials: storedCredentials(tools),
-  });
-  const base = await readBaseImage(source, [platform], signal);
+  const base = await controllerBase(platform, request.base, tools, signal);
   const { libc } = await fetchBase(base, registry, signal === undefined ? {} : { signal });
   if (libc === 'musl') throw wrongLibc(base);
   const node = await nodeLayer(registry, await nodeProgram(tools, platform, signal), signal);
@@ -134,6 +130,26 @@ async function assembleFor(
   const place = { registry, repository: ENVIRONMENT_IMAGES };
   const below = base.layers.map((layer) => ({ ...layer, title: '' }));
   return { image, layers: [...below, ...added].map((layer) => ({ ...layer, ...place })) };
+}
+
+async function controllerBase(
+  platform: Platform,
+  given: string | undefined,
+  tools: ImageTools,
+  signal: AbortSignal | undefined,
+): Promise<BaseImage> {
+  try {
+    const access = { fetch: tools.fetch, credentials: storedCredentials(tools) };
+    return await readBaseImage(await findImage(given ?? DEFAULT_CONTROLLER_BASE, access), [platform], signal);
+  } catch (error) {
+    if (given !== undefined || !AksmlError.is(error, 'registry.unreachable')) throw error;
+    const { message, subject = '' } = error;
+    throw new AksmlError(error.code, message, {
+      subject,
+      remedy: `The image of what runs in a cluster starts from ${DEFAULT_CONTROLLER_BASE}. Where ${subject} is not reached, name a copy of it, or another image with glibc, with --controller-base.`,
+      cause: error,
+    });
+  }
 }
 
 /** Compressed once, because it is large. */
