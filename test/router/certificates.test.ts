@@ -52,6 +52,7 @@ async function plain(port: number, path: string): Promise<{ status?: number; loc
   const request = httpRequest({ port, host: '127.0.0.1', path, headers: { host: 'score.example.com:8080' } }).end();
   const [response] = await once(request, 'response');
   response.resume();
+  assert.match(response.headers['x-request-id'], /^[0-9a-f-]{36}$/);
   return { status: response.statusCode, location: response.headers.location };
 }
 

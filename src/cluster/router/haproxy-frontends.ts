@@ -43,9 +43,7 @@ export function publicFrontend(settings: HaproxySettings): string {
       ? []
       : [`  bind ${address}:${tls.port} ssl crt-list ${join(folder, CERTIFICATE_LIST)} alpn h2,http/1.1`]),
     RESPONSE_HEADERS,
-    ...(tls?.redirects
-      ? [challenges(folder), toHttps(folder), usualRequests(folder)]
-      : [usualRequests(folder), challenges(folder)]),
+    ...(tls?.redirects ? [toHttps(folder), usualRequests(folder)] : [usualRequests(folder), challenges(folder)]),
     lines`
       http-request set-var(txn.id) req.fhdr(x-request-id) if { req.fhdr(x-request-id) -m reg ^[A-Za-z0-9._-]{1,100}$ }
       http-request del-header x-request-id

@@ -126,10 +126,14 @@ export function challenges(folder: string): string {
   return `  http-request return status 200 content-type text/plain lf-string "%[${answer}]" if { path_beg /.well-known/acme-challenge/ } { ${answer} -m found }`;
 }
 
-/** To the port of every node that HTTPS has, where the front end is reached by such ones. */
+/** Where HTTPS is to be used, plain HTTP is for ACME alone. The other port is one of every node where the front end is reached by such ones. */
 export function toHttps(folder: string): string {
   const port = `path,field(5,/),${lookupIn(folder)('https-ports')}`;
-  return `  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[${port}]%[pathq] unless { ssl_fc }`;
+  return [
+    '  http-request set-var(txn.id) uuid() unless { ssl_fc }',
+    challenges(folder),
+    `  http-request redirect code 308 location https://%[req.hdr(host),host_only]%[${port}]%[pathq] unless { ssl_fc }`,
+  ].join('\n');
 }
 
 /** Addresses, rates, and browsers' questions before a request, for endpoints that have to do with them. */
