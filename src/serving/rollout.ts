@@ -135,25 +135,23 @@ export function nextRollout(facts: RolloutFacts): RolloutStatus | undefined {
     message,
   });
   const step = isSame ? before.step : 0;
+  const wished = wishedShare(version, spec);
+  const share = (one: number) => Math.min(policy.steps[one] ?? 100, wished);
   if (!hasRollout(version, spec, status)) {
     return at('Promoted', step, 'No other version could have the traffic that this one does not get.');
   }
   if (!isSame) {
-    return state === 'Healthy' ? at('Progressing', 0, `Gets ${share(policy, 0)} of the traffic at first.`) : undefined;
+    return state === 'Healthy' ? at('Progressing', 0, `Gets ${share(0)} % of the traffic at first.`) : undefined;
   }
   if (state === 'Failed') return at('RolledBack', step, 'The version has failed.');
   const reason = breach(policy, facts.evidence);
-  if (reason !== undefined) return at('RolledBack', step, `With ${share(policy, step)} of the traffic, ${reason}.`);
+  if (reason !== undefined) return at('RolledBack', step, `With ${share(step)} % of the traffic, ${reason}.`);
   if (!isProven(policy, facts.evidence)) return before;
-  const seen = `${facts.evidence.requests} requests with ${share(policy, step)} of the traffic went well`;
-  const isLast = step + 1 >= policy.steps.length || (policy.steps[step] ?? 100) >= wishedShare(version, spec);
+  const seen = `${facts.evidence.requests} requests with ${share(step)} % of the traffic went well`;
+  const isLast = step + 1 >= policy.steps.length || share(step) >= wished;
   return isLast
     ? at('Promoted', step, `It has all of its traffic: ${seen}.`)
-    : at('Progressing', step + 1, `Gets ${share(policy, step + 1)} of the traffic: ${seen}.`);
-}
-
-function share({ steps }: RolloutPolicy, step: number): string {
-  return `${steps[step] ?? 100} %`;
+    : at('Progressing', step + 1, `Gets ${share(step + 1)} % of the traffic: ${seen}.`);
 }
 
 function wishedShare(version: VersionSpec, { versions }: Pick<EndpointSpec, 'versions'>): number {

@@ -106,6 +106,7 @@ test('a rollout goes on while requests go well, goes back when they do not, and 
     readonly evidence?: Partial<RolloutEvidence>;
     readonly state?: EndpointState;
     readonly expected: readonly [RolloutStatus['phase'], number] | undefined;
+    readonly said?: RegExp;
   }[] = [
     { what: 'no policy', version: { rollout: undefined as never }, expected: undefined },
     { what: 'not served yet', before: { key: 'none' }, state: 'Transitioning', expected: undefined },
@@ -115,7 +116,13 @@ test('a rollout goes on while requests go well, goes back when they do not, and 
       before: { key: 'old', phase: 'Promoted', step: 1 },
       expected: ['Progressing', 0],
     },
-    { what: 'goes on', expected: ['Progressing', 1] },
+    { what: 'goes on', expected: ['Progressing', 1], said: /^Gets 25 % of the traffic: .* with 5 % of/ },
+    {
+      what: 'goes on to less than the step allows',
+      version: { trafficPercentile: 20 },
+      expected: ['Progressing', 1],
+      said: /^Gets 20 % of/,
+    },
     { what: 'is done', before: { step: 1 }, expected: ['Promoted', 1] },
     { what: 'has all that the spec gives', version: { trafficPercentile: 5 }, expected: ['Promoted', 0] },
     { what: 'the interval is not over', evidence: { observedMs: 59_000 }, expected: ['Progressing', 0] },
@@ -140,7 +147,7 @@ test('a rollout goes on while requests go well, goes back when they do not, and 
     { what: 'what went back stays back', before: { phase: 'RolledBack', step: 1 }, expected: ['RolledBack', 1] },
   ];
   const policy = { ...POLICY, maxP99Ms: 100 };
-  for (const { what, version: rest, before, evidence, state = 'Healthy', expected } of cases) {
+  for (const { what, version: rest, before, evidence, state = 'Healthy', expected, said } of cases) {
     const version = clusterVersion({ name: 'new', isDefault: false, trafficPercentile: 50, rollout: policy, ...rest });
     const versions = [OLD, version];
     const status = statusOf(versions, 'old', undefined);
@@ -155,6 +162,7 @@ test('a rollout goes on while requests go well, goes back when they do not, and 
       now: new Date(),
     });
     assert.deepEqual(next && [next.phase, next.step], expected, what);
+    if (said !== undefined) assert.match(next?.message ?? '', said, what);
   }
 });
 
