@@ -282,4 +282,18 @@ describe('an endpoint with versions', () => {
     );
     assert.equal(refused.code, 2, refused.stderr);
   });
+
+  test('a percentage above a hundred is one error, whatever follows from it', async () => {
+    const refused = await world.aksml(
+      ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--tp', '101'],
+    );
+    assert.match(refused.stderr, /^Error: --traffic-percentile must be 0 to 100, but is 101\..*\n$/);
+  });
+
+  test('a setting that is refused is not told to be missing, too', async () => {
+    const refused = await world.aksml(
+      ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--auto-rollout', '50,25'],
+    );
+    assert.match(refused.stderr, /^Error: --auto-rollout must be ascending percentages.*\n$/);
+  });
 });

@@ -85,6 +85,11 @@ const CASES: readonly (readonly [string, PreflightFacts, readonly string[]])[] =
     ['serviceName.invalid'],
   ],
   ['a version name follows the same rule', { ...GOOD, versionName: 'v1_' }, ['versionName.invalid']],
+  [
+    'a version name that the configuration was refused for is not refused twice',
+    { ...GOOD, versionName: 'v1_', configuration: { valid: false } },
+    [],
+  ],
   ['an existing service needs overwrite', { ...GOOD, current: endpoint(['diabetes']) }, ['service.exists']],
   ['with overwrite it is replaced', { ...GOOD, current: endpoint(['diabetes']), overwrite: true }, []],
   [

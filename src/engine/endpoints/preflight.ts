@@ -78,8 +78,8 @@ const nameFollowsRule: Check = ({ name }) =>
         remedy: `Use ${SERVICE_NAME.hint}.`,
       };
 
-const versionNameFollowsRule: Check = ({ versionName, name }) =>
-  versionName === name || followsRule(SERVICE_NAME, versionName)
+const versionNameFollowsRule: Check = ({ versionName, name, configuration }) =>
+  versionName === name || followsRule(SERVICE_NAME, versionName) || !configuration.valid
     ? undefined
     : {
         severity: 'error',

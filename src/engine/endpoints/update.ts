@@ -25,9 +25,8 @@ import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
 import {
-  changesSomething,
   createProblems,
-  NOTHING_TO_CHANGE,
+  emptinessProblems,
   pickVersion,
   propertyProblems,
   serviceLabels,
@@ -64,7 +63,7 @@ export async function updateVersion(
     ...trafficProblems(current.spec, version, change),
     ...(given?.problems ?? []),
     ...fit.problems,
-    ...(changesSomething(change) ? [] : [NOTHING_TO_CHANGE]),
+    ...emptinessProblems(change),
   ];
   refuseErrors(problems, name, options);
 

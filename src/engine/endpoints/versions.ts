@@ -51,14 +51,19 @@ export function pickVersion(endpoint: Endpoint, versionName: string | undefined)
   );
 }
 
-export const NOTHING_TO_CHANGE: Problem = {
+const NOTHING_TO_CHANGE: Problem = {
   severity: 'error',
   code: 'update.nothing',
   message: 'Nothing to change was given.',
   remedy: 'Give at least one setting, a model, an inference configuration, a tag or a description.',
 };
 
-export function changesSomething(change: VersionChange): boolean {
+/** What is wrong with a change for saying nothing; a setting that was refused was meant as one. */
+export function emptinessProblems(change: VersionChange): Problem[] {
+  return !change.configuration.valid || changesSomething(change) ? [] : [NOTHING_TO_CHANGE];
+}
+
+function changesSomething(change: VersionChange): boolean {
   const { name, versionName, configuration, wait, build, cwd, models, ...rest } = change;
   const { computeType, ...settings } = configuration.deployment ?? { computeType: 'aks' };
   return (
@@ -100,7 +105,8 @@ export function trafficProblems(
   version: Pick<VersionSpec, 'name' | 'isDefault' | 'trafficPercentile'>,
   change: VersionChange,
 ): Problem[] {
-  if (spec.form === 'service') return [];
+  const isRefused = change.configuration.problems.some(({ code }) => code === 'trafficPercentile.outOfRange');
+  if (spec.form === 'service' || isRefused) return [];
   const { trafficPercentile = version.trafficPercentile } = change;
   const changed = { ...version, ...(trafficPercentile === undefined ? {} : { trafficPercentile }) };
   return validateTraffic(withVersion<typeof changed>(spec.versions, changed, change));
