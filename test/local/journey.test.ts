@@ -290,6 +290,16 @@ describe('an endpoint with versions', () => {
     assert.match(refused.stderr, /^Error: --traffic-percentile must be 0 to 100, but is 101\..*\n$/);
   });
 
+  test('an update, too, says what has no effect on this machine', async () => {
+    const updated = await world.aksml(
+      ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--auto-rollout', '5,50'],
+    );
+    assert.equal(updated.code, 0, updated.stderr);
+    assert.match(updated.stderr, /On the compute target local, rollout has no effect/);
+    const shared = await world.aksml('endpoint', 'realtime', 'update', '-n', 'rollout', '--requests-per-second', '5');
+    assert.match(shared.stderr, /On the compute target local, frontEnd.requestsPerSecond has no effect/);
+  });
+
   test('a setting that is refused is not told to be missing, too', async () => {
     const refused = await world.aksml(
       ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--auto-rollout', '50,25'],

@@ -254,7 +254,12 @@ const dataIsNotCollected: Check = ({ targetKind, settings }) =>
         remedy: 'Remove the setting, or log what you need in run().',
       };
 
-const frontEndHasNoEffect: Check = ({ targetKind, settings: { frontEnd, rollout, scale }, deployment }) => {
+/** Also judged of an update, by what it changes. */
+export const frontEndHasNoEffect = ({
+  targetKind,
+  settings: { frontEnd, rollout, scale },
+  deployment,
+}: Pick<PreflightFacts, 'targetKind' | 'settings' | 'deployment'>): Problem | undefined => {
   if (targetKind !== 'local') return undefined;
   const wishes = {
     'frontEnd.stickiness': frontEnd?.stickiness,

@@ -20,7 +20,7 @@ import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
 import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
 import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
-import { machineFacts, modelFacts, preflight } from './preflight.ts';
+import { frontEndHasNoEffect, machineFacts, modelFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
@@ -59,6 +59,7 @@ export async function updateVersion(
   const problems = [
     ...configuration.problems,
     ...validateUpdate(deployment, { settings }),
+    ...effectProblems(engine, deployment),
     ...tagProblems(current, version, change),
     ...trafficProblems(current.spec, version, change),
     ...(given?.problems ?? []),
@@ -264,6 +265,7 @@ export async function updateEndpoint(
   const problems = [
     ...(change.configuration?.problems ?? []),
     ...(settings === undefined ? [] : validateUpdate(deployment, { settings })),
+    ...effectProblems(engine, deployment),
     ...propertyProblems(current.spec.properties, change.addProperties),
   ];
   refuseErrors(problems, change.name, options);
@@ -342,6 +344,11 @@ function withBuild(
     tags: withTags(version.tags, change),
     properties: { ...version.properties, ...change.addProperties },
   };
+}
+
+function effectProblems({ target }: Engine, deployment: DeploymentSpec): readonly Problem[] {
+  const problem = frontEndHasNoEffect({ targetKind: target.kind, settings: effectiveSettings(deployment), deployment });
+  return problem === undefined ? [] : [problem];
 }
 
 function refuseErrors(problems: readonly Problem[], subject: string, options: RunOptions): void {
