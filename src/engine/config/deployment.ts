@@ -185,6 +185,9 @@ function reportUnsendable(settings: DeploymentSettings, report: Report): void {
   }
 }
 
+/** What makes `minReplicas: 0` a valid one. */
+const ZERO_REPLICAS = 'say with autoScaler.coldStartSeconds how long a call may wait for the first replica';
+
 function validateAks(settings: DeploymentSettings, computeType: ComputeType, report: Report): void {
   const rules = new AksRules(settings, report);
   rules.number('containerResourceRequirements.cpu', 'positive');
@@ -218,7 +221,7 @@ export class AksRules {
     this.#report = report;
   }
 
-  number(path: string, rule: 'positive' | 'notNegative'): void {
+  number(path: string, rule: 'positive' | 'notNegative', otherwise = 'remove it'): void {
     const { value, origin } = this.#settings.get(path);
     if (value.type === 'NoneType') return;
     const number = asNumber(value);
@@ -234,7 +237,7 @@ export class AksRules {
       code,
       origin,
       `${origin.path} must be ${bound}, but is ${show(value)}.`,
-      `Write a number ${bound}, or remove it.`,
+      `Write a number ${bound}, or ${otherwise}.`,
     );
   }
 
@@ -288,7 +291,9 @@ export class AksRules {
     }
     const mayBeNone = isTruthy(this.#settings.get('autoScaler.coldStartSeconds').value);
     for (const name of AUTOSCALE_NUMBERS) {
-      this.number(`autoScaler.${name}`, name === 'minReplicas' && mayBeNone ? 'notNegative' : 'positive');
+      if (name !== 'minReplicas') this.number(`autoScaler.${name}`, 'positive');
+      else if (mayBeNone) this.number(`autoScaler.${name}`, 'notNegative');
+      else this.number(`autoScaler.${name}`, 'positive', ZERO_REPLICAS);
     }
     const min = this.#settings.get('autoScaler.minReplicas');
     const max = this.#settings.get('autoScaler.maxReplicas');
