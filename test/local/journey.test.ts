@@ -290,6 +290,12 @@ describe('an endpoint with versions', () => {
     assert.match(refused.stderr, /^Error: --traffic-percentile must be 0 to 100, but is 101\..*\n$/);
   });
 
+  test('a default version that is to be none stays it, and the command says so', async () => {
+    const update = ['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green'];
+    const updated = await world.aksml(...update, '--is-default', 'false');
+    assert.match(updated.stderr, /green stays the default version of rollout.*--is-default true/s);
+  });
+
   test('an update, too, says what has no effect on this machine', async () => {
     const updated = await world.aksml(
       ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--auto-rollout', '5,50'],

@@ -26,7 +26,9 @@ import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
 import {
   createProblems,
+  defaultProblems,
   emptinessProblems,
+  otherDefault,
   pickVersion,
   propertyProblems,
   serviceLabels,
@@ -62,6 +64,7 @@ export async function updateVersion(
     ...effectProblems(engine, deployment),
     ...tagProblems(current, version, change),
     ...trafficProblems(current.spec, version, change),
+    ...defaultProblems(name, version, change),
     ...(given?.problems ?? []),
     ...fit.problems,
     ...emptinessProblems(change),
@@ -230,7 +233,7 @@ export async function deleteVersion(
         subject: version.name,
         remedy: only
           ? `Delete the endpoint: aksml endpoint realtime delete -n ${request.name}`
-          : `Make another version the default first: aksml endpoint realtime update-version -n ${request.name} --vn OTHER --is-default true`,
+          : otherDefault(request.name),
       },
     );
   }

@@ -131,6 +131,24 @@ export function withTags(
   return { ...Object.fromEntries(kept), ...change.addTags };
 }
 
+/** v1 did nothing about it, either. */
+export function defaultProblems(name: string, version: VersionSpec, { isDefault }: VersionChange): Problem[] {
+  if (isDefault !== false || !version.isDefault) return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'version.staysDefault',
+      path: '--is-default',
+      message: `${version.name} stays the default version of ${name}: one has to take all unassigned traffic.`,
+      remedy: otherDefault(name),
+    },
+  ];
+}
+
+export function otherDefault(endpoint: string): string {
+  return `Make another version the default: aksml endpoint realtime update-version -n ${endpoint} --vn OTHER --is-default true`;
+}
+
 export function tagProblems(current: Endpoint, version: VersionSpec, change: VersionChange): Problem[] {
   const properties = current.spec.form === 'service' ? current.spec.properties : version.properties;
   return propertyProblems(properties, change.addProperties);
