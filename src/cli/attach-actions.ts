@@ -94,25 +94,36 @@ export interface DetachCommandOptions {
 export async function detach(context: CommandContext, options: DetachCommandOptions): Promise<Result> {
   const { name, deleteEndpoints = false, force = false, yes } = options;
   const session = await context.session();
+  let endpoints = '';
   const { left } = await session.detach(
     { name, deleteEndpoints, force },
-    { ...context.run, confirm: (plan) => context.confirm(`${questionOf(plan)} Go on?`, yes) },
+    {
+      ...context.run,
+      confirm: (plan) => {
+        endpoints = fateOf(plan);
+        return context.confirm(`${questionOf(plan)} Go on?`, yes);
+      },
+    },
   );
-  context.say(`${name} is detached.`);
+  context.say(`${name} is detached.${deleteEndpoints ? '' : endpoints}`);
   if (left.length > 0) {
     context.say(`The namespace aksml-system stays, because there is more in it: ${left.join(', ')}.`);
   }
   return NOTHING;
 }
 
-function questionOf({ target, server, endpoints, deleteEndpoints, unreachable }: DetachPlan): string {
-  if (unreachable !== undefined) {
-    return `The cluster of ${target} cannot be reached, so what is installed there stays. It is forgotten all the same.`;
-  }
-  const what = `aksml is removed from ${server}.`;
-  if (endpoints.length === 0) return what;
+function questionOf(plan: DetachPlan): string {
+  const { target, server, unreachable } = plan;
+  return unreachable === undefined
+    ? `aksml is removed from ${server}.${fateOf(plan)}`
+    : `The cluster of ${target} cannot be reached, so what is installed there stays. It is forgotten all the same.`;
+}
+
+/** Of the endpoints, as a sentence that follows another one; empty without any. */
+function fateOf({ endpoints, deleteEndpoints }: DetachPlan): string {
+  if (endpoints.length === 0) return '';
   const names = endpoints.slice(0, 10).join(', ') + (endpoints.length > 10 ? ` and ${endpoints.length - 10} more` : '');
   return deleteEndpoints
-    ? `${what} These are deleted: ${names}.`
-    : `${what} These keep running, but nothing looks after them any more: ${names}.`;
+    ? ` These are deleted: ${names}.`
+    : ` These keep running, but nothing looks after them any more: ${names}.`;
 }

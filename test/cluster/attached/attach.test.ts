@@ -118,6 +118,7 @@ function suite(cluster: Cluster): void {
     await world.apply({ ...endpoint(world.namespace) });
     const kept = await world.aksml('computetarget', 'detach', '-n', 'west', '--yes');
     assert.equal(kept.code, 0, kept.stderr);
+    assert.match(kept.stderr, /west is detached\. These keep running, .*: [a-z]/);
     assert.deepEqual(await inventory(world), before);
     assert.ok(await world.get('endpoint.aksml.dev', world.namespace), 'the endpoint is kept');
     assert.deepEqual((await world.aksml('computetarget', 'list')).json<unknown[]>().length, 1);
