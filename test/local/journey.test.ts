@@ -306,6 +306,12 @@ describe('an endpoint with versions', () => {
     assert.match(shared.stderr, /On the compute target local, frontEnd.requestsPerSecond has no effect/);
   });
 
+  test('an update that changes nothing is refused', async () => {
+    const nothing = await world.aksml('endpoint', 'realtime', 'update', '-n', 'rollout');
+    assert.equal(nothing.code, 2);
+    assert.match(nothing.stderr, /Nothing to change was given/);
+  });
+
   test('a setting that is refused is not told to be missing, too', async () => {
     const refused = await world.aksml(
       ...['endpoint', 'realtime', 'update-version', '-n', 'rollout', '--vn', 'green', '--auto-rollout', '50,25'],

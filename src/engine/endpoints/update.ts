@@ -28,6 +28,7 @@ import {
   createProblems,
   defaultProblems,
   emptinessProblems,
+  NOTHING_TO_CHANGE,
   otherDefault,
   pickVersion,
   propertyProblems,
@@ -243,16 +244,18 @@ export async function deleteVersion(
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
 }
 
+type EndpointChange = Pick<VersionChange, 'name' | 'description' | 'addTags' | 'removeTags' | 'addProperties'> & {
+  readonly authEnabled?: boolean;
+  readonly tokenAuthEnabled?: boolean;
+  readonly appInsightsEnabled?: boolean;
+  /** What it says of the front end changes. */
+  readonly configuration?: Pick<Configuration, 'problems' | 'deployment'>;
+};
+
 /** `endpoint realtime update` and the endpoint's part of `service update`. */
 export async function updateEndpoint(
   engine: Engine,
-  change: Pick<VersionChange, 'name' | 'description' | 'addTags' | 'removeTags' | 'addProperties'> & {
-    readonly authEnabled?: boolean;
-    readonly tokenAuthEnabled?: boolean;
-    readonly appInsightsEnabled?: boolean;
-    /** What it says of the front end changes. */
-    readonly configuration?: Pick<Configuration, 'problems' | 'deployment'>;
-  },
+  change: EndpointChange,
   options: RunOptions = {},
 ): Promise<Endpoint> {
   const current = await engine.target.getEndpoint(change.name, options.signal);
@@ -270,6 +273,7 @@ export async function updateEndpoint(
     ...(settings === undefined ? [] : validateUpdate(deployment, { settings })),
     ...effectProblems(engine, deployment),
     ...propertyProblems(current.spec.properties, change.addProperties),
+    ...(saysNothing(change) ? [NOTHING_TO_CHANGE] : []),
   ];
   refuseErrors(problems, change.name, options);
   const merged = settings && mergeSettings(settings, deployment);
@@ -279,6 +283,13 @@ export async function updateEndpoint(
     ...(merged === undefined ? {} : { auth: merged.auth, appInsightsEnabled: merged.appInsightsEnabled }),
   };
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
+}
+
+/** A setting that was refused was meant as one. */
+function saysNothing({ name, configuration, ...given }: EndpointChange): boolean {
+  if (configuration?.problems.some(({ severity }) => severity === 'error')) return false;
+  const settings = [...Object.values(given), ...Object.values(frontEndOf(configuration?.deployment))];
+  return settings.every((value) => value === undefined);
 }
 
 function frontEndOf({ stickiness, requestsPerSecond, allowedAddresses }: Partial<DeploymentSpec> = {}) {

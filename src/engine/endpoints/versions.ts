@@ -51,11 +51,12 @@ export function pickVersion(endpoint: Endpoint, versionName: string | undefined)
   );
 }
 
-const NOTHING_TO_CHANGE: Problem = {
+export const NOTHING_TO_CHANGE: Problem = {
   severity: 'error',
   code: 'update.nothing',
   message: 'Nothing to change was given.',
-  remedy: 'Give at least one setting, a model, an inference configuration, a tag or a description.',
+  remedy:
+    'Give at least one setting, a tag or a description; for a version also a model or an inference configuration.',
 };
 
 /** What is wrong with a change for saying nothing; a setting that was refused was meant as one. */
