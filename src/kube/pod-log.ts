@@ -92,9 +92,10 @@ export async function* followPodLog(
     try {
       const state = await stateOf(kube, query, signal);
       if (state === undefined) return;
-      if (state.restarts > restarts) doubts = 0;
+      const isNextRun = state.restarts > restarts;
+      if (isNextRun) doubts = 0;
       // What the run before wrote last, while nobody was connected.
-      if (state.restarts > restarts && !state.waiting) {
+      if (isNextRun && !state.waiting) {
         const before = { ...query, position, previous: true, run: state.restarts - 1, ended: true };
         yield* ifAny(connect(kube, before, false, signal));
       }

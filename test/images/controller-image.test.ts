@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import tar from 'tar-stream';
 import packageJson from '../../package.json' with { type: 'json' };
 import { debianBaseImage, pushBaseImage } from '../../scripts/cluster/base-image.ts';
@@ -24,6 +24,26 @@ const found = findDockerRegistry();
 const debian = 'skip' in found ? found : await debianBaseImage();
 const podmanFound = findPodman();
 
+async function openScene(t: TestContext, command: string) {
+  const running = await startDockerRegistry(command);
+  const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
+  t.after(async () => {
+    await running.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+  return { host: running.host, folder };
+}
+
+function toolsOf(home: string, fetching: typeof fetch = fetch) {
+  return {
+    home: openHome({ AKSML_HOME: home }),
+    environment: process.env,
+    clock: () => new Date(),
+    fetch: fetching,
+    version: packageJson.version,
+  };
+}
+
 if ('skip' in found) test('the image of the controller', { skip: found.skip }, () => {});
 else if ('skip' in debian) test('the image of the controller', { skip: debian.skip }, () => {});
 else {
@@ -31,31 +51,20 @@ else {
     'Node and the bundles run in an image that was composed of them, which is pushed once',
     podmanFound,
     async (t) => {
-      const running = await startDockerRegistry(found.command);
+      const { host, folder } = await openScene(t, found.command);
       const podman = await openPodman();
-      const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
-      t.after(async () => {
-        await running.stop();
-        await podman.close();
-        await rm(folder, { recursive: true, force: true });
-      });
-      const base = await pushBaseImage(debian, new DistributionRegistry(running.host, { fetch }));
-      const tools = {
-        home: openHome({ AKSML_HOME: folder }),
-        environment: process.env,
-        clock: () => new Date(),
-        fetch,
-        version: packageJson.version,
-      };
+      t.after(() => podman.close());
+      const base = await pushBaseImage(debian, new DistributionRegistry(host, { fetch }));
+      const tools = toolsOf(folder);
       const push = () =>
-        pushControllerImage(tools, new DistributionRegistry(`${running.host}/team`, { fetch }), {
+        pushControllerImage(tools, new DistributionRegistry(`${host}/team`, { fetch }), {
           base,
           platforms: [{ os: 'linux', architecture: ARCHITECTURE }],
           content: [{ from: join(ROOT, 'dist'), to: '/opt/aksml/dist' }],
           arguments: ['/opt/aksml/dist/cli.cjs'],
         });
       const pushed = await push();
-      assert.equal(pushed.reference, `${running.host}/team/controller@${pushed.digest}`);
+      assert.equal(pushed.reference, `${host}/team/controller@${pushed.digest}`);
       assert.deepEqual(await push(), { ...pushed, reused: true });
       await podman.run('pull', '--tls-verify=false', pushed.reference);
       const run = ['run', '--rm', '--network', 'host', '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
@@ -65,23 +74,11 @@ else {
   );
 
   test('where the base image that nobody named cannot be reached, the error says how to name another', async (t) => {
-    const running = await startDockerRegistry(found.command);
-    const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
-    t.after(async () => {
-      await running.stop();
-      await rm(folder, { recursive: true, force: true });
-    });
+    const { host, folder } = await openScene(t, found.command);
     const cutOff: typeof fetch = async () => {
       throw new TypeError('fetch failed', { cause: new Error('ENOTFOUND') });
     };
-    const tools = {
-      home: openHome({ AKSML_HOME: folder }),
-      environment: {},
-      clock: () => new Date(),
-      fetch: cutOff,
-      version: packageJson.version,
-    };
-    const pushing = pushControllerImage(tools, new DistributionRegistry(running.host, { fetch }), {
+    const pushing = pushControllerImage(toolsOf(folder, cutOff), new DistributionRegistry(host, { fetch }), {
       platforms: [{ os: 'linux', architecture: ARCHITECTURE }],
       content: [],
       arguments: [],
@@ -90,21 +87,10 @@ else {
   });
 
   test('for nodes of two architectures an index is made, and each image has programs of its own', async (t) => {
-    const running = await startDockerRegistry(found.command);
-    const folder = await mkdtemp(join(tmpdir(), 'aksml-controller-'));
-    t.after(async () => {
-      await running.stop();
-      await rm(folder, { recursive: true, force: true });
-    });
-    const registry = new DistributionRegistry(`${running.host}/team`, { fetch });
+    const { host, folder } = await openScene(t, found.command);
+    const registry = new DistributionRegistry(`${host}/team`, { fetch });
     const platforms = Object.keys(ELF_MACHINES).map((architecture) => ({ os: 'linux', architecture }));
-    const tools = {
-      home: openHome({ AKSML_HOME: openPlace().cache }),
-      environment: process.env,
-      clock: () => new Date(),
-      fetch,
-      version: packageJson.version,
-    };
+    const tools = toolsOf(openPlace().cache);
     const base = await pushTwoBases(registry, folder, platforms);
     const push = () =>
       pushControllerImage(tools, registry, {

@@ -126,7 +126,7 @@ export function challenges(folder: string): string {
   return `  http-request return status 200 content-type text/plain lf-string "%[${answer}]" if { path_beg /.well-known/acme-challenge/ } { ${answer} -m found }`;
 }
 
-/** Where HTTPS is to be used, plain HTTP is for ACME alone. The other port is one of every node where the front end is reached by such ones. */
+/** Where HTTPS is to be used, plain HTTP is for ACME alone; the rest is sent to the port that clients of the endpoint reach HTTPS by. */
 export function toHttps(folder: string): string {
   const port = `path,field(5,/),${lookupIn(folder)('https-ports')}`;
   return [

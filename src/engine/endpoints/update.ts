@@ -25,10 +25,10 @@ import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
 import type { RunOptions } from './stages.ts';
 import {
+  changesSomething,
   createProblems,
   defaultProblems,
   emptinessProblems,
-  NOTHING_TO_CHANGE,
   otherDefault,
   pickVersion,
   propertyProblems,
@@ -68,7 +68,7 @@ export async function updateVersion(
     ...defaultProblems(name, version, change),
     ...(given?.problems ?? []),
     ...fit.problems,
-    ...emptinessProblems(change),
+    ...emptinessProblems(changesSomething(change), configuration.problems),
   ];
   refuseErrors(problems, name, options);
 
@@ -273,7 +273,7 @@ export async function updateEndpoint(
     ...(settings === undefined ? [] : validateUpdate(deployment, { settings })),
     ...effectProblems(engine, deployment),
     ...propertyProblems(current.spec.properties, change.addProperties),
-    ...(saysNothing(change) ? [NOTHING_TO_CHANGE] : []),
+    ...emptinessProblems(changesWhatIsShared(change), change.configuration?.problems),
   ];
   refuseErrors(problems, change.name, options);
   const merged = settings && mergeSettings(settings, deployment);
@@ -285,11 +285,9 @@ export async function updateEndpoint(
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
 }
 
-/** A setting that was refused was meant as one. */
-function saysNothing({ name, configuration, ...given }: EndpointChange): boolean {
-  if (configuration?.problems.some(({ severity }) => severity === 'error')) return false;
+function changesWhatIsShared({ name, configuration, ...given }: EndpointChange): boolean {
   const settings = [...Object.values(given), ...Object.values(frontEndOf(configuration?.deployment))];
-  return settings.every((value) => value === undefined);
+  return settings.some((value) => value !== undefined);
 }
 
 function frontEndOf({ stickiness, requestsPerSecond, allowedAddresses }: Partial<DeploymentSpec> = {}) {

@@ -51,7 +51,7 @@ export function pickVersion(endpoint: Endpoint, versionName: string | undefined)
   );
 }
 
-export const NOTHING_TO_CHANGE: Problem = {
+const NOTHING_TO_CHANGE: Problem = {
   severity: 'error',
   code: 'update.nothing',
   message: 'Nothing to change was given.',
@@ -59,12 +59,13 @@ export const NOTHING_TO_CHANGE: Problem = {
     'Give at least one setting, a tag or a description; for a version also a model or an inference configuration.',
 };
 
-/** What is wrong with a change for saying nothing; a setting that was refused was meant as one. */
-export function emptinessProblems(change: VersionChange): Problem[] {
-  return !change.configuration.valid || changesSomething(change) ? [] : [NOTHING_TO_CHANGE];
+/** What is wrong with a change for saying nothing; a setting that was refused, as `problems` tell, was meant as one. */
+export function emptinessProblems(saysSomething: boolean, problems: readonly Problem[] = []): Problem[] {
+  const isRefused = problems.some(({ severity }) => severity === 'error');
+  return saysSomething || isRefused ? [] : [NOTHING_TO_CHANGE];
 }
 
-function changesSomething(change: VersionChange): boolean {
+export function changesSomething(change: VersionChange): boolean {
   const { name, versionName, configuration, wait, build, cwd, models, ...rest } = change;
   const { computeType, ...settings } = configuration.deployment ?? { computeType: 'aks' };
   return (
