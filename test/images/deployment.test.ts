@@ -91,6 +91,19 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
 
   test('it is pulled by podman and scores', podmanFound, () => runsAndScores(composed));
 
+  test('it compiles nothing of its packages when it starts', podmanFound, async () => {
+    assert.ok(podman);
+    const told = await podman.runOnce(
+      composed,
+      'python -v -c "import azureml_inference_server_http.server.create_app" 2>&1',
+    );
+    const fromPackages = (line: string) => line.includes('/opt/aksml/environment/');
+    const compiled = told.split('\n').filter((line) => /^# code object from (?!.*\.pyc)/.test(line));
+    assert.deepEqual(compiled.filter(fromPackages), []);
+    const taken = told.split('\n').filter((line) => /^# \S+\.pyc matches /.test(line));
+    assert.ok(taken.some(fromPackages), told);
+  });
+
   test('a base image without Python gets one, which runs there', podmanFound, async (t) => {
     const mirror = await mkdtemp(join(tmpdir(), 'aksml-mirror-'));
     t.after(() => rm(mirror, { recursive: true, force: true }));
@@ -115,6 +128,7 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
     const { image, imageRepository } = await build({ ...source, definition });
     const files = await inspectFiles(engine.registry, 'images/factor', image);
     for (const [path, text] of files) assert.ok(!text.includes(engine.home.root), path);
+    assert.ok(files.has('opt/aksml/python/lib/python3.11/__pycache__/ast.cpython-311.pyc'), 'compiled');
     await runsAndScores(`${imageRepository}@${image}`);
   });
 

@@ -16,6 +16,8 @@ export interface RunningContainer {
 /** A podman with a storage of its own, which goes with it. */
 export interface Podman {
   run(...words: readonly string[]): Promise<string>;
+  /** What a command of the image's shell prints. */
+  runOnce(image: string, command: string): Promise<string>;
   /** Starts a container of the image on ports of this machine and waits until it is ready, or until it lives. */
   serve(image: string, until?: 'ready' | 'live'): Promise<RunningContainer>;
   close(): Promise<void>;
@@ -45,6 +47,8 @@ export async function openPodman(): Promise<Podman> {
   };
   return {
     run,
+    runOnce: (image, command) =>
+      run('run', '--rm', '--network', 'host', ...LIMITS, '--entrypoint', 'sh', image, '-c', command),
     serve: async (image, until = 'ready') => {
       const [port, healthPort] = [await freePort(), await freePort()];
       const variables = [`SERVER_PORT=${port}`, `AKSML_HEALTH_PORT=${healthPort}`].flatMap((variable) => [

@@ -119,16 +119,13 @@ export async function obtainPython(
   session: UvSession,
   search: PythonSearch,
   minor: string,
+  timeoutMs = PYTHON_DOWNLOAD_TIMEOUT_MS,
 ): Promise<Interpreter | undefined> {
   const [folder] = search.managedFolders;
   const request = parsePythonRequest(`=${minor}`);
   if (folder === undefined || request === undefined) return undefined;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const result = await session.run(
-    pythonInstallCommand(session.uv, minor, folder),
-    undefined,
-    PYTHON_DOWNLOAD_TIMEOUT_MS,
-  );
+  const result = await session.run(pythonInstallCommand(session.uv, minor, folder), undefined, timeoutMs);
   if (result.exitCode !== 0) return undefined;
   return findPython(search, ({ parts }) => acceptsPython(request, parts));
 }

@@ -58,6 +58,7 @@ export async function buildOn(
   const added = [
     ...(python?.layer ? [{ ...python.layer, title: `Python ${python.target.minor}` }] : []),
     ...(packages ? [{ ...packages, title: `packages for Python ${target.minor}` }] : []),
+    ...(packages?.bytecode ? [{ ...packages.bytecode, title: 'their modules, compiled' }] : []),
     { ...runtime, title: 'scoring server launcher' },
   ];
   const composed = composeImage({

@@ -53,7 +53,7 @@ export interface FoundEnvironment {
 }
 
 /** Changes when the same parts would make another image. */
-const FORMAT = 1;
+const FORMAT = 2;
 export const LAUNCHER_FOLDER = 'opt/aksml';
 export const LAUNCHER = `${LAUNCHER_FOLDER}/serve.py`;
 export const CONTAINER_HOME = 'home/aksml';

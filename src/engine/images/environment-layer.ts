@@ -2,16 +2,19 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress } from '../../contract/event.ts';
+import type { Problem } from '../../contract/problem.ts';
 import type { Home } from '../../home/home.ts';
 import { withLock } from '../../home/lock.ts';
+import { together } from '../../parallel/parallel.ts';
 import type { Command } from '../environments/command.ts';
 import { shortHash } from '../environments/store.ts';
 import { classifyFailure, explainFailure, parseLock, type Uv } from '../environments/uv.ts';
 import type { UvSession } from '../environments/uv-session.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { Platform } from './base-image.ts';
+import { compileModules, type ModuleCompiler } from './bytecode.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
-import { type Compression, type Layer, packEntries, storeLayer } from './layer.ts';
+import { type Compression, type Layer, type LayerEntry, packEntries, storeLayer } from './layer.ts';
 import { findKept, hasDiffId, keep } from './layer-once.ts';
 import { venvEntries } from './venv-entries.ts';
 
@@ -28,6 +31,8 @@ export interface LayerTarget {
 export interface EnvironmentLayer extends Layer {
   /** Exact requirements, with hashes. */
   readonly lock: readonly string[];
+  /** Their modules, compiled; absent where whoever built it had no Python of that minor version, nor could fetch one. */
+  readonly bytecode?: Layer;
   readonly reused: boolean;
 }
 
@@ -43,12 +48,19 @@ export interface EnvironmentLayerRequest {
   readonly lock?: readonly string[];
 }
 
+export interface WorkshopSession {
+  readonly session: UvSession;
+  readonly hostPython: string;
+  /** Undefined where there is no Python of that minor version, and none can be fetched. */
+  readonly compilerFor: (minor: string) => Promise<ModuleCompiler | undefined>;
+}
+
 export interface LayerWorkshop {
   readonly home: Home;
   /** Where layers are kept, in {@link ENVIRONMENT_IMAGES}, so that the same environment is built once. */
   readonly registry: Registry;
   /** Called only when the layer must be built. */
-  readonly openSession: (folder: string) => Promise<{ readonly session: UvSession; readonly hostPython: string }>;
+  readonly openSession: (folder: string) => Promise<WorkshopSession>;
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
 }
@@ -56,7 +68,7 @@ export interface LayerWorkshop {
 const ARTIFACT = 'application/vnd.aksml.environment-layer.v1';
 const RECORD = 'application/vnd.aksml.environment-layer.config.v1+json';
 /** Changes when the same packages would be packed differently. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /**
  * The packages of an environment as an image layer, built by uv for the image's Python and platform without running a container. Built
@@ -92,7 +104,7 @@ async function build(workshop: LayerWorkshop, request: EnvironmentLayerRequest, 
   await rm(work, { recursive: true, force: true });
   await mkdir(work, { recursive: true, mode: 0o700 });
   try {
-    const { session, hostPython } = await workshop.openSession(work);
+    const { session, hostPython, compilerFor } = await workshop.openSession(work);
     const options: UvOptions = { hostPython, noIndex: session.noIndex, preReleases: request.preReleases };
     const lock = request.lock ?? (await resolveFor(session, request.target, options));
     const folder = join(work, 'packages');
@@ -106,14 +118,32 @@ async function build(workshop: LayerWorkshop, request: EnvironmentLayerRequest, 
       detail: 'packing',
     });
     const entries = await venvEntries(folder, request.target);
-    const layer = await storeLayer(workshop.registry, ENVIRONMENT_IMAGES, packEntries(entries, workshop.signal), {
-      compression: request.compression,
-      ...(workshop.signal === undefined ? {} : { signal: workshop.signal }),
-    });
-    return { ...layer, lock };
+    const store = (packed: readonly LayerEntry[]) =>
+      storeLayer(workshop.registry, ENVIRONMENT_IMAGES, packEntries(packed, workshop.signal), {
+        compression: request.compression,
+        ...(workshop.signal === undefined ? {} : { signal: workshop.signal }),
+      });
+    const compile = async (): Promise<Layer | undefined> => {
+      const compiler = await compilerFor(request.target.minor);
+      if (!compiler) return undefined;
+      const compiled = await compileModules(compiler, entries, request.target, join(work, 'bytecode'), workshop.signal);
+      return compiled && store(compiled);
+    };
+    const [layer, bytecode] = await together(store(entries), compile());
+    if (bytecode === undefined) workshop.onProgress?.({ type: 'problem', problem: uncompiled(request.target.minor) });
+    return { ...layer, lock, ...(bytecode === undefined ? {} : { bytecode }) };
   } finally {
     await rm(work, { recursive: true, force: true });
   }
+}
+
+function uncompiled(minor: string): Problem {
+  return {
+    severity: 'notice',
+    code: 'environment.notCompiled',
+    message: `The packages are not compiled, as there is no Python ${minor} on this machine and none could be fetched: each replica compiles what it imports when it starts.`,
+    remedy: `Install Python ${minor} for a faster start, and deploy once with --refresh.`,
+  };
 }
 
 interface UvOptions {
@@ -216,17 +246,30 @@ function uvFailed(code: string, what: string, stderr: string): AksmlError {
 
 /** Undefined when it was never built, or the cache was cleared. */
 async function readKnown({ registry, signal }: LayerWorkshop, key: string): Promise<BuiltLayer | undefined> {
-  const known = await findKept({ registry, repository: ENVIRONMENT_IMAGES }, key, signal);
-  return known && isRecord(known.record) ? { descriptor: known.descriptor, ...known.record } : undefined;
+  const { record, descriptors } = (await findKept({ registry, repository: ENVIRONMENT_IMAGES }, key, signal)) ?? {};
+  const [descriptor, compiled] = descriptors ?? [];
+  if (!descriptor || !isRecord(record)) return undefined;
+  const { diffId, lock, bytecodeDiffId } = record;
+  const isCompiled = compiled !== undefined && bytecodeDiffId !== undefined;
+  const bytecode = isCompiled ? { bytecode: { descriptor: compiled, diffId: bytecodeDiffId } } : {};
+  return { descriptor, diffId, lock, ...bytecode };
 }
 
 function remember({ registry, signal }: LayerWorkshop, key: string, built: BuiltLayer): Promise<void> {
-  const { descriptor, diffId, lock } = built;
+  const { descriptor, diffId, lock, bytecode } = built;
   const place = { registry, repository: ENVIRONMENT_IMAGES };
-  const kept = { artifactType: ARTIFACT, recordType: RECORD, descriptor, record: { diffId, lock } };
-  return keep(place, key, kept, signal);
+  const descriptors = [descriptor, ...(bytecode === undefined ? [] : [bytecode.descriptor])];
+  const record: LayerRecord = { diffId, lock, ...(bytecode === undefined ? {} : { bytecodeDiffId: bytecode.diffId }) };
+  return keep(place, key, { artifactType: ARTIFACT, recordType: RECORD, descriptors, record }, signal);
 }
 
-function isRecord(record: unknown): record is { readonly diffId: string; readonly lock: readonly string[] } {
+interface LayerRecord {
+  readonly diffId: string;
+  readonly lock: readonly string[];
+  /** Of the second layer that is kept. */
+  readonly bytecodeDiffId?: string;
+}
+
+function isRecord(record: unknown): record is LayerRecord {
   return hasDiffId(record) && 'lock' in record && Array.isArray(record.lock);
 }

@@ -1,5 +1,6 @@
 import { buffer } from 'node:stream/consumers';
 import { AksmlError } from '../../contract/error.ts';
+import { together } from '../../parallel/parallel.ts';
 import type { Place } from '../registry/copy.ts';
 import { type Descriptor, type Manifest, MEDIA_TYPE } from '../registry/registry.ts';
 import type { Layer } from './layer.ts';
@@ -16,9 +17,11 @@ export async function layerOnce(
   anew = false,
 ): Promise<Layer> {
   const known = anew ? undefined : await findKept(place, tag, signal);
-  if (known && hasDiffId(known.record)) return { descriptor: known.descriptor, diffId: known.record.diffId };
+  const [kept] = known?.descriptors ?? [];
+  if (kept && hasDiffId(known?.record)) return { descriptor: kept, diffId: known.record.diffId };
   const { descriptor, diffId } = await make();
-  await keep(place, tag, { artifactType: ARTIFACT, recordType: CONFIG, descriptor, record: { diffId } }, signal);
+  const descriptors = [descriptor];
+  await keep(place, tag, { artifactType: ARTIFACT, recordType: CONFIG, descriptors, record: { diffId } }, signal);
   return { descriptor, diffId };
 }
 
@@ -26,18 +29,19 @@ export function hasDiffId(record: unknown): record is { readonly diffId: string 
   return typeof record === 'object' && record !== null && 'diffId' in record && typeof record.diffId === 'string';
 }
 
-/** A layer and what is recorded of it; undefined where none has the tag, or its content is gone. */
+/** Layers and what is recorded of them; undefined where none have the tag, or the content of one is gone. */
 export async function findKept(
   { registry, repository }: Place,
   tag: string,
   signal?: AbortSignal,
-): Promise<{ readonly descriptor: Descriptor; readonly record: unknown } | undefined> {
+): Promise<{ readonly descriptors: readonly Descriptor[]; readonly record: unknown } | undefined> {
   try {
     const { manifest } = await registry.getManifest(repository, tag, signal);
-    const [descriptor] = manifest.layers;
-    if (!descriptor || !(await registry.hasBlob(repository, descriptor.digest, signal))) return undefined;
+    const descriptors = manifest.layers;
+    const present = await together(...descriptors.map(({ digest }) => registry.hasBlob(repository, digest, signal)));
+    if (present.includes(false)) return undefined;
     const content = await buffer(await registry.getBlob(repository, manifest.config.digest, signal));
-    return { descriptor, record: JSON.parse(content.toString('utf8')) as unknown };
+    return { descriptors, record: JSON.parse(content.toString('utf8')) as unknown };
   } catch (error) {
     if (GONE.some((code) => AksmlError.is(error, code))) return undefined;
     throw error;
@@ -47,19 +51,19 @@ export async function findKept(
 /** Absent, or no longer whole: made again, it is. */
 const GONE = ['registry.notFound', 'registry.blobUnknown', 'registry.corrupt'];
 
-/** Lets {@link findKept} find a layer that the repository has. */
+/** Lets {@link findKept} find layers that the repository has. */
 export async function keep(
   { registry, repository }: Place,
   tag: string,
   kept: {
     readonly artifactType: string;
     readonly recordType: string;
-    readonly descriptor: Descriptor;
+    readonly descriptors: readonly Descriptor[];
     readonly record: unknown;
   },
   signal?: AbortSignal,
 ): Promise<void> {
-  const { artifactType, recordType, descriptor, record } = kept;
+  const { artifactType, recordType, descriptors, record } = kept;
   const config = await registry.putBlob(repository, Buffer.from(JSON.stringify(record)), {
     mediaType: recordType,
     signal,
@@ -69,7 +73,7 @@ export async function keep(
     mediaType: MEDIA_TYPE.manifest,
     artifactType,
     config,
-    layers: [descriptor],
+    layers: descriptors,
   };
   await registry.putManifest(repository, manifest, { tag, ...(signal === undefined ? {} : { signal }) });
 }

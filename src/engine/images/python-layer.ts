@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { AksmlError } from '../../contract/error.ts';
 import { explainFailure, pythonInstallCommand } from '../environments/uv.ts';
 import { PYTHON_DOWNLOAD_TIMEOUT_MS } from '../environments/uv-session.ts';
-import { type LayerTarget, type LayerWorkshop, uvPlatform } from './environment-layer.ts';
+import { compileModules } from './bytecode.ts';
+import { type LayerTarget, type LayerWorkshop, uvPlatform, type WorkshopSession } from './environment-layer.ts';
 import { folderEntries } from './folder-entries.ts';
 import { ENVIRONMENT_IMAGES } from './image-repositories.ts';
 import { type Compression, type Layer, type LayerEntry, packEntries, storeLayer } from './layer.ts';
@@ -12,7 +13,7 @@ import { layerOnce } from './layer-once.ts';
 /** Where the Python of a base image that has none is. */
 const PYTHON_FOLDER = 'opt/aksml/python';
 /** Changes when the same Python would be packed differently. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** Absolute in the image. */
 export function pythonPath(minor: string): string {
@@ -34,8 +35,11 @@ export async function pythonLayer(
     await mkdir(workshop.home.cache, { recursive: true, mode: 0o700 });
     const work = await mkdtemp(join(workshop.home.cache, 'python-'));
     try {
-      const entries = await pythonEntries(await install(workshop, name, work));
-      return await storeLayer(registry, ENVIRONMENT_IMAGES, packEntries(entries, signal), {
+      const session = await workshop.openSession(work);
+      const entries = await pythonEntries(await install(session, name, work));
+      const compiler = await session.compilerFor(target.minor);
+      const compiled = compiler && (await compileModules(compiler, entries, target, join(work, 'bytecode'), signal));
+      return await storeLayer(registry, ENVIRONMENT_IMAGES, packEntries([...entries, ...(compiled ?? [])], signal), {
         compression,
         ...(signal === undefined ? {} : { signal }),
       });
@@ -53,8 +57,7 @@ function uvTarget(target: LayerTarget): string {
 }
 
 /** The folder that it was installed in. */
-async function install({ openSession }: LayerWorkshop, name: string, work: string): Promise<string> {
-  const { session } = await openSession(work);
+async function install({ session }: WorkshopSession, name: string, work: string): Promise<string> {
   const folder = join(work, 'pythons');
   const command = pythonInstallCommand(session.uv, name, folder);
   const result = await session.run(command, undefined, PYTHON_DOWNLOAD_TIMEOUT_MS);
