@@ -20,7 +20,8 @@ export async function withAttachedCluster(
     await world.write('.azureml/config.json', JSON.stringify({ workspace_name: 'team' }));
     const attach = ['computetarget', 'attach', 'kubernetes', '-n', 'prod', '--namespace', world.namespace];
     const started = performance.now();
-    await must(world, ...attach, '--cluster-purpose', 'DevTest', '--controller-base', base.layout, '--yes');
+    const reached = ['--cluster-purpose', 'DevTest', '--service-type', 'NodePort'];
+    await must(world, ...attach, ...reached, '--controller-base', base.layout, '--yes');
     const seconds = (performance.now() - started) / 1000;
     t.after(async () => {
       await must(world, 'computetarget', 'detach', '-n', 'prod', '--yes');
