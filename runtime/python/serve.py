@@ -2,13 +2,14 @@
 
 Runs on every Python the scoring server ran on, so no syntax newer than Python 3.6.
 
-With AKSML_HEALTH_PORT, a process of its own answers there: /ready once init() has returned in every worker, /live always. Probes that the
-workers had to answer would wait behind a long scoring call.
+With AKSML_HEALTH_PORT, a process of its own answers there: /ready once init() has returned in every worker, for which it waits a moment,
+/live always. Probes that the workers had to answer would wait behind a long scoring call.
 """
 
 import os
 import socket
 import sys
+import time
 
 import aksml_server
 
@@ -40,12 +41,18 @@ class Health:
         os.write(self.writer, "-{}\n".format(pid).encode())
 
 
+# Seconds that a probe waits for init(). Less than the shortest time-out of one, after which the next follows at once: a replica is ready
+# when it can be, not at the next whole second.
+PATIENCE = 0.9
+
+
 def answer_probes(listener, reader, workers):
     import select
 
-    pending, ready, complete = b"", set(), False
+    pending, ready, complete, waiting = b"", set(), False, []
     while True:
-        readable, _, _ = select.select([listener, reader], [], [])
+        patience = max(0, waiting[0][1] - time.monotonic()) if waiting else None
+        readable, _, _ = select.select([listener, reader], [], [], patience)
         if reader in readable:
             told = os.read(reader, 4096)
             if not told:
@@ -56,17 +63,33 @@ def answer_probes(listener, reader, workers):
                 (ready.add if line[:1] == b"+" else ready.discard)(line[1:])
             complete = complete or len(ready) >= workers
         if listener in readable:
-            answer_probe(listener, complete and len(ready) > 0)
+            connection, asks_alive = accept_probe(listener)
+            if asks_alive:
+                answer_probe(connection, True)
+            elif connection:
+                waiting.append((connection, time.monotonic() + PATIENCE))
+        while waiting and (complete or waiting[0][1] <= time.monotonic()):
+            answer_probe(waiting.pop(0)[0], complete and len(ready) > 0)
 
 
-def answer_probe(listener, ready):
+def accept_probe(listener):
+    """The connection, and whether it asks for no more than life."""
     try:
         connection, _ = listener.accept()
+    except OSError:
+        return None, False
+    try:
+        connection.settimeout(1)
+        return connection, b" /live " in connection.recv(4096).split(b"\r\n")[0]
+    except OSError:
+        connection.close()
+        return None, False
+
+
+def answer_probe(connection, good):
+    answer = b"HTTP/1.1 200 OK" if good else b"HTTP/1.1 503 init() has not returned yet"
+    try:
         with connection:
-            connection.settimeout(1)
-            line = connection.recv(4096).split(b"\r\n")[0]
-            good = ready or b" /live " in line
-            answer = b"HTTP/1.1 200 OK" if good else b"HTTP/1.1 503 init() has not returned yet"
             connection.sendall(answer + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     except OSError:
         pass  # the prober has gone

@@ -149,7 +149,9 @@ function deploymentSuite(registryCommand: string, debian: BaseImage): void {
       assert.deepEqual([await status('/live'), await status('/ready')], [200, 503], `worker ${worker} is in init()`);
       letInitEnd();
     }
-    while ((await status('/ready')) !== 200);
+    let asked = 1;
+    while ((await status('/ready')) !== 200) asked += 1;
+    assert.ok(asked < 10, `a probe waits for init(), ${asked} did not`);
     const calls = [1, 2].map(() => fetch(`${address}/score`, { method: 'POST', body: '{}', headers: JSON_TYPE }));
     const letRunEnd = [await gate.arrival('/run'), await gate.arrival('/run')];
     assert.deepEqual([await status('/live'), await status('/ready')], [200, 200], 'every worker is busy');
