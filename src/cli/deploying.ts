@@ -94,7 +94,7 @@ export async function changing<T>({ run }: CommandContext, name: string, work: (
       {
         fault: 'cancelled',
         remedy: handedOver
-          ? `The change of ${name} goes on without this command; see "aksml service show -n ${name}".`
+          ? `The change of ${name} goes on without this command; see "aksml service show -n ${name}", or run the same command again to wait for it.`
           : 'Nothing that serves has changed; the same command goes on where this one ended.',
       },
     );

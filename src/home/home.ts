@@ -20,6 +20,8 @@ export interface Home {
   readonly bundles: string;
   /** Where this machine finds the credentials of attached clusters, and which of their commands may run. */
   readonly compute: string;
+  /** What commands have handed over to a compute target whose end they have not seen. */
+  readonly handOvers: string;
   /** The embedded target: supervisor, gateway, endpoints, secrets, replicas. */
   readonly local: string;
   readonly locks: string;
@@ -36,6 +38,7 @@ export function openHome(environment: Readonly<Record<string, string | undefined
     models: join(root, 'models'),
     bundles: join(root, 'bundles'),
     compute: join(root, 'compute'),
+    handOvers: join(root, 'hand-overs'),
     local: join(root, 'local'),
     locks: join(root, 'locks'),
   };

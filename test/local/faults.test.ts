@@ -88,6 +88,35 @@ describe('processes that are killed, and commands that meet', () => {
     assert.deepEqual(await unfinished(world), []);
   });
 
+  test('what makes something new and is cut off after the hand-over is waited for by the same command; what has ended is refused', async () => {
+    await world.write('endpoint.json', JSON.stringify({ computeType: 'aksendpoint', versionName: 'blue' }));
+    const files = ['-ic', 'inferenceconfig.json', '-m', 'weights:1', '-o', 'json'];
+    const commands = [
+      ['model', 'deploy', '-n', 'begun', '-dc', 'deploymentconfig.json', ...files],
+      ['model', 'deploy', '-n', 'pair', '-dc', 'endpoint.json', ...files],
+      ['endpoint', 'realtime', 'create-version', '-n', 'pair', '--vn', 'green', '--tp', '10', ...files],
+    ];
+    for (const words of commands) {
+      await killAt(world, /Waiting/, ...words);
+      const again = succeeded(await world.aksml(...words));
+      assert.match(again.stderr, /Handing \w+ to local: reused, as handed over before/);
+      assert.equal(again.json<Shown>().state, 'Healthy');
+      failedClearly(await world.aksml(...words), /already (exists|has a version green)/, 2);
+    }
+    const hopeless = 'def init():\n    raise RuntimeError("no luck")\ndef run(data):\n    return 1\n';
+    const words = ['model', 'deploy', '-n', 'hopeless', '-dc', 'deploymentconfig.json', ...files];
+    await world.write('source/score.py', hopeless);
+    await killAt(world, /Waiting/, ...words);
+    await world.write('source/score.py', ANSWER(1));
+    failedClearly(await world.aksml(...words), /already exists/, 2);
+    await world.write('source/score.py', hopeless);
+    failedClearly(await world.aksml(...words), /no luck/);
+    failedClearly(await world.aksml(...words), /already exists/, 2);
+    await world.write('source/score.py', ANSWER(1));
+    for (const name of ['begun', 'hopeless']) succeeded(await world.aksml('service', 'delete', '-n', name, '--yes'));
+    succeeded(await world.aksml('endpoint', 'realtime', 'delete', '-n', 'pair', '--yes'));
+  });
+
   test('of two deploys of one service at once each succeeds or says that the other came first', async () => {
     const both = await Promise.all([world.aksml(...deployment('killed')), world.aksml(...deployment('killed'))]);
     for (const outcome of both) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Endpoint } from '../../src/contract/endpoint.ts';
 import { AksmlError } from '../../src/contract/error.ts';
-import { applyAndWait } from '../../src/engine/endpoints/deploy.ts';
+import { applyAndWait } from '../../src/engine/endpoints/apply.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 
 const wanted = { metadata: { name: 'web' } } as Endpoint;

@@ -7,8 +7,15 @@ import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
 import type { BaseImage } from '../images/base-image.ts';
-import { createRevision, findNewestRevision, type StoredRevision } from '../revisions/revisions.ts';
+import {
+  createRevision,
+  findNewestRevision,
+  getRevision,
+  isRevision,
+  type StoredRevision,
+} from '../revisions/revisions.ts';
 import { gitProperties } from './git.ts';
+import type { Begun } from './handed-over.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
 import type { SplitVariables } from './secrets.ts';
 import type { RunOptions } from './stages.ts';
@@ -37,6 +44,8 @@ export interface BuildRequest {
   readonly known?: KnownEnvironment;
   /** Digest of the image that the version runs now. */
   readonly formerImage?: string;
+  /** What was handed over before, of which this is to be made again: it is no new revision. */
+  readonly begun?: Begun;
 }
 
 /** What the person asks of the build beyond the configuration. */
@@ -110,7 +119,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
   const newest = findNewestRevision(engine, request.endpoint, request.version, options.signal);
   newest.catch(() => {});
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
-    createRevision(engine, draftOf(engine, request, made, await git), made.code, options.signal, newest);
+    recordRevision(engine, request, draftOf(engine, request, made, await git), made.code, newest, options.signal);
   const make = await loadMaker(engine);
   const { made, recorded, describe } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
@@ -131,6 +140,20 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
       ...(definition.version === undefined ? {} : { version: definition.version }),
     },
   };
+}
+
+async function recordRevision(
+  engine: Engine,
+  { begun }: BuildRequest,
+  draft: Omit<Revision, 'number'>,
+  code: PackedCode | undefined,
+  newest: Promise<StoredRevision | undefined>,
+  signal: AbortSignal | undefined,
+): Promise<StoredRevision> {
+  if (begun === undefined) return createRevision(engine, draft, code, signal, newest);
+  const recorded = await getRevision(engine, draft.endpoint, draft.version, begun.version.revision, signal);
+  if (isRevision(recorded, draft)) return recorded;
+  throw begun.refusal;
 }
 
 function draftOf(

@@ -3,20 +3,20 @@ import type { DeploymentPlan, DeploymentSpec } from '../../contract/deployment.t
 import { ENDPOINT_API_VERSION, type Endpoint, type VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
-import { together } from '../../parallel/parallel.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
+import { applyAndWait, applyNew } from './apply.ts';
 import { type ArchitectureJudgement, judgeArchitecture } from './architecture.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion, preloadBuild } from './build.ts';
 import { type ClusterFacts, clusterFacts } from './cluster-facts.ts';
 import { patientSettings } from './debugging.ts';
-import { type ModelReference, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
+import { type Begun, begunBy, type HandOver, readHandOver } from './handed-over.ts';
+import { type ModelReference, pathsToRegister, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { closedPorts } from './ports.ts';
-import { machineFacts, modelFacts, preflight } from './preflight.ts';
+import { machineFacts, modelFacts, nameIsTaken, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { versionSettings } from './settings.ts';
-import { type RunOptions, runStage } from './stages.ts';
-import { waitUntilHealthy } from './watch.ts';
+import { type RunOptions, refusal, refuseErrors } from './stages.ts';
 
 /** `aksml model deploy`. */
 export interface DeployRequest {
@@ -43,6 +43,8 @@ export interface Surroundings {
   readonly resolved: ResolvedModels;
   /** Undefined for this machine. */
   readonly cluster: ClusterFacts | undefined;
+  /** What a deploy that was cut off has handed over. */
+  readonly handOver: HandOver | undefined;
 }
 
 /** Reads only. @throws what keeps the compute target or the registry from being reached */
@@ -55,16 +57,18 @@ export async function lookAround(
     findEndpoint(engine, name, signal),
     resolveModels(engine, models, cwd),
     clusterFacts(engine, signal),
+    readHandOver(engine, { endpoint: name }),
   ]);
   // Once the questions are on their way.
   setImmediate(() => preloadBuild(engine));
-  const [current, resolved, cluster] = await asking;
-  return { current, resolved, cluster };
+  const [current, resolved, cluster, handOver] = await asking;
+  return { current, resolved, cluster, handOver };
 }
 
 interface Prepared {
   readonly plan: DeploymentPlan;
   readonly current: Endpoint | undefined;
+  readonly begun: Begun | undefined;
   readonly resolved: ResolvedModels;
   readonly deployment: DeploymentSpec;
   /** What the build need not find out again. */
@@ -86,24 +90,11 @@ export async function planDeployment(
  * @throws AksmlError `deployment.invalid` with every problem | `deployment.failed` | what the parts throw
  */
 export async function deploy(engine: Engine, request: DeployRequest, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, resolved, deployment, found } = await prepare(engine, request, options.signal);
-  const errors = plan.problems.filter(({ severity }) => severity === 'error');
-  const [first] = errors;
-  if (first) {
-    throw new AksmlError(
-      'deployment.invalid',
-      errors.length === 1 ? first.message : `${errors.length} problems were found.`,
-      {
-        fault: 'input',
-        subject: request.name,
-        problems: plan.problems,
-        ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
-      },
-    );
-  }
-  for (const problem of plan.problems) options.onProgress?.({ type: 'problem', problem });
+  const { plan, current, begun, resolved, deployment, found } = await prepare(engine, request, options.signal);
+  refuseErrors('deployment.invalid', plan.problems, request.name, options);
 
-  const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, request.cwd, options))];
+  const paths = pathsToRegister(resolved, begun !== undefined);
+  const models = [...resolved.registered, ...(await registerPaths(engine, paths, request.cwd, options))];
   const before = current?.spec.versions.find(({ name }) => name === plan.versionName);
   const built = await buildVersion(
     engine,
@@ -120,52 +111,16 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
         ? {}
         : { environmentVariables: deployment.environmentVariables }),
       build: request.build,
+      ...(begun === undefined ? {} : { begun }),
     },
     options,
   );
-  const wanted = composeEndpoint(engine, request, { plan, current, deployment, models }, built);
+  const replaced = begun === undefined ? current : undefined;
+  const wanted = composeEndpoint(engine, request, { plan, current: replaced, deployment, models }, built);
   const secrets = { ...secretVariables(plan.versionName, built), ...givenKeys(deployment) };
-  return applyAndWait(engine, wanted, { versionName: plan.versionName, secrets, wait: request.wait, built }, options);
-}
-
-/** The last step of every change: one write, then the wait for what it brings about. */
-export async function applyAndWait(
-  engine: Engine,
-  wanted: Endpoint,
-  request: {
-    readonly versionName?: string;
-    readonly secrets?: EndpointSecrets;
-    readonly wait: boolean;
-    readonly built?: Pick<BuiltVersion, 'describe'>;
-  },
-  options: RunOptions,
-): Promise<Endpoint> {
-  const { name } = wanted.metadata;
-  const applied = await runStage('apply', `Handing ${name} to ${engine.target.name}`, options, async () => {
-    const value = await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
-    return { value, reused: false, detail: `generation ${value.metadata.generation ?? 1}` };
-  });
-  const { wait, versionName } = request;
-  const [endpoint] = await together(
-    wait && versionName !== undefined ? waitUntilHealthy(engine, applied, versionName, options) : applied,
-    describeImage(request.built, options),
-  );
-  return endpoint;
-}
-
-/** What does not serve is no reason to call a deploy failed that serves. */
-async function describeImage(
-  built: Pick<BuiltVersion, 'describe'> | undefined,
-  { onProgress, signal }: RunOptions,
-): Promise<void> {
-  try {
-    await built?.describe?.();
-  } catch (error) {
-    if (signal?.aborted || !(error instanceof AksmlError)) throw error;
-    const message = `The list of what is in the image could not be stored beside it: ${error.message}`;
-    const remedy = 'What is deployed does not need it; the next deploy of the same stores it.';
-    onProgress?.({ type: 'problem', problem: { severity: 'warning', code: 'image.undescribed', message, remedy } });
-  }
+  const change = { versionName: plan.versionName, secrets, wait: request.wait, built };
+  if (request.overwrite) return applyAndWait(engine, wanted, change, options);
+  return applyNew(engine, { endpoint: plan.name }, wanted, { ...change, begun }, options);
 }
 
 const ARCHITECTURE_LABEL = 'kubernetes.io/arch';
@@ -223,7 +178,7 @@ export function secretVariables(
 async function prepare(engine: Engine, request: DeployRequest, signal: AbortSignal | undefined): Promise<Prepared> {
   const { configuration, name } = request;
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
-  const { current, resolved, cluster } = await (request.surroundings ?? lookAround(engine, request, signal));
+  const { current, resolved, cluster, handOver } = await (request.surroundings ?? lookAround(engine, request, signal));
   const models = resolved.registered;
   const [onlyModel] = models;
   const configured = effectiveSettings(
@@ -233,6 +188,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   const settings = request.build.debugPort === undefined ? configured : patientSettings(configured);
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
   const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
+  const begun = request.overwrite ? undefined : begunBy(handOver, current, takenBy);
   const fit = await judgeArchitecture(engine, { configuration, deployment, resolved }, cluster, signal);
   const wanted = { debug: request.build.debugPort, service: deployment.port };
   const closed = engine.target.kind === 'local' ? await closedPorts(wanted, current) : undefined;
@@ -244,7 +200,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
       versionName,
       targetKind: engine.target.kind,
       current,
-      overwrite: request.overwrite,
+      overwrite: request.overwrite || begun !== undefined,
       ...modelFacts(resolved),
       configuration,
       deployment,
@@ -257,7 +213,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
     ...fit.problems,
   ];
   const plan: DeploymentPlan = {
-    action: current === undefined ? 'create' : 'replace',
+    action: current === begun?.endpoint ? 'create' : 'replace',
     name,
     target: engine.target.name,
     form,
@@ -266,7 +222,11 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
     settings,
     problems,
   };
-  return { plan, current, resolved, deployment, found: fit.found };
+  return { plan, current, begun, resolved, deployment, found: fit.found };
+}
+
+function takenBy(endpoint: Endpoint): AksmlError {
+  return refusal('deployment.invalid', [nameIsTaken(endpoint)], endpoint.metadata.name);
 }
 
 /** What a replica would run, in words. */

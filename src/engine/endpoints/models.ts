@@ -93,6 +93,11 @@ function exists(path: string): Promise<boolean> {
   );
 }
 
+/** What a command that was cut off has registered is taken by the same command, run again. */
+export function pathsToRegister({ paths }: ResolvedModels, isBegun: boolean): readonly UnregisteredModel[] {
+  return isBegun ? paths.map((path) => ({ ...path, reuse: true })) : paths;
+}
+
 /** Registers what was given as a path, and tells so. */
 export async function registerPaths(
   engine: Engine,

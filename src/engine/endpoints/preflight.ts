@@ -89,16 +89,18 @@ const versionNameFollowsRule: Check = ({ versionName, name, configuration }) =>
         remedy: `Use ${SERVICE_NAME.hint}.`,
       };
 
-const nameIsFree: Check = ({ current, overwrite, name }) =>
-  current === undefined || overwrite
-    ? undefined
-    : {
-        severity: 'error',
-        code: 'service.exists',
-        path: '--name',
-        message: `The ${current.spec.form} ${name} already exists.`,
-        remedy: 'Choose another name, or deploy with --overwrite to replace what it runs.',
-      };
+const nameIsFree: Check = ({ current, overwrite }) =>
+  current === undefined || overwrite ? undefined : nameIsTaken(current);
+
+export function nameIsTaken({ metadata, spec }: Endpoint): Problem {
+  return {
+    severity: 'error',
+    code: 'service.exists',
+    path: '--name',
+    message: `The ${spec.form} ${metadata.name} already exists.`,
+    remedy: 'Choose another name, or deploy with --overwrite to replace what it runs.',
+  };
+}
 
 const keepsOtherVersions: Check = ({ current, versionName }) => {
   const others = current?.spec.versions.filter((version) => version.name !== versionName) ?? [];

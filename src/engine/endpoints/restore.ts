@@ -2,8 +2,8 @@ import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoin
 import { AksmlError } from '../../contract/error.ts';
 import { validateTraffic } from '../../serving/traffic.ts';
 import type { Engine } from '../engine.ts';
+import { applyAndWait } from './apply.ts';
 import { type DeletedSecrets, variablesToRestore } from './deleted-secrets.ts';
-import { applyAndWait } from './deploy.ts';
 import type { RunOptions } from './stages.ts';
 import { pickVersion } from './versions.ts';
 

@@ -1,10 +1,34 @@
 import { AksmlError } from '../../contract/error.ts';
 import type { OnProgress, Stage } from '../../contract/event.ts';
+import type { Problem } from '../../contract/problem.ts';
 import { asStorageError } from '../registry/storage-error.ts';
 
 export interface RunOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
+}
+
+/** Tells of problems that do not matter that much. @throws AksmlError `code` with all of them, where one is an error */
+export function refuseErrors(
+  code: string,
+  problems: readonly Problem[],
+  subject: string,
+  { onProgress }: RunOptions,
+): void {
+  if (problems.some(({ severity }) => severity === 'error')) throw refusal(code, problems, subject);
+  for (const problem of problems) onProgress?.({ type: 'problem', problem });
+}
+
+/** Of something for `problems`, of which at least one is an error. */
+export function refusal(code: string, problems: readonly Problem[], subject: string): AksmlError {
+  const errors = problems.filter(({ severity }) => severity === 'error');
+  const [only] = errors.length === 1 ? errors : [];
+  return new AksmlError(code, only?.message ?? `${errors.length} problems were found.`, {
+    fault: 'input',
+    subject,
+    problems,
+    ...(only?.remedy === undefined ? {} : { remedy: only.remedy }),
+  });
 }
 
 /** Runs one stage and tells of its start and its end; the stage's result says whether it was reused and what it came to. */

@@ -15,15 +15,17 @@ import {
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision } from '../revisions/revisions.ts';
+import { applyAndWait, applyNew } from './apply.ts';
 import { type ArchitectureFacts, judgeArchitecture } from './architecture.ts';
 import { type BuiltVersion, buildVersion } from './build.ts';
 import { clusterFacts } from './cluster-facts.ts';
-import { applyAndWait, builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
-import { type ResolvedModels, registerPaths, resolveModels } from './models.ts';
+import { builtParts, newSource, planned, secretVariables, withoutBuild } from './deploy.ts';
+import { begunBy, readHandOver } from './handed-over.ts';
+import { pathsToRegister, type ResolvedModels, registerPaths, resolveModels } from './models.ts';
 import { frontEndHasNoEffect, machineFacts, modelFacts, preflight } from './preflight.ts';
 import type { CodeSource } from './recipe.ts';
 import { settingsOf, versionSettings } from './settings.ts';
-import type { RunOptions } from './stages.ts';
+import { type RunOptions, refusal, refuseErrors } from './stages.ts';
 import {
   changesSomething,
   createProblems,
@@ -36,6 +38,7 @@ import {
   tagProblems,
   trafficProblems,
   type VersionChange,
+  versionIsThere,
   withTags,
   withVersion,
 } from './versions.ts';
@@ -70,7 +73,7 @@ export async function updateVersion(
     ...fit.problems,
     ...emptinessProblems(changesSomething(change), configuration.problems),
   ];
-  refuseErrors(problems, name, options);
+  refuseErrors('update.invalid', problems, name, options);
 
   const models =
     given === undefined
@@ -123,11 +126,14 @@ export async function planVersion(engine: Engine, change: NewVersion, signal?: A
 
 async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortSignal | undefined) {
   const { name, versionName, configuration } = change;
-  const [current, resolved, cluster] = await Promise.all([
+  const [present, resolved, cluster, handOver] = await Promise.all([
     engine.target.getEndpoint(name, signal),
     resolveModels(engine, change.models ?? [], change.cwd),
     clusterFacts(engine, signal),
+    readHandOver(engine, { endpoint: name, version: versionName }),
   ]);
+  const begun = begunBy(handOver, present, () => refusal('update.invalid', [versionIsThere(name, versionName)], name));
+  const current = begun === undefined ? present : withoutVersion(present, versionName);
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aksendpoint' };
   const models = resolved.registered;
   const settings = effectiveSettings(deployment, models.length === 1 ? models[0]?.resourceRequirements : undefined);
@@ -163,15 +169,22 @@ async function prepareVersion(engine: Engine, change: NewVersion, signal: AbortS
     settings: { ...settings, auth: current.spec.auth },
     problems,
   };
-  return { plan, current, deployment, resolved, found: fit.found };
+  return { plan, current, begun, deployment, resolved, found: fit.found };
+}
+
+/** As it was before a command that was cut off has made the version. */
+function withoutVersion(endpoint: Endpoint, versionName: string): Endpoint {
+  const { spec } = endpoint;
+  return { ...endpoint, spec: { ...spec, versions: spec.versions.filter(({ name }) => name !== versionName) } };
 }
 
 /** @throws AksmlError `version.exists` | `endpoint.full` | as {@link updateVersion} */
 export async function createVersion(engine: Engine, change: NewVersion, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, deployment, resolved, found } = await prepareVersion(engine, change, options.signal);
+  const { plan, current, begun, deployment, resolved, found } = await prepareVersion(engine, change, options.signal);
   const { settings } = plan;
-  refuseErrors(plan.problems, change.name, options);
-  const models = [...resolved.registered, ...(await registerPaths(engine, resolved.paths, change.cwd, options))];
+  refuseErrors('update.invalid', plan.problems, change.name, options);
+  const paths = pathsToRegister(resolved, begun !== undefined);
+  const models = [...resolved.registered, ...(await registerPaths(engine, paths, change.cwd, options))];
   const built = await buildVersion(
     engine,
     {
@@ -180,7 +193,8 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
       source: newSource(change.configuration, deployment, models),
       models,
       settings,
-      secretsMayBeStored: false,
+      secretsMayBeStored: begun !== undefined,
+      ...(begun === undefined ? {} : { begun }),
       ...found,
       build: change.build,
       ...(deployment.environmentVariables === undefined
@@ -208,12 +222,10 @@ export async function createVersion(engine: Engine, change: NewVersion, options:
       versions: withVersion(current.spec.versions, version, change),
     },
   };
-  return applyAndWait(
-    engine,
-    wanted,
-    { versionName: version.name, secrets: secretVariables(version.name, built), wait: change.wait, built },
-    options,
-  );
+  const { name: endpoint, versionName, wait } = change;
+  const secrets = secretVariables(versionName, built);
+  const making = { endpoint, version: versionName };
+  return applyNew(engine, making, wanted, { versionName, secrets, wait, built, begun }, options);
 }
 
 /** @throws AksmlError `version.notFound` | `version.isDefault` */
@@ -275,7 +287,7 @@ export async function updateEndpoint(
     ...propertyProblems(current.spec.properties, change.addProperties),
     ...emptinessProblems(changesWhatIsShared(change), change.configuration?.problems),
   ];
-  refuseErrors(problems, change.name, options);
+  refuseErrors('update.invalid', problems, change.name, options);
   const merged = settings && mergeSettings(settings, deployment);
   const spec: EndpointSpec = {
     ...withFrontEnd(current.spec, mergeFrontEnd(current.spec, deployment), current.spec.mirror),
@@ -361,22 +373,4 @@ function withBuild(
 function effectProblems({ target }: Engine, deployment: DeploymentSpec): readonly Problem[] {
   const problem = frontEndHasNoEffect({ targetKind: target.kind, settings: effectiveSettings(deployment), deployment });
   return problem === undefined ? [] : [problem];
-}
-
-function refuseErrors(problems: readonly Problem[], subject: string, options: RunOptions): void {
-  const errors = problems.filter(({ severity }) => severity === 'error');
-  const [first] = errors;
-  if (first) {
-    throw new AksmlError(
-      'update.invalid',
-      errors.length === 1 ? first.message : `${errors.length} problems were found.`,
-      {
-        fault: 'input',
-        subject,
-        problems,
-        ...(errors.length === 1 && first.remedy !== undefined ? { remedy: first.remedy } : {}),
-      },
-    );
-  }
-  for (const problem of problems) options.onProgress?.({ type: 'problem', problem });
 }

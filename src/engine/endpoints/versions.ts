@@ -184,13 +184,7 @@ export function createProblems(current: Endpoint, change: VersionChange & { read
     });
   }
   if (current.spec.versions.some(({ name }) => name === change.versionName)) {
-    problems.push({
-      severity: 'error',
-      code: 'version.exists',
-      path: '--version-name',
-      message: `${change.name} already has a version ${change.versionName}.`,
-      remedy: 'Use update-version, or another name.',
-    });
+    problems.push(versionIsThere(change.name, change.versionName));
   }
   if (current.spec.versions.length >= MAX_VERSIONS_PER_ENDPOINT) {
     problems.push({
@@ -202,4 +196,14 @@ export function createProblems(current: Endpoint, change: VersionChange & { read
     });
   }
   return problems;
+}
+
+export function versionIsThere(endpoint: string, versionName: string): Problem {
+  return {
+    severity: 'error',
+    code: 'version.exists',
+    path: '--version-name',
+    message: `${endpoint} already has a version ${versionName}.`,
+    remedy: 'Use update-version, or another name.',
+  };
 }

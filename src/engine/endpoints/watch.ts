@@ -75,6 +75,11 @@ async function follow(
 
 const NAME_TAKEN = 'endpoint.nameTaken';
 
+/** Whether what was waited for has come to a bad end; what else ends a wait leaves that open. */
+export function isVerdict(error: unknown): boolean {
+  return AksmlError.is(error) && (error.code.startsWith('deployment.') || error.code === NAME_TAKEN);
+}
+
 /** What a change means to whoever waits for `wanted`. */
 export interface Judgement {
   /** How it stands. */

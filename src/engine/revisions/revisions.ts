@@ -39,15 +39,7 @@ export async function createRevision(
   finding?: Promise<StoredRevision | undefined>,
 ): Promise<StoredRevision & { readonly reused: boolean }> {
   const repository = repositoryOf(draft.endpoint, draft.version);
-  const { environment } = draft;
-  const open = {
-    ...draft,
-    environment: {
-      ...environment,
-      definition: separateSecrets(environment.definition).open,
-      lock: environment.lock.map(withoutCredentials),
-    },
-  };
+  const open = withoutSecrets(draft);
   const layer = code.layer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
   const find = () => findNewest(store.registry, repository, signal);
   const taking = layer && takeOver(store.registry, repository, layer, { isNew: code.isNew, signal });
@@ -64,6 +56,11 @@ export async function createRevision(
     const digest = await claim(store.registry, repository, revision, layer, taking, signal);
     if (digest !== undefined) return { revision, digest, reused: false };
   }
+}
+
+/** Whether this would be stored as no other revision than that. */
+export function isRevision({ revision }: StoredRevision, draft: Omit<Revision, 'number'>): boolean {
+  return deploysTheSame(revision, withoutSecrets(draft));
 }
 
 /** The newest revision of a version, for {@link createRevision}. */
@@ -174,6 +171,18 @@ async function claim(
     storing,
   );
   return written ? descriptor.digest : undefined;
+}
+
+function withoutSecrets(draft: Omit<Revision, 'number'>): Omit<Revision, 'number'> {
+  const { environment } = draft;
+  return {
+    ...draft,
+    environment: {
+      ...environment,
+      definition: separateSecrets(environment.definition).open,
+      lock: environment.lock.map(withoutCredentials),
+    },
+  };
 }
 
 /** Everything but number, person, time, and what git says about files that are the same. */

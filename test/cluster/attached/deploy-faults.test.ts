@@ -96,6 +96,29 @@ function faults(cluster: Cluster, controllerBase: string): void {
       assert.equal(new Set(numbers).size, numbers.length, 'every revision has a number of its own');
     });
 
+    test('a first deploy that is killed after the hand-over is finished by the same words, and refused once it has ended', async () => {
+      for (const [name, step] of [
+        ['handed', /^Handing/m],
+        ['waited', /^Waiting/m],
+      ] as const) {
+        const words = [...DEPLOY_TO_CLUSTER, '-n', name, '-m', 'weights:1'];
+        const child = world.start(...words);
+        let said = '';
+        child.stderr?.on('data', (text) => {
+          said += text;
+          if (step.test(said)) child.kill('SIGKILL');
+        });
+        assert.notEqual((await outcomeOf(child)).code, 0, said);
+        const again = await well(...words, '-o', 'json');
+        assert.equal(again.json()['state'], 'Healthy');
+        if (name === 'waited') assert.match(again.stderr, /Handing waited to prod: reused, as handed over before/);
+        const { code, stderr } = await world.aksml(...words);
+        assert.equal(code, 2, stderr);
+        assert.match(stderr, /The service \w+ already exists/);
+        await well('service', 'delete', '-n', name, '--yes');
+      }
+    });
+
     test('without its registry in the middle of a push it says so, and run again it finishes', async () => {
       const serving = await answer();
       const before = await revisions();
