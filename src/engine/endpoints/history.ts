@@ -1,14 +1,17 @@
 import type { Endpoint, VersionSpec } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
+import type { Problem } from '../../contract/problem.ts';
 import type { Revision } from '../../contract/revision.ts';
 import type { Engine } from '../engine.ts';
 import { getModel } from '../models/models.ts';
 import { getRevision, listRevisions } from '../revisions/revisions.ts';
 import { applyAndWait } from './apply.ts';
+import { type ArchitectureFacts, judgeArchitecture } from './architecture.ts';
 import { buildVersion } from './build.ts';
+import { clusterFacts } from './cluster-facts.ts';
 import { builtParts, secretVariables, withoutBuild } from './deploy.ts';
 import { versionSettings } from './settings.ts';
-import type { RunOptions } from './stages.ts';
+import { type RunOptions, refuseErrors } from './stages.ts';
 import { pickVersion } from './versions.ts';
 
 export interface HistoryEntry {
@@ -57,9 +60,19 @@ export async function rollback(
   request: { readonly name: string; readonly versionName?: string; readonly to?: number; readonly wait: boolean },
   options: RunOptions = {},
 ): Promise<Endpoint> {
-  const current = await engine.target.getEndpoint(request.name, options.signal);
+  const [current, cluster] = await Promise.all([
+    engine.target.getEndpoint(request.name, options.signal),
+    clusterFacts(engine, options.signal),
+  ]);
   const version = pickVersion(current, request.versionName);
   const revision = await revisionToRestore(engine, request, version);
+  const fit = await judgeArchitecture(engine, partsOf(revision), cluster, options.signal);
+  refuseErrors(
+    'update.invalid',
+    fit.problems.map((problem) => ofRevision(revision, problem)),
+    request.name,
+    options,
+  );
   const models = await Promise.all(revision.models.map(({ id }) => getModel(engine, id)));
   const built = await buildVersion(
     engine,
@@ -70,6 +83,7 @@ export async function rollback(
       models,
       settings: revision.settings,
       secretsMayBeStored: true,
+      ...fit.found,
       build: {},
     },
     options,
@@ -86,6 +100,27 @@ export async function rollback(
     { versionName: version.name, secrets: secretVariables(version.name, built), wait: request.wait, built },
     options,
   );
+}
+
+/** What is installed again is what was recorded, also for a model without code. */
+function partsOf({ environment, container }: Revision): ArchitectureFacts {
+  return {
+    configuration: { valid: true },
+    deployment: {},
+    resolved: { registered: [], paths: [] },
+    kept: { environment, ...(container === undefined ? {} : { container }) },
+  };
+}
+
+/** No file can be changed for it. */
+function ofRevision({ endpoint, number }: Revision, { severity, code, message }: Problem): Problem {
+  const remedy = `Roll back to another revision with --to, see "aksml service history -n ${endpoint}"; or deploy with an environment for the nodes.`;
+  return {
+    severity,
+    code,
+    message: `Revision ${number}: ${message}`,
+    ...(severity === 'error' ? { remedy } : {}),
+  };
 }
 
 /** The one that is named, else the newest before the present one. */

@@ -159,8 +159,7 @@ function prepareGround(
       const ground = await containerGround(job, container, options);
       return { value: ground, reused: true, detail: ground.foundation.reference ?? ground.foundation.digest };
     }
-    const architectures = architecturesFor(recipe.definition ?? NO_ENVIRONMENT, await job.nodes);
-    const { image, foundIn } = await findEnvironment(job, architectures, options, rebuild);
+    const { image, foundIn } = await findEnvironment(job, await job.nodes, options, rebuild);
     const ground: Ground = {
       foundation: image,
       place: { registry: store.registry, repository: ENVIRONMENT_IMAGES },
@@ -175,19 +174,21 @@ function prepareGround(
 
 function findEnvironment(
   { engine, store, request, recipe, plan }: ImageJob,
-  architectures: readonly string[],
+  nodes: readonly string[] | undefined,
   options: RunOptions,
   rebuild: { readonly lock: readonly string[] } | undefined,
 ): Promise<FoundEnvironment> {
   const { recorded, container } = recipe;
   const base = container?.image;
+  const definition = recipe.definition ?? NO_ENVIRONMENT;
   return environmentImage(
     engine,
     store,
     {
-      definition: recipe.definition ?? NO_ENVIRONMENT,
+      definition,
       plan,
-      architectures,
+      architectures: architecturesFor(definition, nodes),
+      ...(nodes === undefined ? {} : { nodes }),
       compression: 'zstd',
       keepsStart: container !== undefined,
       refresh: request.build.refreshEnvironment ?? false,

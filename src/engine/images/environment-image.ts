@@ -29,8 +29,10 @@ export interface EnvironmentImage extends Foundation {
 export interface EnvironmentImageRequest extends BaseRequest {
   readonly plan: EnvironmentPlan;
   readonly compression: Compression;
-  /** What an earlier deploy used: exactly that is taken again. */
+  /** What an earlier deploy used: exactly that is taken again, for other nodes the same packages. */
   readonly recorded?: { readonly hash: string; readonly lock: readonly string[] };
+  /** Of which architectures the nodes are that it is to run on; absent where they are not known. */
+  readonly nodes?: readonly string[];
   /** The image starts what its base image starts, not aksml's scoring server. */
   readonly keepsStart?: boolean;
   /** Resolve anew, whatever was locked before. */
@@ -73,7 +75,7 @@ export async function environmentImage(
   const { recorded } = request;
   if (recorded !== undefined && request.rebuild === undefined) {
     const image = await recall(tools.home, registry, byHash(recorded.hash), options.signal);
-    if (image) return { image, foundIn: registry.location };
+    if (image && runsOn(image, request)) return { image, foundIn: registry.location };
   }
   const launcher = request.keepsStart ? [] : await launcherFiles();
   const ground = await findGround(tools, request, options.signal);
@@ -97,6 +99,10 @@ export async function environmentImage(
     async () => (await lookUp()) ?? { image: await onGround(tools, request, ground, options, build) },
     options.signal === undefined ? {} : { signal: options.signal },
   );
+}
+
+function runsOn({ config }: EnvironmentImage, { nodes = [] }: EnvironmentImageRequest): boolean {
+  return nodes.length === 0 || nodes.includes(config.architecture);
 }
 
 /** What packages and scoring server are put on: an image as it is, or what a container builder makes. */
