@@ -1,10 +1,10 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { EndpointSecrets } from '../../contract/compute-target.ts';
 import type { Endpoint, EndpointSpec, VersionSpec } from '../../contract/endpoint.ts';
 import type { AksmlError } from '../../contract/error.ts';
-import { writeFileAtomic } from '../../home/atomic-file.ts';
+import { ensureFolder } from '../../home/folder.ts';
 import type { Engine } from '../engine.ts';
 import { sha256 } from '../registry/reference.ts';
 import { isVerdict } from './watch.ts';
@@ -20,8 +20,11 @@ export type HandOver = Pick<VersionSpec, 'name' | 'revision' | 'updatedTime'>;
 
 /** Of a command that was cut off, or is still at it. */
 export async function readHandOver(engine: Engine, making: Making): Promise<HandOver | undefined> {
-  const text = await readFile(noteOf(engine, making), 'utf8').catch(() => undefined);
-  return text === undefined ? undefined : (JSON.parse(text) as HandOver);
+  try {
+    return JSON.parse(await readFile(noteOf(engine, making), 'utf8')) as HandOver;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a command that was cut off has made, for the same command, run again. */
@@ -57,8 +60,10 @@ export async function noted<T>(
 ): Promise<T> {
   const file = noteOf(engine, making);
   const note: HandOver = { name, revision, updatedTime };
-  // A deploy is as good without it: only the command cannot be run again in the same words.
-  await writeFileAtomic(file, JSON.stringify(note)).catch(() => undefined);
+  // A deploy is as good without it, and waits for no disk: only the command cannot be run again in the same words.
+  await ensureFolder(engine.home.handOvers, 0o700)
+    .then(() => writeFile(file, JSON.stringify(note), { mode: 0o600 }))
+    .catch(() => undefined);
   const forget = () => rm(file, { force: true }).catch(() => undefined);
   try {
     const result = await work();
