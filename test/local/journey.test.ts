@@ -249,6 +249,17 @@ describe('an endpoint with versions', () => {
     assert.deepEqual([versions['blue']?.isDefault, versions['green']?.isDefault], [false, true]);
   });
 
+  test('what all versions of an endpoint share can be changed as of a service; for the rest a version is to be named', async () => {
+    const update = ['service', 'update', '-n', 'rollout'];
+    const shared = await world.aksml(...update, '--requests-per-second', '6', '-o', 'json');
+    assert.equal(shared.code, 0, shared.stderr);
+    const shown = await world.aksml('service', 'show', '-n', 'rollout', '-o', 'yaml');
+    assert.match(shown.stdout, /requestsPerSecond: 6/);
+    const own = await world.aksml(...update, '--requests-per-second', '6', '--num-replicas', '2');
+    assert.equal(own.code, 2);
+    assert.match(own.stderr, /has several versions.*--version-name of "aksml endpoint realtime update-version": /s);
+  });
+
   test('the default version cannot be deleted, another can', async () => {
     const refused = await world.aksml(
       'endpoint',

@@ -31,6 +31,7 @@ import {
   createProblems,
   defaultProblems,
   emptinessProblems,
+  isOfAllVersions,
   otherDefault,
   pickVersion,
   propertyProblems,
@@ -57,7 +58,8 @@ export async function updateVersion(
     clusterFacts(engine, options.signal),
     changedModels(engine, change),
   ]);
-  const version = pickVersion(current, change.versionName);
+  if (isOfAllVersions(current, change)) return updateEndpoint(engine, sharedPart(change), options);
+  const version = pickVersion(current, change.versionName, 'aksml endpoint realtime update-version');
   const deployment: DeploymentSpec = configuration.deployment ?? { computeType: 'aks' };
   const settings = settingsOf(current.spec, version);
   const code = await changedCode(engine, name, version, configuration);
@@ -295,6 +297,13 @@ export async function updateEndpoint(
     ...(merged === undefined ? {} : { auth: merged.auth, appInsightsEnabled: merged.appInsightsEnabled }),
   };
   return applyAndWait(engine, { ...current, spec }, { wait: false }, options);
+}
+
+function sharedPart(change: VersionChange): EndpointChange {
+  const { name, description, addTags, removeTags, addProperties, configuration } = change;
+  const { authEnabled, tokenAuthEnabled, appInsightsEnabled } = configuration.deployment ?? {};
+  const labels = { description, addTags, removeTags, addProperties };
+  return { name, ...labels, authEnabled, tokenAuthEnabled, appInsightsEnabled, configuration };
 }
 
 function changesWhatIsShared({ name, configuration, ...given }: EndpointChange): boolean {

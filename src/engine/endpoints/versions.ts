@@ -1,3 +1,4 @@
+import type { DeploymentSpec } from '../../contract/deployment.ts';
 import {
   type Endpoint,
   type EndpointSpec,
@@ -31,7 +32,8 @@ export interface VersionChange {
   readonly cwd: string;
 }
 
-export function pickVersion(endpoint: Endpoint, versionName: string | undefined): VersionSpec {
+/** `command`: which of aksml's takes the name of a version, where it is not the present one. */
+export function pickVersion(endpoint: Endpoint, versionName: string | undefined, command?: string): VersionSpec {
   const { versions } = endpoint.spec;
   const [only] = versions;
   if (versionName === undefined && versions.length === 1 && only) return only;
@@ -46,9 +48,30 @@ export function pickVersion(endpoint: Endpoint, versionName: string | undefined)
     {
       fault: 'input',
       subject: endpoint.metadata.name,
-      remedy: `Name one of its versions with --version-name: ${names}.`,
+      remedy: `Name one of its versions with --version-name${command === undefined ? '' : ` of "${command}"`}: ${names}.`,
     },
   );
+}
+
+/** What `computeType` says is no setting. */
+const SHARED_SETTINGS = new Set<string>([
+  'computeType',
+  'authEnabled',
+  'tokenAuthEnabled',
+  'appInsightsEnabled',
+  'stickiness',
+  'requestsPerSecond',
+  'allowedAddresses',
+] satisfies (keyof DeploymentSpec)[]);
+
+/** Whether none of several versions has to be named, because they share whatever changes. */
+export function isOfAllVersions({ spec }: Endpoint, change: VersionChange): boolean {
+  const { versionName, configuration, models = [], build } = change;
+  if (versionName !== undefined || spec.versions.length === 1) return false;
+  const { inference, deployment = {} } = configuration;
+  const own = Object.entries(deployment).filter(([name, value]) => value !== undefined && !SHARED_SETTINGS.has(name));
+  const builds = build.refreshEnvironment === true || build.python !== undefined;
+  return inference === undefined && models.length === 0 && own.length === 0 && !builds;
 }
 
 const NOTHING_TO_CHANGE: Problem = {
