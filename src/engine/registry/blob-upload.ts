@@ -83,7 +83,10 @@ class BlobUpload {
   async send(content: Content): Promise<{ digest: string; size: number }> {
     const session = await this.#open();
     const chunkBytes = Math.min(MAX_CHUNK_BYTES, Math.max(this.#options.chunkBytes, session.minChunk));
-    const chunks = inChunks(content, chunkBytes)[Symbol.asyncIterator]();
+    const { expected } = this.#options;
+    // With room to notice that there is more.
+    const room = expected === undefined ? chunkBytes : Math.min(chunkBytes, expected.size + 1);
+    const chunks = inChunks(content, room)[Symbol.asyncIterator]();
     try {
       const first = await chunks.next();
       const bytes = first.done ? EMPTY : first.value;
@@ -268,7 +271,8 @@ async function* inChunks(content: Content, size: number): AsyncGenerator<Uint8Ar
   let filled = 0;
   for await (const part of content) {
     for (let taken = 0; taken < part.length; ) {
-      chunk ??= new Uint8Array(size);
+      // Not filled with zeros, which for small content takes longer than sending it.
+      chunk ??= Buffer.allocUnsafeSlow(size);
       const piece = part.subarray(taken, taken + size - filled);
       chunk.set(piece, filled);
       taken += piece.length;
