@@ -23,7 +23,8 @@ export function tokenize(
 
 class Tokenizer {
   readonly given = new Map<string, Given>();
-  readonly problems: Problem[] = [];
+  /** Worded only when they are asked for: of the options of all commands alone, a command's own are unknown. */
+  readonly #problems: (() => Problem)[] = [];
   readonly #table: OptionTable;
   readonly #names: NameIndex;
   readonly #argv: readonly string[];
@@ -36,6 +37,10 @@ class Tokenizer {
     this.#names = nameIndex(table);
     this.#argv = argv;
     this.#places = Object.entries(table).filter(([, { positional }]) => positional);
+  }
+
+  get problems(): Problem[] {
+    return this.#problems.map((word) => word());
   }
 
   run(): void {
@@ -59,7 +64,7 @@ class Tokenizer {
   #option(token: string): void {
     const match = matchOption(this.#names, token);
     if ('problem' in match) {
-      this.problems.push(match.problem);
+      this.#problems.push(match.problem);
       // The value of an unknown option is not a word out of place.
       const next = this.#argv[this.#index];
       if (!token.includes('=') && next !== undefined && !looksLikeOption(next)) this.#index += 1;
@@ -77,7 +82,7 @@ class Tokenizer {
     // A text may begin with a dash, unless it is one of this command's own options.
     if (next !== undefined && !(looksLikeOption(next) && 'found' in matchOption(this.#names, next)))
       return this.#take();
-    this.problems.push(valueMissing(option, flag));
+    this.#problems.push(() => valueMissing(option, flag));
     return undefined;
   }
 
@@ -98,7 +103,7 @@ class Tokenizer {
     const place = this.#places[this.#words];
     this.#words += 1;
     if (place) this.#add(place[0], place[1], place[1].placeholder ?? place[0], word);
-    else this.problems.push(unexpected(word));
+    else this.#problems.push(() => unexpected(word));
   }
 }
 
@@ -133,7 +138,7 @@ interface Match {
 function matchOption(
   names: NameIndex,
   token: string,
-): { readonly found: readonly Match[] } | { readonly problem: Problem } {
+): { readonly found: readonly Match[] } | { readonly problem: () => Problem } {
   const dashes = token.startsWith('--') ? 2 : 1;
   const at = token.indexOf('=');
   const written = at < 0 ? token : token.slice(0, at);
@@ -144,8 +149,8 @@ function matchOption(
     return { found: [{ key: exact.key, flag: written, ...value }] };
   if (dashes === 2) return matchPrefix(names, written, name, value);
   // "-name x" would otherwise be read as "-n ame".
-  if (exact?.long && name.length > 1) return { problem: unknown(names, written, name) };
-  return matchCluster(names, token.slice(1)) ?? { problem: unknown(names, written, name) };
+  if (exact?.long && name.length > 1) return { problem: () => unknown(names, written, name) };
+  return matchCluster(names, token.slice(1)) ?? { problem: () => unknown(names, written, name) };
 }
 
 /** v1's parser took any unambiguous beginning of a long name; scripts rely on `--inference-config`. */
@@ -154,20 +159,22 @@ function matchPrefix(
   written: string,
   name: string,
   value: { readonly value?: string },
-): { readonly found: readonly Match[] } | { readonly problem: Problem } {
+): { readonly found: readonly Match[] } | { readonly problem: () => Problem } {
   const candidates = [...names].filter(([candidate, { long }]) => long && name !== '' && candidate.startsWith(name));
   const [only] = candidates;
   if (candidates.length === 1 && only) return { found: [{ key: only[1].key, flag: `--${only[0]}`, ...value }] };
-  if (candidates.length === 0) return { problem: unknown(names, written, name) };
+  if (candidates.length === 0) return { problem: () => unknown(names, written, name) };
   const list = candidates.map(([candidate]) => `--${candidate}`);
+  return { problem: () => ambiguous(written, list) };
+}
+
+function ambiguous(written: string, list: readonly string[]): Problem {
   return {
-    problem: {
-      severity: 'error',
-      code: 'option.ambiguous',
-      path: written,
-      message: `${written} could be any of ${list.join(', ')}.`,
-      remedy: 'Write the name out.',
-    },
+    severity: 'error',
+    code: 'option.ambiguous',
+    path: written,
+    message: `${written} could be any of ${list.join(', ')}.`,
+    remedy: 'Write the name out.',
   };
 }
 
