@@ -4,7 +4,7 @@ import type { ExecEnvironment } from './exec-plugin.ts';
 import { type KubeContext, type KubeconfigReference, readKubeconfig } from './kubeconfig.ts';
 import { type KubeList, type KubeObject, keyOf, type ObjectName } from './object.ts';
 import { collectionPath, type Resource, type ResourceKind } from './resource.ts';
-import { type KubeRequest, SYSTEM_PORTS, Transport, type TransportPorts } from './transport.ts';
+import { type KubeRequest, type KubeTransport, SYSTEM_PORTS, Transport, type TransportPorts } from './transport.ts';
 
 export interface ListQuery {
   /** Absent: all namespaces. */
@@ -57,9 +57,9 @@ const LIST_TIMEOUT_MS = 60_000;
  */
 export class KubeClient {
   readonly context: KubeContext;
-  readonly transport: Transport;
+  readonly transport: KubeTransport;
 
-  constructor(context: KubeContext, transport: Transport) {
+  constructor(context: KubeContext, transport: KubeTransport) {
     this.context = context;
     this.transport = transport;
   }

@@ -38,6 +38,9 @@ export interface KubeRequest {
 
 export type Answer = Dispatcher.ResponseData<null>;
 
+/** What requests to an API server go through. */
+export type KubeTransport = Pick<Transport, keyof Transport>;
+
 /** The effects beside the network. */
 export interface TransportPorts {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;

@@ -9,6 +9,7 @@ import type { ComputeTarget } from '../contract/compute-target.ts';
 import { AksmlError } from '../contract/error.ts';
 import type { CredentialSource } from '../engine/registry/credentials.ts';
 import type { Home } from '../home/home.ts';
+import { onceConfirmed } from '../kube/confirmed.ts';
 import { type ExecConsent, rememberedConsent } from '../kube/exec-plugin.ts';
 import { type KubeClient, openKube } from '../kube/kube.ts';
 import { listContexts } from '../kube/kubeconfig.ts';
@@ -117,8 +118,9 @@ export async function clusterIdOf(kube: KubeClient, signal?: AbortSignal): Promi
 }
 
 /**
- * The compute target on a cluster, which must still be the one that was attached.
- * @throws AksmlError `computeTarget.otherCluster` and what connecting throws
+ * The compute target on a cluster, which must still be the one that was attached: that is asked beside what is asked of it first, which
+ * throws AksmlError `computeTarget.otherCluster` where it is not.
+ * @throws AksmlError what connecting throws
  */
 export async function openCluster(
   access: ClusterAccess,
@@ -126,9 +128,15 @@ export async function openCluster(
   connection: ClusterConnection,
   credentials: CredentialSource,
 ): Promise<ComputeTarget> {
-  return openClusterWith(await connectCluster(access, connection), record, connection, credentials);
+  const kube = await connectCluster(access, connection);
+  return targetOn(
+    onceConfirmed(kube, () => refuseOtherCluster(kube, record, connection)),
+    record,
+    credentials,
+  );
 }
 
+/** The same where the cluster has been asked already. @throws AksmlError `computeTarget.otherCluster` */
 export async function openClusterWith(
   kube: KubeClient,
   record: ComputeTargetRecord,
@@ -136,6 +144,10 @@ export async function openClusterWith(
   credentials: CredentialSource,
 ): Promise<ComputeTarget> {
   await refuseOtherCluster(kube, record, connection);
+  return targetOn(kube, record, credentials);
+}
+
+function targetOn(kube: KubeClient, record: ComputeTargetRecord, credentials: CredentialSource): ComputeTarget {
   return openClusterTarget({ kube, record, clock: () => new Date(), pullCredentials: pullCredentialsOf(credentials) });
 }
 
