@@ -162,6 +162,28 @@ function registrySuite(name: string, command: string): void {
     assert.equal((await buffer(await fast.getBlob('a', manifest.config.digest))).toString(), '"fast"');
   });
 
+  test('a claim may be taken back later than the tag is written, which nobody else gets meanwhile', async () => {
+    const released = Promise.withResolvers<void>();
+    const registry = client({
+      fetch: async (url, asked) => {
+        if (asked.method === 'DELETE') await released.promise;
+        return lightFetch(url, asked);
+      },
+    });
+    const config = await registry.putBlob('a', Buffer.from('{}'), { mediaType: MEDIA_TYPE.empty });
+    const manifest: Manifest = { schemaVersion: 2, mediaType: MEDIA_TYPE.manifest, config, layers: [config] };
+    const left: Promise<unknown>[] = [];
+    const later = (work: Promise<unknown>) => void left.push(work);
+    assert.equal((await registry.putManifest('a', manifest, { tag: '1', ifAbsent: true, later })).written, true);
+    const other = connect(registry.location);
+    assert.equal((await other.putManifest('a', manifest, { tag: '1', ifAbsent: true, later })).written, false);
+    released.resolve();
+    await Promise.all(left);
+    const [host, prefix] = registry.location.split('/');
+    const answer = await fetch(`http://${host}/v2/${prefix}/a/tags/list`);
+    assert.deepEqual(((await answer.json()) as { tags: unknown }).tags, ['1']);
+  });
+
   test('repositories are listed although the registry shows nobody its catalog', async () => {
     const withoutCatalog: Fetch = async (url, asked) =>
       url.href.includes('/v2/_catalog') ? new Response(null, { status: 403 }) : lightFetch(url, asked);

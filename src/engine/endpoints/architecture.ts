@@ -132,11 +132,11 @@ async function judge(
 }
 
 /** Undefined where a container builder makes it. */
-async function baseOf(
+export async function baseOf(
   engine: Engine,
   definition: EnvironmentDefinition,
   image: string | undefined,
-  nodes: readonly string[],
+  nodes: readonly string[] | undefined,
   signal: AbortSignal | undefined,
 ): Promise<BaseImage | undefined> {
   const [{ planForImage }, { needsBuilder }, { findBase }] = await Promise.all([

@@ -4,6 +4,7 @@ import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
 import type { Model } from '../../contract/model.ts';
 import type { Revision } from '../../contract/revision.ts';
+import { together } from '../../parallel/parallel.ts';
 import type { Engine } from '../engine.ts';
 import { NO_ENVIRONMENT } from '../environments/no-environment.ts';
 import type { BaseImage } from '../images/base-image.ts';
@@ -14,6 +15,7 @@ import {
   isRevision,
   type StoredRevision,
 } from '../revisions/revisions.ts';
+import type { BuildAhead } from './ahead.ts';
 import { gitProperties } from './git.ts';
 import type { Begun } from './handed-over.ts';
 import type { CodeSource, PackedCode, Recipe } from './recipe.ts';
@@ -46,6 +48,8 @@ export interface BuildRequest {
   readonly formerImage?: string;
   /** What was handed over before, of which this is to be made again: it is no new revision. */
   readonly begun?: Begun;
+  /** Of this source. */
+  readonly ahead?: BuildAhead;
 }
 
 /** What the person asks of the build beyond the configuration. */
@@ -96,8 +100,8 @@ export interface BuiltVersion {
   /** Values for the compute target's secret store, by variable name. */
   readonly secretVariables: SecretVariables;
   /**
-   * Stores what is known about the image beside it. Nothing that serves waits for it, so it is the last to be done; of a deploy that was
-   * killed before it, the next one does it.
+   * Stores what is known about the image beside it, and clears up after the revision. Nothing that serves waits for it, so it is the last
+   * to be done; of a deploy that was killed before it, the next one does it.
    */
   readonly describe?: () => Promise<void>;
 }
@@ -115,11 +119,19 @@ async function loadMaker({ target }: Engine) {
 
 /** Brings every part of a version into place and records the revision. Nothing that serves is touched. */
 export async function buildVersion(engine: Engine, request: BuildRequest, options: RunOptions): Promise<BuiltVersion> {
-  const git = gitFacts(engine, request.source);
-  const newest = findNewestRevision(engine, request.endpoint, request.version, options.signal);
+  const { ahead } = request;
+  const git = ahead?.git ?? gitFacts(engine, request.source);
+  const newest = ahead?.newest ?? findNewestRevision(engine, request.endpoint, request.version, options.signal);
   newest.catch(() => {});
+  const left: Promise<unknown>[] = [];
   const record = async (made: MadeVersion): Promise<StoredRevision> =>
-    recordRevision(engine, request, draftOf(engine, request, made, await git), made.code, newest, options.signal);
+    recordRevision(engine, request, draftOf(engine, request, made, await git), made.code, options.signal, {
+      finding: newest,
+      later(work) {
+        work.catch(() => {});
+        left.push(work);
+      },
+    });
   const make = await loadMaker(engine);
   const { made, recorded, describe } = await make(engine, request, options, record);
   const { recipe, environment, split } = made;
@@ -132,7 +144,7 @@ export async function buildVersion(engine: Engine, request: BuildRequest, option
     revision,
     revisionDigest: digest,
     secretVariables: split.secret,
-    ...(describe === undefined ? {} : { describe }),
+    ...(describe === undefined && left.length === 0 ? {} : { describe: () => allOf([describe?.(), ...left]) }),
     ...corsOrigins(split.plain['AML_CORS_ORIGINS']),
     environment: {
       hash: environment?.hash ?? '',
@@ -147,13 +159,17 @@ async function recordRevision(
   { begun }: BuildRequest,
   draft: Omit<Revision, 'number'>,
   code: PackedCode | undefined,
-  newest: Promise<StoredRevision | undefined>,
   signal: AbortSignal | undefined,
+  more: Parameters<typeof createRevision>[4],
 ): Promise<StoredRevision> {
-  if (begun === undefined) return createRevision(engine, draft, code, signal, newest);
+  if (begun === undefined) return createRevision(engine, draft, code, signal, more);
   const recorded = await getRevision(engine, draft.endpoint, draft.version, begun.version.revision, signal);
   if (isRevision(recorded, draft)) return recorded;
   throw begun.refusal;
+}
+
+async function allOf(works: readonly (Promise<unknown> | undefined)[]): Promise<void> {
+  await together(...works);
 }
 
 function draftOf(

@@ -5,6 +5,7 @@ import { AksmlError } from '../../contract/error.ts';
 import type { Model } from '../../contract/model.ts';
 import { type Configuration, effectiveSettings, mergeMirror } from '../config/configuration.ts';
 import type { Engine } from '../engine.ts';
+import { type BuildAhead, readAhead } from './ahead.ts';
 import { applyAndWait, applyNew } from './apply.ts';
 import { type ArchitectureJudgement, judgeArchitecture } from './architecture.ts';
 import { type BuildOptions, type BuiltVersion, buildVersion, preloadBuild } from './build.ts';
@@ -90,8 +91,9 @@ export async function planDeployment(
  * @throws AksmlError `deployment.invalid` with every problem | `deployment.failed` | what the parts throw
  */
 export async function deploy(engine: Engine, request: DeployRequest, options: RunOptions = {}): Promise<Endpoint> {
-  const { plan, current, begun, resolved, deployment, found } = await prepare(engine, request, options.signal);
-  refuseErrors('deployment.invalid', plan.problems, request.name, options);
+  const judging = judge(engine, request, options);
+  const ahead = beginAhead(engine, request, judging, options);
+  const { plan, current, begun, resolved, deployment, found } = await judging;
 
   const paths = pathsToRegister(resolved, begun !== undefined);
   const models = [...resolved.registered, ...(await registerPaths(engine, paths, request.cwd, options))];
@@ -112,6 +114,7 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
         : { environmentVariables: deployment.environmentVariables }),
       build: request.build,
       ...(begun === undefined ? {} : { begun }),
+      ...(ahead === undefined ? {} : { ahead }),
     },
     options,
   );
@@ -121,6 +124,26 @@ export async function deploy(engine: Engine, request: DeployRequest, options: Ru
   const change = { versionName: plan.versionName, secrets, wait: request.wait, built };
   if (request.overwrite) return applyAndWait(engine, wanted, change, options);
   return applyNew(engine, { endpoint: plan.name }, wanted, { ...change, begun }, options);
+}
+
+/** @throws AksmlError `deployment.invalid` */
+async function judge(engine: Engine, request: DeployRequest, options: RunOptions): Promise<Prepared> {
+  const prepared = await prepare(engine, request, options.signal);
+  refuseErrors('deployment.invalid', prepared.plan.problems, request.name, options);
+  return prepared;
+}
+
+/** Where the cluster is asked what it is like, the own code is at hand. */
+function beginAhead(
+  engine: Engine,
+  { name, configuration: { valid, inference, deployment }, build }: DeployRequest,
+  judging: Promise<unknown>,
+  options: RunOptions,
+): BuildAhead | undefined {
+  if (engine.target.kind === 'local' || !valid || inference === undefined || deployment?.container) return undefined;
+  const version = deployment === undefined ? name : versionNameOf(name, deployment);
+  const liftLimits = build.liftSnapshotLimits ?? false;
+  return readAhead(engine, { endpoint: name, version, inference, liftLimits }, judging, options);
 }
 
 const ARCHITECTURE_LABEL = 'kubernetes.io/arch';
@@ -187,7 +210,7 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
   );
   const settings = request.build.debugPort === undefined ? configured : patientSettings(configured);
   const form = deployment.computeType === 'aksendpoint' ? 'endpoint' : 'service';
-  const versionName = (form === 'endpoint' ? deployment.versionName : undefined) ?? name;
+  const versionName = versionNameOf(name, deployment);
   const begun = request.overwrite ? undefined : begunBy(handOver, current, takenBy);
   const fit = await judgeArchitecture(engine, { configuration, deployment, resolved }, cluster, signal);
   const wanted = { debug: request.build.debugPort, service: deployment.port };
@@ -227,6 +250,10 @@ async function prepare(engine: Engine, request: DeployRequest, signal: AbortSign
 
 function takenBy(endpoint: Endpoint): AksmlError {
   return refusal('deployment.invalid', [nameIsTaken(endpoint)], endpoint.metadata.name);
+}
+
+function versionNameOf(endpoint: string, { computeType, versionName }: DeploymentSpec): string {
+  return (computeType === 'aksendpoint' ? versionName : undefined) ?? endpoint;
 }
 
 /** What a replica would run, in words. */

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { APP_ROOT } from '../../contract/container.ts';
 import type { CustomContainer } from '../../contract/endpoint.ts';
 import { AksmlError } from '../../contract/error.ts';
@@ -132,7 +133,10 @@ interface Ground {
 async function makeWhole(job: ImageJob, options: RunOptions, record: Recorder): Promise<RecordedVersion> {
   const { engine, recipe, request } = job;
   const findModel = findModelLayers(engine, request.models, options.signal);
-  const [code, ground] = await together(packCode(engine, recipe, request.build, options), prepareGround(job, options));
+  const [code, ground] = await together(
+    packCode(engine, recipe, { ...request.build, hold: true }, options, request.ahead?.snapshot),
+    prepareGround(job, options),
+  );
   // The first deploy of somebody may be of code that others have deployed.
   const isNew = code?.isNew === true && request.formerImage !== undefined;
   const whole: ImageJob = { ...job, findModel, ...(code === undefined ? {} : { code: { ...code, isNew } }) };
@@ -172,27 +176,30 @@ function prepareGround(
   });
 }
 
-function findEnvironment(
+async function findEnvironment(
   { engine, store, request, recipe, plan }: ImageJob,
   nodes: readonly string[] | undefined,
   options: RunOptions,
   rebuild: { readonly lock: readonly string[] } | undefined,
 ): Promise<FoundEnvironment> {
-  const { recorded, container } = recipe;
+  const { recorded, container, definition = NO_ENVIRONMENT } = recipe;
   const base = container?.image;
-  const definition = recipe.definition ?? NO_ENVIRONMENT;
+  const architectures = architecturesFor(definition, nodes);
+  const isAsStated = isDeepStrictEqual(architectures, [definition.docker.platform.architecture]);
+  const readAhead = isAsStated ? await request.ahead?.base : undefined;
   return environmentImage(
     engine,
     store,
     {
       definition,
       plan,
-      architectures: architecturesFor(definition, nodes),
+      architectures,
       ...(nodes === undefined ? {} : { nodes }),
       compression: 'zstd',
       keepsStart: container !== undefined,
       refresh: request.build.refreshEnvironment ?? false,
       ...(base === undefined ? {} : { base }),
+      ...(readAhead === undefined ? {} : { found: readAhead }),
       ...foundBase(request),
       ...(recorded === undefined || request.build.refreshEnvironment ? {} : { recorded }),
       ...(rebuild === undefined ? {} : { rebuild }),
@@ -344,10 +351,13 @@ function untouched({ request, code, variables }: ImageJob, { container, start, p
 
 function placedCode(
   { engine, request }: ImageJob,
-  { reference, layer, isNew = false }: PackedCode,
+  { reference, layer, held, isNew = false }: PackedCode,
 ): DeploymentParts['code'] {
   const { registry } = engine;
-  if (layer) return { reference, layer, place: { registry, repository: SNAPSHOTS }, isNew };
+  if (layer) {
+    const place = { registry, repository: SNAPSHOTS };
+    return { reference, layer, place, isNew, ...(held === undefined ? {} : { held }) };
+  }
   // An earlier revision's: its repository has the layer for good.
   const { digest, size } = reference;
   const mediaType = 'application/vnd.oci.image.layer.v1.tar';

@@ -8,7 +8,7 @@ import { type NoCodeFramework, noCodeDeployment } from '../environments/no-code.
 import { getEnvironment } from '../environments/registered.ts';
 import { refuseWhiteouts } from '../images/whiteout-names.ts';
 import type { Descriptor } from '../registry/registry.ts';
-import { takeSnapshot } from '../snapshot/snapshot.ts';
+import { type Snapshot, takeSnapshot } from '../snapshot/snapshot.ts';
 import { type RunOptions, runStage } from './stages.ts';
 
 /** Where a version's code comes from. */
@@ -98,6 +98,8 @@ export async function resolveDefinition(
 export interface PackedCode {
   readonly reference: CodeReference;
   readonly layer?: Descriptor;
+  /** See {@link Snapshot.held}. */
+  readonly held?: Uint8Array;
   /** It was packed just now: nobody else is expected to have it. */
   readonly isNew?: boolean;
 }
@@ -106,18 +108,21 @@ export interface PackedCode {
 export async function packCode(
   engine: Engine,
   recipe: Recipe,
-  build: { readonly liftSnapshotLimits?: boolean },
+  build: { readonly liftSnapshotLimits?: boolean; readonly hold?: boolean },
   options: RunOptions,
+  /** Of this source, taken before. */
+  taken?: Promise<Snapshot>,
 ): Promise<PackedCode | undefined> {
   if (recipe.code) return { reference: recipe.code };
   const { inference } = recipe;
   if (!inference) return undefined;
   return runStage('snapshot', 'Packing the source directory', options, async () => {
-    const snapshot = await takeSnapshot(
-      engine,
-      { ...inference, liftLimits: build.liftSnapshotLimits ?? false },
-      options,
-    );
+    const snapshot = await (taken ??
+      takeSnapshot(
+        engine,
+        { ...inference, liftLimits: build.liftSnapshotLimits ?? false },
+        { ...options, hold: build.hold ?? false },
+      ));
     if (engine.images) {
       refuseWhiteouts(
         snapshot.files.map(({ path }) => path),
@@ -129,7 +134,8 @@ export async function packCode(
       snapshot.ignored.count === 0
         ? ''
         : `, ${snapshot.ignored.count} left out (${snapshot.ignored.examples.join(', ')})`;
-    const value: PackedCode = { reference: snapshot.code, layer: snapshot.layer, isNew: !snapshot.reused };
+    const { code, layer, held } = snapshot;
+    const value = { reference: code, layer, isNew: !snapshot.reused, ...(held === undefined ? {} : { held }) };
     return {
       value,
       reused: snapshot.reused,

@@ -23,6 +23,7 @@ export interface DeploymentParts extends Pick<ImageParts, 'start' | 'variables' 
     readonly reference: CodeReference;
     readonly layer: Descriptor;
     readonly place: Place;
+    readonly held?: Uint8Array;
     readonly isNew?: boolean;
   };
   readonly labels?: Readonly<Record<string, string>>;
@@ -64,6 +65,7 @@ export async function assembleImage(
             diffId: code.layer.digest,
             title: 'code',
             isNew: code.isNew === true,
+            ...(code.held === undefined ? {} : { held: code.held }),
             ...code.place,
           },
         ]

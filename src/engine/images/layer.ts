@@ -38,6 +38,8 @@ export interface PlacedLayer extends Layer {
   readonly title: string;
   readonly registry: Registry;
   readonly repository: string;
+  /** Its bytes, where it is in no repository yet. */
+  readonly held?: Uint8Array;
   /** It was made a moment ago: no other repository is expected to have it. */
   readonly isNew?: boolean;
 }

@@ -4,6 +4,7 @@ import { copyBlob, type Place } from '../registry/copy.ts';
 import { putEmpty } from '../registry/empty.ts';
 import { type Arrival, type Manifest, MEDIA_TYPE, type OnBytes } from '../registry/registry.ts';
 import type { AssembledImage } from './assemble.ts';
+import type { PlacedLayer } from './layer.ts';
 
 const LAYERS_AT_ONCE = 6;
 
@@ -72,15 +73,28 @@ async function sendLayers(
     done.set(digest, bytes);
     onBytes?.([...done.values()].reduce((sum, part) => sum + part, 0));
   };
-  return inParallel(distinct, LAYERS_AT_ONCE, async ({ descriptor, isNew = false, ...from }) => {
-    const arrival = await copyBlob(from, to, descriptor, {
-      isNew,
+  return inParallel(distinct, LAYERS_AT_ONCE, async (layer) => {
+    const { descriptor } = layer;
+    const arrival = await sendLayer(layer, to, {
       onBytes: (bytes) => tell(descriptor.digest, bytes),
       ...(signal === undefined ? {} : { signal }),
     });
     tell(descriptor.digest, descriptor.size);
     return { arrival, size: descriptor.size };
   });
+}
+
+async function sendLayer(
+  { descriptor, held, isNew = false, ...from }: PlacedLayer,
+  to: Place,
+  options: { readonly onBytes: OnBytes; readonly signal?: AbortSignal },
+): Promise<Arrival> {
+  if (held === undefined) return copyBlob(from, to, descriptor, { isNew, ...options });
+  const { registry, repository } = to;
+  const { mediaType, digest } = descriptor;
+  if (!isNew && (await registry.hasBlob(repository, digest, options.signal))) return 'present';
+  await registry.putBlob(repository, held, { mediaType, expected: descriptor, isNew: true, ...options });
+  return 'sent';
 }
 
 /** Stores a document about an image that was not whole. @throws AksmlError `registry.*` */

@@ -42,13 +42,14 @@ async function tryOnce(
   registry: ClaimedRegistry,
   repository: string,
   manifest: Manifest,
-  { tag, after, empty, signal }: ClaimOptions,
+  { tag, after, empty, later, signal }: ClaimOptions,
 ): Promise<'won' | 'exists' | 'contended'> {
   const aborting = signal === undefined ? {} : { signal };
   const prefix = `${tag}.claim-`;
   const own = prefix + randomBytes(8).toString('hex');
   // Whoever is stopped waits for it: a claim that was sent, and not taken back, would cost the next one the tag.
   const claim = await registry.putManifest(repository, claimManifest(empty), { tag: own });
+  let isLeft = false;
   try {
     signal?.throwIfAborted();
     const tags = await registry.listTags(repository, signal);
@@ -56,12 +57,21 @@ async function tryOnce(
     if (tags.some((other) => other.startsWith(prefix) && other !== own)) return 'contended';
     await after;
     await registry.putManifest(repository, manifest, { tag, ...aborting });
+    // Who looks for the tag finds it, with or without the claim.
+    isLeft = later !== undefined;
+    later?.(withdraw(registry, repository, claim.descriptor.digest));
     return 'won';
   } finally {
-    // A registry that deletes nothing keeps the claim, which then only takes up room.
-    await registry.deleteManifest(repository, claim.descriptor.digest).catch((error: unknown) => {
-      if (!AksmlError.is(error)) throw error;
-    });
+    if (!isLeft) await withdraw(registry, repository, claim.descriptor.digest);
+  }
+}
+
+/** A registry that deletes nothing keeps the claim, which then only takes up room. */
+async function withdraw(registry: ClaimedRegistry, repository: string, claim: string): Promise<void> {
+  try {
+    await registry.deleteManifest(repository, claim);
+  } catch (error) {
+    if (!AksmlError.is(error)) throw error;
   }
 }
 

@@ -50,6 +50,8 @@ export interface ManifestOptions {
   readonly ifAbsent?: boolean;
   /** What the manifest names may still be on its way: it is written after that. */
   readonly after?: Promise<unknown>;
+  /** Is given what is left to do once the manifest is there, which otherwise is waited for. */
+  readonly later?: (work: Promise<unknown>) => void;
   readonly signal?: AbortSignal;
 }
 

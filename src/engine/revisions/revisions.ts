@@ -6,7 +6,14 @@ import { together } from '../../parallel/parallel.ts';
 import { separateSecrets, withoutCredentials } from '../environments/secrets-of-definition.ts';
 import { EMPTY, putEmpty } from '../registry/empty.ts';
 import { encodeName, isDigest, sha256 } from '../registry/reference.ts';
-import { type Descriptor, type Manifest, MEDIA_TYPE, type MountOptions, type Registry } from '../registry/registry.ts';
+import {
+  type Descriptor,
+  type Manifest,
+  type ManifestOptions,
+  MEDIA_TYPE,
+  type MountOptions,
+  type Registry,
+} from '../registry/registry.ts';
 import { SNAPSHOTS } from '../snapshot/snapshot.ts';
 
 export interface RevisionStore {
@@ -33,16 +40,21 @@ const AT_ONCE = 8;
 export async function createRevision(
   store: RevisionStore,
   draft: Omit<Revision, 'number'>,
-  code: { readonly layer?: Descriptor; readonly isNew?: boolean } = {},
+  code: { readonly layer?: Descriptor; readonly held?: Uint8Array; readonly isNew?: boolean } = {},
   signal?: AbortSignal,
-  /** Begun before; the answer may have become old meanwhile. */
-  finding?: Promise<StoredRevision | undefined>,
+  {
+    finding,
+    later,
+  }: {
+    /** Begun before; the answer may have become old meanwhile. */
+    readonly finding?: Promise<StoredRevision | undefined>;
+  } & Pick<ManifestOptions, 'later'> = {},
 ): Promise<StoredRevision & { readonly reused: boolean }> {
   const repository = repositoryOf(draft.endpoint, draft.version);
   const open = withoutSecrets(draft);
   const layer = code.layer ?? (draft.code === undefined ? undefined : layerOf(draft.code));
   const find = () => findNewest(store.registry, repository, signal);
-  const taking = layer && takeOver(store.registry, repository, layer, { isNew: code.isNew, signal });
+  const taking = layer && takeOver(store.registry, repository, layer, { ...code, signal });
   taking?.catch(() => {});
   let newest = await (finding ?? find());
   for (let tried = 0; ; newest = await find()) {
@@ -53,7 +65,7 @@ export async function createRevision(
     // A number that somebody began to take and did not finish is left out.
     tried = Math.max(tried, newest?.revision.number ?? 0) + 1;
     const revision: Revision = { ...open, number: tried };
-    const digest = await claim(store.registry, repository, revision, layer, taking, signal);
+    const digest = await claim(store.registry, repository, revision, layer, taking, { later, signal });
     if (digest !== undefined) return { revision, digest, reused: false };
   }
 }
@@ -136,9 +148,11 @@ async function takeOver(
   registry: Registry,
   repository: string,
   layer: Descriptor,
-  options: MountOptions,
+  { held, isNew = false, signal }: MountOptions & { readonly held?: Uint8Array },
 ): Promise<void> {
-  await registry.mountBlob(SNAPSHOTS, repository, layer, options);
+  const { mediaType } = layer;
+  if (held) await registry.putBlob(repository, held, { mediaType, expected: layer, isNew, signal });
+  else await registry.mountBlob(SNAPSHOTS, repository, layer, { isNew, signal });
 }
 
 /** The digest of the new manifest; undefined when another deploy took the number first. */
@@ -148,7 +162,7 @@ async function claim(
   revision: Revision,
   layer: Descriptor | undefined,
   taking: Promise<void> | undefined,
-  signal: AbortSignal | undefined,
+  { later, signal }: Pick<ManifestOptions, 'later' | 'signal'>,
 ): Promise<string | undefined> {
   const aborting = signal === undefined ? {} : { signal };
   const content = Buffer.from(JSON.stringify(revision));
@@ -167,7 +181,7 @@ async function claim(
   };
   const tag = `r${revision.number}`;
   const [{ descriptor, written }] = await together(
-    registry.putManifest(repository, manifest, { tag, ifAbsent: true, after: storing, ...aborting }),
+    registry.putManifest(repository, manifest, { tag, ifAbsent: true, after: storing, later, ...aborting }),
     storing,
   );
   return written ? descriptor.digest : undefined;

@@ -4,6 +4,7 @@ import type { OnProgress } from '../../contract/event.ts';
 import type { Problem } from '../../contract/problem.ts';
 import type { CodeReference } from '../../contract/revision.ts';
 import type { Home } from '../../home/home.ts';
+import { sha256 } from '../registry/reference.ts';
 import { type Descriptor, MEDIA_TYPE, type Registry } from '../registry/registry.ts';
 import { readIgnoreRules } from './ignore.ts';
 import {
@@ -23,15 +24,17 @@ import { type Ignored, type ReadFile, TreeChanged, type TreeEntry } from './tree
 export type { SnapshotRequest } from './source.ts';
 
 export interface Snapshot {
-  /** A deterministic, uncompressed tar in the repository {@link SNAPSHOTS}. */
+  /** A deterministic, uncompressed tar, in the repository {@link SNAPSHOTS} unless it is held. */
   readonly layer: Descriptor;
+  /** The layer, where it was to be held and is small: it is in no repository yet. */
+  readonly held?: Uint8Array;
   readonly code: CodeReference;
   /** In the order of the layer; paths below the source directory. */
   readonly files: readonly SnapshotFile[];
   readonly ignored: Ignored;
   /** Warnings; whatever is an error was thrown. */
   readonly problems: readonly Problem[];
-  /** The tree is the one of the last time: no file was read. */
+  /** The tree is the one of the last time. */
   readonly reused: boolean;
 }
 
@@ -45,6 +48,10 @@ export interface SnapshotFile {
 export interface SnapshotOptions {
   readonly onProgress?: OnProgress;
   readonly signal?: AbortSignal;
+  /** Whether a small layer is handed out instead of stored: it goes where it is needed without the way over {@link SNAPSHOTS}. */
+  readonly hold?: boolean;
+  /** Nothing is stored in the registry before this has ended well. */
+  readonly storeAfter?: Promise<unknown>;
   /** For tests: the clock that the file system's times are compared with. */
   readonly clock?: () => Date;
 }
@@ -54,11 +61,13 @@ interface SnapshotStore {
   readonly registry: Registry;
 }
 
-/** The repository that code layers are stored in first; a revision takes them over. */
+/** The repository that code layers are stored in first, unless they are held; a revision takes them over. */
 export const SNAPSHOTS = 'snapshots';
 
 const ATTEMPTS = 3;
 const FILES_PER_EVENT = 500;
+/** Read and sent in so short a time that looking for what is stored is not worth it. */
+const SMALL_BYTES = 1 << 20;
 
 /**
  * Packs the source directory into a layer. Equal trees give equal layers on every machine, and a tree that has not changed since the last
@@ -98,15 +107,18 @@ async function attemptSnapshot(store: SnapshotStore, source: Source, options: Sn
   const known = await readKnownLayer(store.home, source.location);
   const tree = await scan(source, known !== undefined, options.signal);
   refuseIfFaulty(source, tree);
-  const reused =
+  const isStored =
     known !== undefined &&
+    !(options.hold && known.size <= SMALL_BYTES) &&
     known.fingerprint === fingerprint(source.prefix, tree.entries) &&
     (await store.registry.hasBlob(SNAPSHOTS, known.digest, options.signal));
-  const packed = reused ? sameAsBefore(known, tree) : await storeLayer(store, source, tree, options, startedMs);
+  const packed = isStored ? sameAsBefore(known, tree) : await makeLayer(store, source, tree, options, startedMs);
   checkUnreadable(source, packed.unreadable);
-  if (!reused) await remember(store.home, source, tree, packed, startedMs);
+  if (!isStored) await remember(store.home, source, tree, packed, startedMs);
+  const { held } = packed;
   return {
     layer: packed.layer,
+    ...(held === undefined ? {} : { held }),
     code: codeReference(source, packed),
     files: packed.files.map(({ path, stamp: { size, executable } }) => ({ path, size, executable })),
     ignored: tree.ignored,
@@ -116,7 +128,7 @@ async function attemptSnapshot(store: SnapshotStore, source: Source, options: Sn
       ...packed.unreadable.map(leftOut),
       ...(source.liftLimits ? [] : overLimits(packed.files)),
     ],
-    reused,
+    reused: isStored || (held !== undefined && known?.digest === packed.layer.digest),
   };
 }
 
@@ -127,6 +139,7 @@ function scan(source: Source, stamps: boolean, signal: AbortSignal | undefined):
 
 interface Packed {
   readonly layer: Descriptor;
+  readonly held?: Uint8Array;
   readonly files: readonly ReadFile[];
   readonly unreadable: readonly string[];
 }
@@ -138,11 +151,11 @@ function sameAsBefore({ digest, size }: KnownLayer, { entries }: ScannedTree): P
   return { layer: { mediaType: MEDIA_TYPE.layer, digest, size }, files, unreadable: [] };
 }
 
-async function storeLayer(
+async function makeLayer(
   { registry }: SnapshotStore,
   { root, prefix }: Source,
   tree: ScannedTree,
-  { onProgress, signal }: SnapshotOptions,
+  { onProgress, signal, hold = false, storeAfter }: SnapshotOptions,
   startedMs: number,
 ): Promise<Packed> {
   const files: ReadFile[] = [];
@@ -161,11 +174,43 @@ async function storeLayer(
     },
     ...(signal === undefined ? {} : { signal }),
   });
-  const layer = await registry.putBlob(SNAPSHOTS, content, {
-    mediaType: MEDIA_TYPE.layer,
-    ...(signal === undefined ? {} : { signal }),
-  });
-  return { layer, files, unreadable };
+  const { whole: held, rest } = hold ? await holdSmall(content) : { rest: content };
+  const { layer: mediaType } = MEDIA_TYPE;
+  if (held) {
+    return { layer: { mediaType, digest: sha256(held), size: held.length }, held, files, unreadable };
+  }
+  try {
+    await storeAfter;
+    const layer = await registry.putBlob(SNAPSHOTS, rest, { mediaType, ...(signal === undefined ? {} : { signal }) });
+    return { layer, files, unreadable };
+  } finally {
+    // A file is open in it until it has ended.
+    await content.return(undefined);
+  }
+}
+
+/** The content where it is small, else what can be stored instead of it. */
+async function holdSmall(
+  content: AsyncGenerator<Uint8Array>,
+): Promise<{ readonly whole?: Uint8Array; readonly rest: AsyncIterable<Uint8Array> }> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for (let next = await content.next(); !next.done; next = await content.next()) {
+    size += next.value.length;
+    if (size > SMALL_BYTES) return { rest: continued(pieces, next.value, content) };
+    pieces.push(Uint8Array.from(next.value));
+  }
+  return { whole: Buffer.concat(pieces), rest: content };
+}
+
+async function* continued(
+  before: readonly Uint8Array[],
+  piece: Uint8Array,
+  content: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield* before;
+  yield piece;
+  yield* content;
 }
 
 async function remember(
