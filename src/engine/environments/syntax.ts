@@ -58,7 +58,7 @@ function startChecker(python: string, environment: Readonly<Record<string, strin
       new Promise((resolve, reject) => {
         keepProcessAlive(child, true);
         waiting.push({ resolve, reject });
-        child.stdin.write(`${JSON.stringify(scriptPath)}\n`);
+        child.stdin.write(`${Buffer.from(scriptPath, 'utf16le').toString('hex')}\n`);
       }),
   };
 }
