@@ -1,4 +1,5 @@
 import type { Cause, Endpoint, ReplicaStatus, RolloutStatus, VersionSpec } from '../contract/endpoint.ts';
+import { isStopped, type Shown } from '../contract/look.ts';
 import { portableEndpoint, serializeEndpoint } from '../engine/endpoints/serialize.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Cell, Result, View } from './result.ts';
@@ -44,7 +45,7 @@ function endpointRow({ target }: Engine, { metadata, spec, status }: Endpoint): 
   return [
     metadata.name,
     target.name,
-    status?.state ?? 'Transitioning',
+    stateInWords(status) ?? 'Transitioning',
     spec.versions.map(({ name }) => name).join(', '),
     replicas(status?.versions ?? []),
     spec.auth,
@@ -52,6 +53,11 @@ function endpointRow({ target }: Engine, { metadata, spec, status }: Endpoint): 
     status?.scoringUri,
     updated && localTime(updated),
   ];
+}
+
+/** v1's states have none for what was stopped on request. */
+function stateInWords(status: Shown | undefined): string | undefined {
+  return isStopped(status?.error) ? 'Stopped' : status?.state;
 }
 
 function replicas(
@@ -66,7 +72,7 @@ function endpointView({ target }: Engine, { metadata, spec, status }: Endpoint, 
   const facts: (readonly [string, Cell])[] = [
     ['Name', metadata.name],
     ['Compute target', target.name],
-    ['State', status?.state ?? 'Transitioning'],
+    ['State', stateInWords(status) ?? 'Transitioning'],
     ...causeFacts(status?.error),
     ['Scoring URI', status?.scoringUri],
     ['Swagger URI', status?.swaggerUri],
@@ -95,7 +101,7 @@ function versionFacts(
       ? ([
           ['', ''],
           ['Version', role === '' ? version.name : `${version.name} (${role})`],
-          ['State', status?.state],
+          ['State', stateInWords(status)],
           ['Traffic', status && `${status.effectiveTraffic} %`],
           ...(version.rollout === undefined ? [] : ([['Rollout', describeRollout(status?.rollout)]] as const)),
         ] as const)
