@@ -117,6 +117,20 @@ describe('processes that are killed, and commands that meet', () => {
     succeeded(await world.aksml('endpoint', 'realtime', 'delete', '-n', 'pair', '--yes'));
   });
 
+  test('a service that was stopped with its compute target is shown so, and the deploy that was cut off starts it', async () => {
+    const words = ['model', 'deploy', '-n', 'resting', '-ic', 'inferenceconfig.json', '-dc', 'deploymentconfig.json'];
+    await killAt(world, /Waiting/, ...words, '-m', 'weights:1');
+    succeeded(await world.aksml('local', 'stop', '--yes'));
+    assert.match(succeeded(await world.aksml('service', 'list', '-o', 'table')).stdout, /^resting .*\bStopped\b/m);
+    assert.match(
+      succeeded(await world.aksml('service', 'show', '-n', 'resting', '-o', 'table')).stdout,
+      /^State +Stopped$/m,
+    );
+    const again = succeeded(await world.aksml(...words, '-m', 'weights:1'));
+    assert.match(again.stderr, /Handing resting to local: reused, as handed over before/);
+    succeeded(await world.aksml('service', 'delete', '-n', 'resting', '--yes'));
+  });
+
   test('of two deploys of one service at once each succeeds or says that the other came first', async () => {
     const both = await Promise.all([world.aksml(...deployment('killed')), world.aksml(...deployment('killed'))]);
     for (const outcome of both) {

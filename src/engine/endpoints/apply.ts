@@ -14,8 +14,8 @@ interface Change {
   readonly secrets?: EndpointSecrets;
   readonly wait: boolean;
   readonly built?: Pick<BuiltVersion, 'describe'>;
-  /** It is what is there: nothing is written. */
-  readonly isApplied?: boolean;
+  /** It is what is there. Whatever of the hand-over is missing is made up for. */
+  readonly isThere?: boolean;
 }
 
 /** The last step of every change: one write, then the wait for what it brings about. */
@@ -26,11 +26,11 @@ export async function applyAndWait(
   options: RunOptions,
 ): Promise<Endpoint> {
   const { name } = wanted.metadata;
-  const { wait, versionName, isApplied = false } = request;
+  const { wait, versionName, isThere = false } = request;
   const applied = await runStage('apply', `Handing ${name} to ${engine.target.name}`, options, async () => {
-    const value = isApplied ? wanted : await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
-    const detail = isApplied ? 'as handed over before' : `generation ${value.metadata.generation ?? 1}`;
-    return { value, reused: isApplied, detail };
+    const value = await engine.target.applyEndpoint(wanted, request.secrets, options.signal);
+    const detail = isThere ? 'as handed over before' : `generation ${value.metadata.generation ?? 1}`;
+    return { value, reused: isThere, detail };
   });
   const [endpoint] = await together(
     wait && versionName !== undefined ? waitUntilHealthy(engine, applied, versionName, options) : applied,
@@ -68,6 +68,6 @@ export async function applyNew(
   if (begun) await refuseOther(engine, begun, wanted, change.secrets ?? {}, options.signal);
   const endpoint = begun?.endpoint ?? wanted;
   const version = begun?.version ?? pickVersion(wanted, change.versionName);
-  const isApplied = begun !== undefined;
-  return noted(engine, making, version, () => applyAndWait(engine, endpoint, { ...change, isApplied }, options));
+  const isThere = begun !== undefined;
+  return noted(engine, making, version, () => applyAndWait(engine, endpoint, { ...change, isThere }, options));
 }
