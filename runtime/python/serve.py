@@ -6,7 +6,24 @@ With AKSML_HEALTH_PORT, a process of its own answers there: /ready once init() h
 /live always. Probes that the workers had to answer would wait behind a long scoring call.
 """
 
+import _socket
 import os
+
+
+def listen_for_probes():
+    """Before anything else is loaded: a container that runs is asked at once, and after a refusal not for another second."""
+    port = os.environ.get("AKSML_HEALTH_PORT")
+    if not port:
+        return None
+    listener = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    listener.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+    listener.bind(("0.0.0.0", int(port)))
+    listener.listen(16)
+    return listener.detach()
+
+
+HEALTH_LISTENER = listen_for_probes()
+
 import socket
 import sys
 import time
@@ -19,12 +36,9 @@ APP_ROOT = "/var/azureml-app"
 class Health:
     """Tells a process that was forked off early which workers are ready, over a pipe whose end is this server's end."""
 
-    def __init__(self, port, workers):
+    def __init__(self, listener, workers):
         self.reader, self.writer = os.pipe()
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("0.0.0.0", port))
-        listener.listen(16)
+        listener = socket.socket(fileno=listener)
         if os.fork() == 0:
             os.close(self.writer)
             try:
@@ -126,8 +140,8 @@ class Hooks:
 def main():
     # The user's modules must not be shadowed by what lies beside this file.
     sys.path.pop(0)
-    port, workers = os.environ.get("AKSML_HEALTH_PORT"), int(os.environ.get("WORKER_COUNT", "1"))
-    hooks = Hooks(Health(int(port), workers) if port else None)
+    workers = int(os.environ.get("WORKER_COUNT", "1"))
+    hooks = Hooks(None if HEALTH_LISTENER is None else Health(HEALTH_LISTENER, workers))
     os.environ.setdefault("AML_APP_ROOT", APP_ROOT)
     aksml_server.prepare()
     os.chdir(os.environ["AML_APP_ROOT"])

@@ -85,10 +85,10 @@ test('a replica has all the time of a scoring call between the order to end and 
   }
 });
 
-test('init() may take as long as it likes, and is waited for by the second', () => {
+test('init() may take as long as it likes, and is asked for by the second', () => {
   const { startupProbe, readinessProbe, livenessProbe } = container();
-  assert.equal(startupProbe?.periodSeconds, 1);
-  assert.ok((startupProbe?.failureThreshold ?? 0) > 24 * 3600);
+  assert.equal(startupProbe, undefined, 'with one, readiness is asked for a period later');
+  assert.equal(readinessProbe?.periodSeconds, 1);
   assert.equal(readinessProbe?.initialDelaySeconds, undefined);
   assert.equal(livenessProbe?.initialDelaySeconds, 310);
   assert.equal(livenessProbe?.httpGet?.port, 'health');
@@ -102,6 +102,7 @@ test('init() may take as long as it likes, and is waited for by the second', () 
     clusterVersion({ container: { ...routes, image: 'triton', command: ['serve', '--port={port}'] } }),
   );
   assert.deepEqual(custom.command, ['serve', '--port=8000']);
+  assert.ok((custom.startupProbe?.failureThreshold ?? 0) > 24 * 3600);
   assert.equal(custom.readinessProbe?.httpGet?.path, '/v2/health/ready');
   assert.equal(custom.livenessProbe?.httpGet?.path, '/v2/health/live');
   assert.equal(custom.livenessProbe?.httpGet?.port, 'scoring');

@@ -31,7 +31,8 @@ const GOODBYE_SECONDS = 5;
 const SCORING_GRACE_MS = 1000;
 /** How long init() may take is decided by whoever waits for it, never by a probe. Seconds. */
 const LONGEST_INIT_SECONDS = 30 * 24 * 3600;
-const READY_PERIOD_SECONDS = 5;
+/** For so long a replica that was ready may fail to say so before it is taken off the routers' lists. */
+const UNREADY_SECONDS = 10;
 
 /** The pods of a version. Pure: equal specifications give equal templates. */
 export function podTemplate(endpoint: Endpoint, version: VersionSpec): PodTemplate {
@@ -196,7 +197,9 @@ export function memoryQuantity(gigabytes: number): string {
 
 /**
  * A replica is ready when init() has returned, however long that takes; `livenessProbeRequirements` judge what has been ready. Both ask the
- * launcher, which answers beside the workers; a server of the user's own is asked on the routes that its configuration names.
+ * launcher, which answers beside the workers, lives from the first moment and lets the first questions wait for init(): it is asked when its
+ * container runs, not with the first period of a startup probe. A server of the user's own is asked on the routes that its configuration
+ * names, and whether it lives only once it has been ready.
  */
 function probes(version: VersionSpec): Pick<Container, 'startupProbe' | 'readinessProbe' | 'livenessProbe'> {
   const { container, livenessProbe: wanted } = version;
@@ -208,10 +211,10 @@ function probes(version: VersionSpec): Pick<Container, 'startupProbe' | 'readine
     },
   });
   const timeouts = { timeoutSeconds: wanted.timeoutSeconds, successThreshold: 1 };
-  const ready = ask('/ready', container?.readinessRoute);
+  const ready = { ...ask('/ready', container?.readinessRoute), ...timeouts, periodSeconds: 1 };
   return {
-    startupProbe: { ...ready, ...timeouts, periodSeconds: 1, failureThreshold: LONGEST_INIT_SECONDS },
-    readinessProbe: { ...ready, ...timeouts, periodSeconds: READY_PERIOD_SECONDS, failureThreshold: 2 },
+    ...(container === undefined ? {} : { startupProbe: { ...ready, failureThreshold: LONGEST_INIT_SECONDS } }),
+    readinessProbe: { ...ready, failureThreshold: UNREADY_SECONDS },
     livenessProbe: {
       ...ask('/live', container?.livenessRoute),
       ...timeouts,
