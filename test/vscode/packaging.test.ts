@@ -53,6 +53,7 @@ const OTHERS = [
   'extension/runtime/python/aksml_server.py',
   'extension/runtime/python/check_server.py',
   'extension/runtime/python/check_syntax.py',
+  'extension/runtime/python/compile_modules.py',
   'extension/runtime/python/debugging.py',
   'extension/runtime/python/inspect_python.py',
   'extension/runtime/python/no_code.py',
