@@ -85,8 +85,8 @@ describe('the controller with an API server of its own', { skip }, () => {
         if (found === undefined) break;
         assert.deepEqual(found, expected, `killed at write ${k} (${kind})`);
       }
-      // Ten objects, what routers are told, their secret, and a status.
-      assert.equal(k, 14);
+      // Ten objects, what routers are told, their secret, and a status; a second status where its objects were seen late.
+      assert.ok(k === 14 || k === 15, `${k - 1} writes`);
     }
 
     async function objectsAfter(kill: undefined): Promise<readonly unknown[]>;
