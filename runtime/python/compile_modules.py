@@ -8,10 +8,13 @@ not compile, such as a template or one of another Python, is left out. No syntax
 import importlib.util
 import json
 import marshal
-import multiprocessing
 import struct
 import sys
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+
+# Also in the processes that are started.
+warnings.simplefilter("ignore")
 
 # The last version that does not tell how often an object is referred to. https://docs.python.org/3/library/marshal.html
 MARSHAL_VERSION = 2
@@ -36,11 +39,11 @@ def compile_module(job):
 
 
 def main():
-    warnings.simplefilter("ignore")
     with open(sys.argv[1], encoding="utf-8") as file:
         jobs = json.load(file)
-    with multiprocessing.Pool(initializer=warnings.simplefilter, initargs=("ignore",)) as pool:
-        for _ in pool.imap_unordered(compile_module, jobs, 16):
+    # Unlike multiprocessing.Pool, it fails when a process of it is killed, instead of waiting for it for ever.
+    with ProcessPoolExecutor() as pool:
+        for _ in pool.map(compile_module, jobs, chunksize=16):
             pass
 
 

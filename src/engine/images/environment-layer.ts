@@ -141,7 +141,7 @@ function uncompiled(minor: string): Problem {
   return {
     severity: 'notice',
     code: 'environment.notCompiled',
-    message: `The packages are not compiled, as there is no Python ${minor} on this machine and none could be fetched: each replica compiles what it imports when it starts.`,
+    message: `The packages are not compiled, as no Python ${minor} of this machine could do it and none could be fetched: each replica compiles what it imports when it starts.`,
     remedy: `Install Python ${minor} for a faster start, and deploy once with --refresh.`,
   };
 }
