@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import type { InferenceSpec } from '../../contract/deployment.ts';
 import type { Engine } from '../engine.ts';
 import type { BaseImage } from '../images/base-image.ts';
@@ -38,14 +37,12 @@ export function readAhead(
     () => stopping.abort(),
   );
   const { endpoint, version, inference, liftLimits } = request;
-  const { environment, sourceDirectory, entryScript } = inference;
+  const { environment } = inference;
   const ahead: BuildAhead = {
     newest: import('../revisions/revisions.ts').then(({ findNewestRevision }) =>
       findNewestRevision(engine, endpoint, version, until),
     ),
-    git: import('./git.ts').then(({ gitProperties }) =>
-      gitProperties(sourceDirectory ?? dirname(entryScript), engine.environment),
-    ),
+    git: import('./git.ts').then(({ gitProperties }) => gitProperties(inference, engine.environment)),
     snapshot: import('../snapshot/snapshot.ts').then(({ takeSnapshot }) =>
       takeSnapshot(
         engine,

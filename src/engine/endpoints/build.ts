@@ -1,4 +1,3 @@
-import { dirname } from 'node:path';
 import type { SecretVariables } from '../../contract/compute-target.ts';
 import type { EffectiveSettings } from '../../contract/deployment.ts';
 import type { EnvironmentDefinition } from '../../contract/environment.ts';
@@ -208,10 +207,8 @@ function corsOrigins(list: string | undefined): Pick<BuiltVersion, 'corsAllowedO
 /** Begun first and awaited last, because git may be slow. */
 async function gitFacts(engine: Engine, source: CodeSource): Promise<Readonly<Record<string, string>>> {
   switch (source.kind) {
-    case 'inference': {
-      const { sourceDirectory, entryScript } = source.inference;
-      return gitProperties(sourceDirectory ?? dirname(entryScript), engine.environment);
-    }
+    case 'inference':
+      return gitProperties(source.inference, engine.environment);
     case 'revision':
       return source.revision.git;
     case 'noCode':

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import type { InferenceSpec } from '../../contract/deployment.ts';
 
 /**
- * Git facts of a folder in v1's property names (`azureml.git.*`, `mlflow.source.git.*`), overridable by `AZUREML_GIT_*` as v1 allowed.
- * Empty outside a repository or without git. User names and passwords in the remote's URL are dropped.
+ * Git facts of the folder that code comes from, in v1's property names (`azureml.git.*`, `mlflow.source.git.*`), overridable by
+ * `AZUREML_GIT_*` as v1 allowed. Empty outside a repository or without git. User names and passwords in the remote's URL are dropped.
  */
 export async function gitProperties(
-  folder: string,
+  { sourceDirectory, entryScript }: Pick<InferenceSpec, 'sourceDirectory' | 'entryScript'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<Record<string, string>> {
+  const folder = sourceDirectory ?? dirname(entryScript);
   const isInside = environment['GIT_DIR'] !== undefined || (await isInRepository(resolve(folder)));
   const [repository, { branch, commit, dirty } = {}] = isInside
     ? await Promise.all([git(folder, ['ls-remote', '--get-url']), stateOf(folder)])
