@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type EndpointFacts, routedEndpoint } from '../../src/cluster/router/routed-endpoint.ts';
+import { type EndpointFacts, routedEndpoint, startingReplicas } from '../../src/cluster/router/routed-endpoint.ts';
 import { DEFAULT_ROUTER_SETTINGS, parseRouterSettings } from '../../src/cluster/router/router-settings.ts';
 import type { RoutedEndpoint, RoutedVersion } from '../../src/cluster/router/routing-table.ts';
 import { holderOf, routerSecrets, routersOf } from '../../src/cluster/router/table-facts.ts';
@@ -194,6 +194,50 @@ test('routes: a replica is ready, drains while it ends, and is gone afterwards',
   assert.deepEqual(states([pod('web-c', '10.0.0.3', { ready: false })], first), [], 'one that never was ready');
   assert.deepEqual(states([pod('web-a', '10.0.0.1', ending)]), [], 'nor one that was before this router');
   assert.deepEqual(states([pod('web-a', '10.0.0.1', {})]), ['web-a ready'], 'what is not said counts as ready');
+});
+
+test('routes: until kubelet has called a replica ready, its own word counts, at its own address and of aksml’s own server', () => {
+  const unready = { ready: false };
+  const container = { port: 80, scoringRoute: '/', livenessRoute: '/', readinessRoute: '/' };
+  const asked = (isReady: boolean, address = '10.0.0.1') => new Map([['web-a', { address, isReady }]]);
+  const called = (state: 'ready' | 'draining', address = '10.0.0.1') => {
+    const made = routed({ slices: [slice('main', [pod('web-a', address)])] });
+    const draining = routed({ slices: [slice('main', [pod('web-a', address, unready)])], previous: made });
+    return { previous: state === 'ready' ? made : draining };
+  };
+  const cases: readonly (readonly [string, SliceEndpoint['conditions'], Partial<EndpointFacts>, string])[] = [
+    ['new', unready, {}, 'asked'],
+    ['has not said so', unready, { asked: asked(false) }, 'asked'],
+    ['has said so', unready, { asked: asked(true) }, 'asked, ready'],
+    ['has said so, and is in use', unready, { asked: asked(true), ...called('ready') }, 'asked, ready'],
+    ['says so no more', unready, { asked: asked(false), ...called('ready') }, 'asked, draining'],
+    ['said so at another address', unready, { asked: asked(true, '10.0.0.9') }, 'asked'],
+    ['kubelet says so', { ready: true }, { asked: asked(true) }, 'ready'],
+    ['kubelet has said so', unready, called('ready'), 'draining'],
+    ['kubelet had said so', unready, called('draining'), 'draining'],
+    ['kubelet has said so of another address', unready, called('ready', '10.0.0.9'), 'asked, draining'],
+    ['ends', { ready: false, terminating: true }, { asked: asked(true), ...called('ready') }, 'draining'],
+    ['a server of the user’s own', unready, spec({ versions: [clusterVersion({ container })] }), ''],
+  ];
+  for (const [what, conditions, more, expected] of cases) {
+    const facts = {
+      endpoint: clusterEndpoint(),
+      slices: [slice('main', [pod('web-a', '10.0.0.1', conditions)])],
+      settings: DEFAULT_ROUTER_SETTINGS,
+      ...more,
+    };
+    const words = [
+      ...startingReplicas(facts).map(({ id, address }) => (`${id} ${address}` === 'web-a 10.0.0.1' ? 'asked' : id)),
+      ...version(facts).replicas.map(({ state }) => state),
+    ];
+    assert.equal(words.join(', '), expected, what);
+  }
+  const both = [
+    slice('main', [pod('web-a', 'fd00::1', unready)], { addressType: 'IPv6' }),
+    slice('main', [pod('web-a', '10.0.0.1', unready)]),
+  ];
+  const facts = { endpoint: clusterEndpoint(), slices: both, settings: DEFAULT_ROUTER_SETTINGS };
+  assert.deepEqual(startingReplicas(facts), [{ id: 'web-a', address: '10.0.0.1' }], 'of both families, once');
 });
 
 test('routes: a pod with addresses of both families is one replica, slices of one version are one list', () => {

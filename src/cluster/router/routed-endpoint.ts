@@ -7,6 +7,7 @@ import { trafficNow } from '../../serving/rollout.ts';
 import type { TrafficVersion } from '../../serving/traffic.ts';
 import { tokenAudience, VERSION_LABEL } from '../names.ts';
 import type { PublishedAuth } from './published-auth.ts';
+import type { AskedReplica, StartingReplica } from './readiness-asker.ts';
 import type { RouterSettings } from './router-settings.ts';
 import type { RoutedAuth, RoutedEndpoint, RoutedReplica, RoutedVersion } from './routing-table.ts';
 
@@ -20,6 +21,8 @@ export interface EndpointFacts {
   readonly settings: RouterSettings;
   /** What was made of it before: a replica that was never ready has nothing to finish. */
   readonly previous?: RoutedEndpoint;
+  /** Replicas that are asked themselves whether they are ready, by the names of their pods. */
+  readonly asked?: ReadonlyMap<string, AskedReplica>;
 }
 
 /**
@@ -27,7 +30,7 @@ export interface EndpointFacts {
  * too: here they keep out of HAProxy what a text could be besides what it is meant to be.
  */
 export function routedEndpoint(facts: EndpointFacts): RoutedEndpoint | undefined {
-  const { endpoint, settings, previous } = facts;
+  const { endpoint, settings } = facts;
   const { metadata, spec } = endpoint;
   if (!followsRule(SERVICE_NAME, metadata.name)) return undefined;
   const { mirror, rateLimit, allowedAddresses } = spec;
@@ -44,8 +47,27 @@ export function routedEndpoint(facts: EndpointFacts): RoutedEndpoint | undefined
     ...httpsPort(endpoint.status?.scoringUri),
     versions: spec.versions
       .filter(({ name }) => followsRule(SERVICE_NAME, name))
-      .map((version) => routedVersion(version, traffic.get(version.name), facts.slices, previous)),
+      .map((version) => routedVersion(version, traffic.get(version.name), facts)),
   };
+}
+
+/**
+ * Replicas whose own word counts until kubelet has called them ready for the first time, which it may do most of a second late. A server of
+ * the user's own is kubelet's to judge alone. Pure.
+ */
+export function startingReplicas({ endpoint, slices, previous, asked }: EndpointFacts): readonly StartingReplica[] {
+  return endpoint.spec.versions
+    .filter(({ container }) => container === undefined)
+    .flatMap(({ name }) => {
+      const known = replicasIn(previous, name);
+      const first = new Map<string, ListedReplica>();
+      for (const listed of listedReplicas(slices, name)) if (!first.has(listed.id)) first.set(listed.id, listed);
+      return [...first.values()].flatMap(({ id, address, said }) => {
+        const isAsked = asked?.get(id)?.address === address;
+        const wasReady = !isAsked && known.some((replica) => replica.id === id && replica.address === address);
+        return said === 'unready' && !wasReady ? [{ id, address }] : [];
+      });
+    });
 }
 
 function httpsPort(scoringUri: string | undefined): Pick<RoutedEndpoint, 'httpsPort'> {
@@ -81,8 +103,7 @@ function authOf({ endpoint, auth }: EndpointFacts): RoutedAuth {
 function routedVersion(
   version: VersionSpec,
   traffic: TrafficVersion | undefined,
-  slices: readonly EndpointSlice[],
-  previous: RoutedEndpoint | undefined,
+  { slices, previous, asked }: EndpointFacts,
 ): RoutedVersion {
   const { name, container } = version;
   const isDefault = traffic?.isDefault ?? false;
@@ -98,10 +119,7 @@ function routedVersion(
     ownServer: container !== undefined,
     http2: container?.http2 ?? false,
     coldStartMs: coldStartMs(version.scale),
-    replicas: replicasOf(
-      slices.filter(({ metadata }) => metadata.labels?.[VERSION_LABEL] === name),
-      previous?.versions.find((one) => one.name === name)?.replicas ?? [],
-    ),
+    replicas: replicasOf(listedReplicas(slices, name), replicasIn(previous, name), asked),
   };
 }
 
@@ -112,23 +130,48 @@ function safeRoute(route: string): string {
   );
 }
 
+function replicasIn(endpoint: RoutedEndpoint | undefined, version: string): readonly RoutedReplica[] {
+  return endpoint?.versions.find(({ name }) => name === version)?.replicas ?? [];
+}
+
+/** A pod at one of its addresses, as an EndpointSlice has it. */
+interface ListedReplica extends StartingReplica {
+  readonly port: number;
+  readonly said: 'ready' | 'unready' | 'ending';
+}
+
+function listedReplicas(slices: readonly EndpointSlice[], version: string): readonly ListedReplica[] {
+  return slices
+    .filter(({ metadata }) => metadata.labels?.[VERSION_LABEL] === version)
+    .sort((a, b) => (a.addressType < b.addressType ? -1 : 1))
+    .flatMap((slice) => {
+      const port = slice.ports?.find(({ name }) => name === 'scoring')?.port;
+      if (port === undefined) return [];
+      return (slice.endpoints ?? []).flatMap(({ addresses: [address = ''], conditions, targetRef }) => {
+        const id = targetRef?.name ?? '';
+        if (isIP(address) === 0 || !POD_NAME.test(id)) return [];
+        // As the API says it: what is not known counts as ready; what is terminating is never ready.
+        const isReady = conditions?.ready !== false;
+        return [{ id, address, port, said: conditions?.terminating ? 'ending' : isReady ? 'ready' : 'unready' }];
+      });
+    });
+}
+
 /** By their names, so that equal facts give equal lists. */
-function replicasOf(slices: readonly EndpointSlice[], before: readonly RoutedReplica[]): readonly RoutedReplica[] {
+function replicasOf(
+  listed: readonly ListedReplica[],
+  before: readonly RoutedReplica[],
+  asked: EndpointFacts['asked'],
+): readonly RoutedReplica[] {
   const known = new Set(before.map(({ id }) => id));
   const found = new Map<string, RoutedReplica>();
   // A pod may have an address of each family: it is one replica all the same.
-  for (const slice of [...slices].sort((a, b) => (a.addressType < b.addressType ? -1 : 1))) {
-    const port = slice.ports?.find(({ name }) => name === 'scoring')?.port;
-    if (port === undefined) continue;
-    for (const { addresses, conditions, targetRef } of slice.endpoints ?? []) {
-      const [address = ''] = addresses;
-      const id = targetRef?.name ?? '';
-      if (isIP(address) === 0 || !POD_NAME.test(id) || found.get(id)?.state === 'ready') continue;
-      // As the API says it: what is not known counts as ready; what is terminating is never ready.
-      if (conditions?.ready !== false && conditions?.terminating !== true) {
-        found.set(id, { id, address, port, state: 'ready' });
-      } else if (known.has(id) && !found.has(id)) found.set(id, { id, address, port, state: 'draining' });
-    }
+  for (const { id, address, port, said } of listed) {
+    if (found.get(id)?.state === 'ready') continue;
+    const own = asked?.get(id);
+    const saysReady = said === 'unready' && own?.address === address && own.isReady;
+    if (said === 'ready' || saysReady) found.set(id, { id, address, port, state: 'ready' });
+    else if (known.has(id) && !found.has(id)) found.set(id, { id, address, port, state: 'draining' });
   }
   return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
 }

@@ -27,7 +27,8 @@ import {
   SYSTEM_NAMESPACE,
 } from '../names.ts';
 import { parsePublishedAuth } from './published-auth.ts';
-import { routedEndpoint } from './routed-endpoint.ts';
+import { ReadinessAsker } from './readiness-asker.ts';
+import { type EndpointFacts, routedEndpoint, startingReplicas } from './routed-endpoint.ts';
 import { DEFAULT_ROUTER_SETTINGS, parseRouterSettings, type RouterSettings } from './router-settings.ts';
 import type { RoutedEndpoint, RoutedVersion, RouterPeer, RoutingTable } from './routing-table.ts';
 import {
@@ -75,6 +76,7 @@ export class TableSource {
   readonly #secrets: Informer<Secret>;
   readonly #pods: Informer<Pod>;
   readonly #settings: Informer<ConfigMap>;
+  readonly #asker = new ReadinessAsker({ onNews: (endpoint) => this.#touch(endpoint) });
   readonly #routed = new Map<string, RoutedEndpoint>();
   /** Versions that are gone and whose replicas finish, by endpoint. */
   readonly #departed = new Map<string, readonly { readonly version: RoutedVersion; readonly until: number }[]>();
@@ -143,6 +145,7 @@ export class TableSource {
     const informers = this.#all();
     for (const { whenSynced } of informers) whenSynced.then(() => this.#schedule());
     await Promise.all(informers.map((informer) => informer.run(signal)));
+    this.#asker.close();
   }
 
   #all(): readonly Pick<Informer<KubeObject>, 'run' | 'synced' | 'whenSynced'>[] {
@@ -209,18 +212,25 @@ export class TableSource {
 
   #make(name: string, settings: RouterSettings, previous: RoutedEndpoint | undefined): RoutedEndpoint | undefined {
     const endpoint = holderOf(this.#endpoints.flatMap((informer) => informer.group(name)));
-    if (endpoint === undefined) return undefined;
+    if (endpoint === undefined) {
+      this.#asker.follow(name, []);
+      return undefined;
+    }
     const { namespace = '' } = endpoint.metadata;
     const system = this.#options.systemNamespace ?? SYSTEM_NAMESPACE;
     const entry = this.#secrets.get(`${system}/${authSecretName(name)}`)?.data?.[authSecretKey(namespace, name)];
     const auth = entry === undefined ? undefined : parsePublishedAuth(entry);
-    return routedEndpoint({
+    const asked = this.#asker.asked(name);
+    const facts: EndpointFacts = {
       endpoint,
       slices: this.#slices.get(namespace)?.group(name) ?? [],
       settings,
       ...(auth === undefined ? {} : { auth }),
       ...(previous === undefined ? {} : { previous }),
-    });
+      ...(asked === undefined ? {} : { asked }),
+    };
+    this.#asker.follow(name, startingReplicas(facts));
+    return routedEndpoint(facts);
   }
 
   /**

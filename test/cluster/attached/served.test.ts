@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cluster } from '../../../scripts/cluster/cluster.ts';
+import { podLabels } from '../../../src/cluster/controller/labels.ts';
 import type { ComputeTarget } from '../../../src/contract/compute-target.ts';
 import { pythonVersion } from '../controller-world.ts';
 import { eventually, testCluster } from '../world.ts';
@@ -19,7 +20,7 @@ const SCALE = {
 } as const;
 
 function servedSuite(where: Cluster): void {
-  test('what real routers tell scales a version, wakes it for its first request, and is asked for as clients ask', async (t) => {
+  test('what real routers tell scales a version, wakes it for its first request, is asked for as clients ask, and they ask replicas that start', async (t) => {
     const world = await openAttachWorld(t, where);
     const { session } = await attachFrontEnd(world, where, 1);
     const { target } = await session.engine('west');
@@ -78,12 +79,55 @@ function servedSuite(where: Cluster): void {
     await eventually('the token is refused', async () => (await ask(target, tokened, before)) === 401);
     const after = await token();
     await eventually('a new one is taken', async () => (await ask(target, tokened, after)) === 200);
+
+    const own = `${world.namespace}-o`;
+    await put(own, 'key', { ...pythonVersion(where), container: undefined, imageRepository: `${where.registry}/none` });
+    await eventually('it has a Service', async () => (await world.list('service', ownLabel(own))).length > 0);
+    await world.apply(replicaThatKubeletNeverCallsReady(own, where));
+    const { primaryKey: key } = await target.getKeys(own);
+    await eventually('its own word counts', async () => (await ask(target, own, key)) === 200);
+    await ask(target, own, key, 'unready');
+    await eventually('its word is withdrawn', async () => (await ask(target, own, key)) === 503);
   });
 }
 
-async function ask(target: ComputeTarget, name: string, secret: string): Promise<number> {
+function ownLabel(endpoint: string): string {
+  return `aksml.dev/endpoint=${endpoint}`;
+}
+
+/** It scores, and answers as the scoring server does when it is asked whether it is ready, until it is sent `unready`. */
+function replicaThatKubeletNeverCallsReady(endpoint: string, { baseImage }: Cluster): Record<string, unknown> {
+  const server = `
+import http.server, threading
+ready = True
+class Handler(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        global ready
+        if b'unready' in self.rfile.read(int(self.headers.get('content-length', 0))): ready = False
+        self.send_response(200 if ready or self.path != '/ready' else 503)
+        self.send_header('content-length', '0'); self.end_headers()
+    do_GET = do_POST = answer
+threading.Thread(target=http.server.HTTPServer(('', 5002), Handler).serve_forever).start()
+http.server.HTTPServer(('', 5001), Handler).serve_forever()
+`;
+  const scoring = {
+    name: 'scoring',
+    image: baseImage,
+    command: ['python3', '-c', server],
+    ports: [{ name: 'scoring', containerPort: 5001 }],
+    readinessProbe: { exec: { command: ['false'] } },
+  };
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'never-called-ready', labels: podLabels(endpoint, 'main') },
+    spec: { terminationGracePeriodSeconds: 1, containers: [scoring] },
+  };
+}
+
+async function ask(target: ComputeTarget, name: string, secret: string, body = '[1]'): Promise<number> {
   const headers = { authorization: `Bearer ${secret}`, 'content-type': 'application/json' };
-  const answer = await target.request(await target.getEndpoint(name), { route: 'score', headers, body: '[1]' });
+  const answer = await target.request(await target.getEndpoint(name), { route: 'score', headers, body });
   await answer.text();
   return answer.status;
 }
