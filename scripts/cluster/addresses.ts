@@ -7,6 +7,8 @@ import type { Place } from './place.ts';
 /** The node's own network: a bridge whose address is the node's, so that nothing listens where other machines could reach it. */
 export const NETWORK = {
   bridge: 'aksml0',
+  /** Set, because an address that is not changes with the pods on the bridge, and the others then reach nobody for up to seconds. */
+  bridgeAddress: '02:61:6b:73:6d:6c',
   node: '10.244.0.1',
   prefixLength: 24,
   pods: '10.244.0.0/24',

@@ -26,7 +26,7 @@ export async function setUpNetwork(place: Place): Promise<void> {
   await changeSettings(place);
   if (!(await succeeds('ip', ['link', 'show', NETWORK.bridge])))
     await run('ip', ['link', 'add', NETWORK.bridge, 'type', 'bridge']);
-  await run('ip', ['link', 'set', NETWORK.bridge, 'alias', place.root]);
+  await run('ip', ['link', 'set', NETWORK.bridge, 'alias', place.root, 'address', NETWORK.bridgeAddress]);
   await run('ip', ['address', 'replace', `${NETWORK.node}/${NETWORK.prefixLength}`, 'dev', NETWORK.bridge]);
   await run('ip', ['link', 'set', NETWORK.bridge, 'up']);
   for (const [table, chain, rule] of RULES) {
