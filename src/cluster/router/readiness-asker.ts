@@ -27,7 +27,7 @@ export interface ReadinessAskerOptions {
 /** Questions that are under way at a time. */
 const MOST = 64;
 /** Of all questions together: thousands of replicas that start at once leave this process its time. Milliseconds between two of them. */
-const APART_MS = 2;
+const APART_MS = 5;
 /** From an answer of a replica to its next question, milliseconds. While init() runs it holds a question for most of a second. */
 const UNREADY_MS = 100;
 /** Until kubelet confirms it: one whose container has died is found out. */
