@@ -1,22 +1,16 @@
 import { spawn } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import packageJson from '../package.json' with { type: 'json' };
 import { shellLine } from '../src/contract/shell-words.ts';
-import { loadConfiguration } from '../src/engine/config/configuration.ts';
-import { prepareEnvironment } from '../src/engine/environments/environment.ts';
-import { openHome } from '../src/home/home.ts';
 import { buildAll } from './build.ts';
+import { SAMPLE, SAMPLE_MODEL, trainSampleModel } from './sample.ts';
 
 /** From a fresh clone to a scored request. Every step looks first whether its result is there already. */
 const root = join(import.meta.dirname, '..');
-const sample = join(root, 'samples', 'diabetes');
-const model = join(root, '.cache', 'samples', 'diabetes', 'diabetes.pkl');
 
 console.log(bold(`aksml ${packageJson.version}: the sample project, from training to a scored request\n`));
 await step('Building the command line', buildAll);
-const trained = await trainModel();
+const trained = await trainSampleModel({ step, run });
 if (trained || !(await succeeds(['model', 'show', '-n', 'diabetes', '-o', 'none']))) {
   await aksml('Registering the model', [
     'model',
@@ -24,7 +18,7 @@ if (trained || !(await succeeds(['model', 'show', '-n', 'diabetes', '-o', 'none'
     '-n',
     'diabetes',
     '-p',
-    model,
+    SAMPLE_MODEL,
     '--model-framework',
     'ScikitLearn',
     '--tag',
@@ -60,7 +54,7 @@ await aksml('Where it is', [
 ]);
 
 console.log(`
-${bold('What next')} (in ${sample}, with ${bold('npx aksml')})
+${bold('What next')} (in ${SAMPLE}, with ${bold('npx aksml')})
   see the keys        aksml service get-keys -n diabetes
   follow the log      aksml service get-logs -n diabetes -f
   see the metrics     aksml local metrics
@@ -71,31 +65,6 @@ ${bold('What next')} (in ${sample}, with ${bold('npx aksml')})
   stop it             aksml service delete -n diabetes
 `);
 
-/** Returns whether a model was trained now. */
-async function trainModel(): Promise<boolean> {
-  const script = await readFile(join(sample, 'train.py'));
-  const digest = createHash('sha256').update(script).digest('hex');
-  const stamp = `${model}.trained-by`;
-  if ((await stat(model).catch(() => undefined)) && (await readFile(stamp, 'utf8').catch(() => '')) === digest)
-    return false;
-  const python = await step('Installing the environment of the sample', preparePython);
-  await mkdir(join(model, '..'), { recursive: true });
-  await step('Training the model', () => run(python, [join(sample, 'train.py'), model], sample));
-  await writeFile(stamp, digest);
-  return true;
-}
-
-async function preparePython(): Promise<string> {
-  const { inference } = await loadConfiguration({
-    inferenceConfigFile: 'inferenceconfig.json',
-    flags: {},
-    cwd: sample,
-  });
-  if (inference?.environment.kind !== 'inline') throw new Error('The sample names no environment of its own.');
-  const tools = { home: openHome(process.env), environment: process.env, clock: () => new Date() };
-  return (await prepareEnvironment(tools, inference.environment.definition, { pythonOverride: 'nearest' })).python;
-}
-
 async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
   console.log(`${bold('›')} ${label} …`);
   return work();
@@ -103,7 +72,7 @@ async function step<T>(label: string, work: () => Promise<T>): Promise<T> {
 
 async function aksml(label: string, args: readonly string[]): Promise<void> {
   console.log(`\n${bold('›')} ${label}: ${dim(shellLine(['aksml', ...args]))}`);
-  await run(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], sample);
+  await run(process.execPath, [join(root, 'bin', 'aksml.js'), ...args], SAMPLE);
 }
 
 async function succeeds(args: readonly string[]): Promise<boolean> {
