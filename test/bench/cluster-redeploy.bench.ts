@@ -25,7 +25,6 @@ import { median } from './median.ts';
  * Of the command also the time to push (target: at most 0.2 s), and how long attaching takes.
  */
 const ROUNDS = 10;
-const WAYS = ['command', 'engine', 'restart'] as const;
 /** Asking costs CPU, which the new replica needs. */
 const POLL_MS = 20;
 const PORT = 5001;
@@ -111,7 +110,7 @@ async function measureService(world: ClusterWorld, { name, title, model, prepare
   await atRest(world, name, deployment);
   const engine = openEngine(world, name, model);
   const pushes: number[] = [];
-  const times: Record<(typeof WAYS)[number], FirstAnswers[]> = { command: [], engine: [], restart: [] };
+  const times: Record<'command' | 'engine' | 'restart', FirstAnswers[]> = { command: [], engine: [], restart: [] };
   const measure = async (way: keyof typeof times, change: () => Promise<unknown>) => {
     times[way].push(await replicas.firstAnswersOfNew(answer, change));
     await atRest(world, name, deployment);

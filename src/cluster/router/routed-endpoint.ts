@@ -59,12 +59,12 @@ export function startingReplicas({ endpoint, slices, previous, asked }: Endpoint
   return endpoint.spec.versions
     .filter(({ container }) => container === undefined)
     .flatMap(({ name }) => {
-      const known = replicasIn(previous, name);
+      const known = new Map(replicasIn(previous, name).map(({ id, address }) => [id, address]));
       const first = new Map<string, ListedReplica>();
       for (const listed of listedReplicas(slices, name)) if (!first.has(listed.id)) first.set(listed.id, listed);
       return [...first.values()].flatMap(({ id, address, said }) => {
         const isAsked = asked?.get(id)?.address === address;
-        const wasReady = !isAsked && known.some((replica) => replica.id === id && replica.address === address);
+        const wasReady = !isAsked && known.get(id) === address;
         return said === 'unready' && !wasReady ? [{ id, address }] : [];
       });
     });

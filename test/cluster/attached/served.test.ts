@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cluster } from '../../../scripts/cluster/cluster.ts';
 import { podLabels } from '../../../src/cluster/controller/labels.ts';
+import { ENDPOINT_LABEL } from '../../../src/cluster/names.ts';
 import type { ComputeTarget } from '../../../src/contract/compute-target.ts';
 import { pythonVersion } from '../controller-world.ts';
 import { eventually, testCluster } from '../world.ts';
@@ -82,17 +83,16 @@ function servedSuite(where: Cluster): void {
 
     const own = `${world.namespace}-o`;
     await put(own, 'key', { ...pythonVersion(where), container: undefined, imageRepository: `${where.registry}/none` });
-    await eventually('it has a Service', async () => (await world.list('service', ownLabel(own))).length > 0);
+    await eventually(
+      'it has a Service',
+      async () => (await world.list('service', `${ENDPOINT_LABEL}=${own}`)).length > 0,
+    );
     await world.apply(replicaThatKubeletNeverCallsReady(own, where));
     const { primaryKey: key } = await target.getKeys(own);
     await eventually('its own word counts', async () => (await ask(target, own, key)) === 200);
     await ask(target, own, key, 'unready');
     await eventually('its word is withdrawn', async () => (await ask(target, own, key)) === 503);
   });
-}
-
-function ownLabel(endpoint: string): string {
-  return `aksml.dev/endpoint=${endpoint}`;
 }
 
 /** It scores, and answers as the scoring server does when it is asked whether it is ready, until it is sent `unready`. */
